@@ -1,0 +1,3 @@
+//! The `artifactstore` binary.
+
+fn main() {}

@@ -1,0 +1,249 @@
+//! Storage backends: dumb keyed objects.
+//!
+//! A [`Backend`] stores bytes under keys. It knows nothing of digests, repositories or events; every
+//! rule of content addressing lives in the data plane above. What it promises is small and strict:
+//!
+//! - **Durable when acknowledged.** When `put` or [`Staged::publish`] returns `Ok`, the bytes and the
+//!   name survive a power cut.
+//! - **Written once.** A key is never overwritten: a second write under it is [`Error::Exists`].
+//!   Callers make keys unique (one incarnation per stored copy), so a late delete never hits new bytes.
+//! - **Errors are not absence.** [`Error::NotFound`] means the backend looked and there is nothing; a
+//!   failing disk or network is [`Error::Io`].
+//! - **Bounded memory.** Bodies are streams; no call collects an object.
+//!
+//! Every implementation passes the contract suite in [`testing`], bare and through the fault wrapper.
+
+use std::fmt;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::Stream;
+
+/// A body in motion. Frames are at most [`MAX_FRAME`] bytes and never empty.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+/// The largest frame a backend yields when it reads.
+pub const MAX_FRAME: usize = 256 * 1024;
+
+/// Where a backend keeps an object: `segment/segment/…`.
+///
+/// Holding one is proof that every segment is `[a-z0-9][a-z0-9._-]*`, that there is no empty, `.` or
+/// `..` segment and that the whole is at most 512 bytes, so no key can leave a backend's root.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Box<str>);
+
+/// Names one staged write: `[A-Za-z0-9_-]{1,64}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StagingId(Box<str>);
+
+/// Names a configured backend in receipts and views, e.g. `local`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackendId(Box<str>);
+
+/// Bytes `start..end` of an object; never empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteRange {
+    /// First byte.
+    pub start: u64,
+    /// One past the last byte.
+    pub end: u64,
+}
+
+/// What is known about a stored object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    /// Where it is.
+    pub key: Key,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// Proof of a durable write (CAS-5, CAS-12).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The backend that holds the bytes.
+    pub backend: BackendId,
+    /// Under which key.
+    pub key: Key,
+    /// How many bytes.
+    pub size: u64,
+    /// `file://{absolute path}`, `memory:{key}`, …
+    pub uri: String,
+}
+
+/// An opened object: its full size and the bytes that were asked for.
+pub struct Object {
+    /// Size of the whole object, whatever range was asked for.
+    pub size: u64,
+    /// The bytes; ends with an error when fewer than promised could be read.
+    pub body: ByteStream,
+}
+
+/// Outcome of a delete. Deleting what is not there is not an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// The object was there and is gone, durably.
+    Deleted,
+    /// There was nothing under the key.
+    Missing,
+}
+
+/// One page of a listing, in key order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// What was found.
+    pub objects: Vec<Metadata>,
+    /// Pass as `after` to continue; `None` at the end.
+    pub next: Option<Key>,
+}
+
+/// A staged write that exists in the backend, finished or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// Its name.
+    pub id: StagingId,
+    /// Bytes received so far.
+    pub size: u64,
+    /// When it was last written, microseconds since the epoch.
+    pub touched_at: i64,
+}
+
+/// What a backend says of itself (API-3, CAS-7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether it takes writes. `false` after a failed fsync until an operator looked (the volume is suspect).
+    pub writable: bool,
+    /// One sentence when something is wrong.
+    pub problem: Option<String>,
+    /// Bytes in total and available, where the backend knows.
+    pub capacity: Option<Capacity>,
+}
+
+/// Space on a volume, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Size of the volume.
+    pub total: u64,
+    /// What this process may still write.
+    pub available: u64,
+}
+
+/// What can go wrong below the data plane.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The backend looked and there is no such object.
+    #[error("no object under {key}")]
+    NotFound {
+        /// What was asked for.
+        key: String,
+    },
+    /// A write met an existing object; nothing was changed.
+    #[error("{key} exists already")]
+    Exists {
+        /// The occupied key.
+        key: String,
+    },
+    /// A range reaches beyond the object.
+    #[error("bytes {start}..{end} of an object of {size} bytes")]
+    Range {
+        /// First byte asked for.
+        start: u64,
+        /// One past the last byte asked for.
+        end: u64,
+        /// The object's size.
+        size: u64,
+    },
+    /// A staged write holds fewer bytes than the caller was told were received.
+    #[error("staged write {id} holds {actual} bytes, {expected} were acknowledged")]
+    Short {
+        /// The staged write.
+        id: String,
+        /// What was acknowledged.
+        expected: u64,
+        /// What is there.
+        actual: u64,
+    },
+    /// The backend refuses writes since an earlier failure made the volume suspect.
+    #[error("storage {backend} refuses writes: {reason}")]
+    Suspect {
+        /// Which backend.
+        backend: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The backend itself failed. Says nothing about whether the object exists.
+    #[error("{action} failed")]
+    Io {
+        /// What was being done, with the key.
+        action: String,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The service-provider interface. No default methods: an implementation answers every question itself.
+#[async_trait]
+pub trait Backend: fmt::Debug + Send + Sync {
+    /// The name this backend has in receipts and views.
+    fn id(&self) -> &BackendId;
+
+    /// Stores a small object in one step. Durable on `Ok`; on error nothing is visible under `key`.
+    async fn put(&self, key: &Key, body: Bytes) -> Result<Receipt, Error>;
+
+    /// Opens an object, or the given bytes of it.
+    async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error>;
+
+    /// Size of an object without its bytes.
+    async fn head(&self, key: &Key) -> Result<Metadata, Error>;
+
+    /// Removes exactly this key. Idempotent.
+    async fn delete(&self, key: &Key) -> Result<Deletion, Error>;
+
+    /// Objects whose key starts with `prefix` (any string; `""` is everything), after `after`, at most `limit`.
+    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Page, Error>;
+
+    /// Checks that the backend works now: writes, reads and removes a probe.
+    async fn health(&self) -> Health;
+
+    /// The URI of a key, as receipts show it.
+    fn uri(&self, key: &Key) -> String;
+
+    /// Opens a new staged write. [`Error::Exists`] when the id is taken.
+    async fn stage(&self, id: &StagingId) -> Result<Box<dyn Staged>, Error>;
+
+    /// Opens a staged write again, also after a restart, cut back to `length` bytes: what was written
+    /// beyond that was never acknowledged. [`Error::NotFound`], or [`Error::Short`] when bytes are missing.
+    async fn resume(&self, id: &StagingId, length: u64) -> Result<Box<dyn Staged>, Error>;
+
+    /// Removes a staged write that nobody has open. Idempotent.
+    async fn unstage(&self, id: &StagingId) -> Result<Deletion, Error>;
+
+    /// Every staged write, in no order, at most `limit`.
+    async fn leftovers(&self, limit: usize) -> Result<Vec<Leftover>, Error>;
+}
+
+/// One object being written in steps. Dropping it keeps what was appended (see [`Backend::resume`]).
+#[async_trait]
+pub trait Staged: Send + Sync {
+    /// Bytes appended so far.
+    fn len(&self) -> u64;
+
+    /// Whether nothing was appended yet.
+    fn is_empty(&self) -> bool;
+
+    /// Appends the buffers in order. On error the staged write is broken and must be discarded or resumed.
+    ///
+    /// Durability is [`publish`](Self::publish)'s work; an implementation may start it in the background here.
+    async fn append(&mut self, chunk: Vec<Bytes>) -> Result<(), Error>;
+
+    /// Reads back what was appended so far, from the start.
+    async fn read(&self) -> Result<ByteStream, Error>;
+
+    /// Makes the object durable under `key` and ends the staged write. On error nothing is visible under `key`.
+    async fn publish(self: Box<Self>, key: &Key) -> Result<Receipt, Error>;
+
+    /// Ends the staged write and removes its bytes.
+    async fn discard(self: Box<Self>) -> Result<(), Error>;
+}
