@@ -13,6 +13,12 @@
 //!
 //! Every implementation passes the contract suite in [`testing`], bare and through the fault wrapper.
 
+mod error;
+mod key;
+pub mod local;
+pub mod memory;
+pub mod testing;
+
 use std::fmt;
 use std::pin::Pin;
 
@@ -20,26 +26,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
 
+pub use self::error::Error;
+pub use self::key::{BackendId, Key, KeyError, StagingId};
+pub use self::local::Local;
+pub use self::memory::Memory;
+
 /// A body in motion. Frames are at most [`MAX_FRAME`] bytes and never empty.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 /// The largest frame a backend yields when it reads.
 pub const MAX_FRAME: usize = 256 * 1024;
-
-/// Where a backend keeps an object: `segment/segment/…`.
-///
-/// Holding one is proof that every segment is `[a-z0-9][a-z0-9._-]*`, that there is no empty, `.` or
-/// `..` segment and that the whole is at most 512 bytes, so no key can leave a backend's root.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(Box<str>);
-
-/// Names one staged write: `[A-Za-z0-9_-]{1,64}`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StagingId(Box<str>);
-
-/// Names a configured backend in receipts and views, e.g. `local`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BackendId(Box<str>);
 
 /// Bytes `start..end` of an object; never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,60 +123,6 @@ pub struct Capacity {
     pub total: u64,
     /// What this process may still write.
     pub available: u64,
-}
-
-/// What can go wrong below the data plane.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The backend looked and there is no such object.
-    #[error("no object under {key}")]
-    NotFound {
-        /// What was asked for.
-        key: String,
-    },
-    /// A write met an existing object; nothing was changed.
-    #[error("{key} exists already")]
-    Exists {
-        /// The occupied key.
-        key: String,
-    },
-    /// A range reaches beyond the object.
-    #[error("bytes {start}..{end} of an object of {size} bytes")]
-    Range {
-        /// First byte asked for.
-        start: u64,
-        /// One past the last byte asked for.
-        end: u64,
-        /// The object's size.
-        size: u64,
-    },
-    /// A staged write holds fewer bytes than the caller was told were received.
-    #[error("staged write {id} holds {actual} bytes, {expected} were acknowledged")]
-    Short {
-        /// The staged write.
-        id: String,
-        /// What was acknowledged.
-        expected: u64,
-        /// What is there.
-        actual: u64,
-    },
-    /// The backend refuses writes since an earlier failure made the volume suspect.
-    #[error("storage {backend} refuses writes: {reason}")]
-    Suspect {
-        /// Which backend.
-        backend: String,
-        /// What happened.
-        reason: String,
-    },
-    /// The backend itself failed. Says nothing about whether the object exists.
-    #[error("{action} failed")]
-    Io {
-        /// What was being done, with the key.
-        action: String,
-        /// Why it failed.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 /// The service-provider interface. No default methods: an implementation answers every question itself.
