@@ -16,5 +16,11 @@
 
 pub mod clock;
 pub mod codec;
+pub mod dataplane;
+pub mod db;
+pub mod events;
+pub mod hash;
 pub mod oci;
+pub mod registry;
 pub mod storage;
+pub mod views;

@@ -1,1 +1,2 @@
 //! Canonical encodings.
+pub mod cbor;

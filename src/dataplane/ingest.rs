@@ -1,0 +1,318 @@
+//! Ingest: from a client's stream to a durable object in one pass.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+
+use super::digester::{Digester, Digests};
+use super::{Body, ClientError, Error, Location};
+use crate::hash::Hasher;
+use crate::oci::{Algorithm, Digest};
+use crate::storage::{self, Backend, Key, Staged, StagingId};
+
+/// Bytes gathered from the network before they are hashed and written as one piece. Two pieces are in
+/// memory at a time: one being received, one being worked on.
+const CHUNK: usize = 512 * 1024;
+
+/// An object being received. Dropping it keeps what was appended; see [`DataPlane::resume`](super::DataPlane::resume).
+#[derive(Debug)]
+pub struct Ingest {
+    backend: Arc<dyn Backend>,
+    id: StagingId,
+    digester: Digester,
+    held: Held,
+    length: u64,
+    staged: Staging,
+}
+
+/// How many bytes of an object survive this process, readable while it is being received.
+#[derive(Clone, Debug, Default)]
+pub struct Staging(Arc<AtomicU64>);
+
+impl Staging {
+    /// Bytes staged so far.
+    pub fn staged(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Where the bytes received so far are.
+enum Held {
+    /// A small object is kept in memory until it is clear that it stays small.
+    Memory(Vec<Bytes>),
+    Staged(Box<dyn Staged>),
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Memory(_) => "Memory",
+            Self::Staged(_) => "Staged",
+        })
+    }
+}
+
+/// How an append ended. In every case what arrived is part of the object.
+#[derive(Debug)]
+pub struct Received {
+    /// Bytes the object has now.
+    pub length: u64,
+    /// Why the body ended before its end, if it did.
+    pub broken: Option<ClientError>,
+}
+
+/// A complete object with known digests that is not yet durable.
+#[derive(Debug)]
+pub struct Sealed {
+    backend: Arc<dyn Backend>,
+    held: Held,
+    /// Its digests, among them the one that was claimed.
+    pub digests: Digests,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A durable object (DP-2).
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its digests.
+    pub digests: Digests,
+    /// Where it is.
+    pub location: Location,
+}
+
+impl Ingest {
+    pub(super) fn new(backend: Arc<dyn Backend>, id: StagingId, digester: Digester) -> Self {
+        let staged = Staging::default();
+        Self { backend, id, digester, held: Held::Memory(Vec::new()), length: 0, staged }
+    }
+
+    pub(super) async fn resume(
+        backend: Arc<dyn Backend>,
+        id: StagingId,
+        received: u64,
+        digester: Option<Digester>,
+        extra: Option<Algorithm>,
+    ) -> Result<Self, Error> {
+        if received == 0 {
+            return Ok(Self::new(backend, id, Digester::new(extra)));
+        }
+        let staged = backend.resume(&id, received).await?;
+        let digester = match digester {
+            Some(digester) => digester,
+            None => {
+                let mut digester = Digester::new(extra);
+                let mut body = staged.read().await?;
+                while let Some(bytes) = body.next().await {
+                    digester.update(&[bytes?]).await;
+                }
+                digester
+            }
+        };
+        let progress = Staging(Arc::new(AtomicU64::new(received)));
+        Ok(Self { backend, id, digester, held: Held::Staged(staged), length: received, staged: progress })
+    }
+
+    /// Bytes received so far.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Follows how much is staged while [`append`](Self::append) runs.
+    pub fn progress(&self) -> Staging {
+        self.staged.clone()
+    }
+
+    /// Receives up to `limit` bytes more. While one piece is hashed and written the next is received; a
+    /// slow disk slows the client.
+    ///
+    /// A body that breaks off is not an error here: what arrived counts. A body over the limit is
+    /// [`Error::TooLarge`]; the object is then of no use.
+    pub async fn append(&mut self, body: &mut Body, limit: u64) -> Result<Received, Error> {
+        let start = self.length;
+        let mut piece = gather(body).await;
+        loop {
+            if self.length - start + piece.len > limit {
+                return Err(Error::TooLarge { limit });
+            }
+            if piece.end.is_some() {
+                self.take(piece.buffers, piece.len, true).await?;
+                let broken = piece.end.and_then(Result::err);
+                return Ok(Received { length: self.length, broken });
+            }
+            let (next, taken) = tokio::join!(gather(body), self.take(piece.buffers, piece.len, false));
+            taken?;
+            piece = next;
+        }
+    }
+
+    /// Hashes and stages one piece. The last piece of a small object stays in memory.
+    async fn take(&mut self, buffers: Vec<Bytes>, len: u64, is_last: bool) -> Result<(), Error> {
+        if len == 0 {
+            return Ok(());
+        }
+        if is_last && let Held::Memory(held) = &mut self.held {
+            self.digester.update(&buffers).await;
+            held.extend(buffers);
+        } else {
+            self.stage().await?;
+            let Held::Staged(staged) = &mut self.held else { unreachable!("it was staged a moment ago") };
+            let ((), written) = tokio::join!(self.digester.update(&buffers), staged.append(buffers.clone()));
+            written?;
+            self.staged.0.store(self.length + len, Ordering::Release);
+        }
+        self.length += len;
+        Ok(())
+    }
+
+    /// Moves what is in memory to staging, where it survives this process.
+    async fn stage(&mut self) -> Result<(), Error> {
+        let Held::Memory(held) = &mut self.held else {
+            return Ok(());
+        };
+        let mut staged = match self.backend.stage(&self.id).await {
+            // Bytes of a session that were never acknowledged: its row says zero.
+            Err(storage::Error::Exists { .. }) => {
+                self.backend.unstage(&self.id).await?;
+                self.backend.stage(&self.id).await?
+            }
+            staged => staged?,
+        };
+        if !held.is_empty() {
+            staged.append(std::mem::take(held)).await?;
+        }
+        self.held = Held::Staged(staged);
+        Ok(())
+    }
+
+    /// Puts the object aside for a later request. Returns the hash state at its length.
+    pub async fn suspend(mut self) -> Result<Digester, Error> {
+        if self.length > 0 {
+            self.stage().await?;
+        }
+        Ok(self.digester)
+    }
+
+    /// Ends receiving: computes the digests and compares the claimed one. On a mismatch the bytes are gone.
+    pub async fn seal(self, claimed: &Digest) -> Result<Sealed, Error> {
+        let mut sealed = Sealed {
+            backend: self.backend,
+            held: self.held,
+            digests: self.digester.finish(),
+            size: self.length,
+        };
+        let algorithm = claimed.algorithm();
+        if sealed.digests.get(algorithm).is_none() {
+            // Asked for only now: one more read instead of hashing every upload with every algorithm.
+            let digest = sealed.rehash(algorithm).await?;
+            sealed.digests.add(digest);
+        }
+        let actual = sealed.digests.get(algorithm).expect("it was just computed").clone();
+        if actual == *claimed {
+            return Ok(sealed);
+        }
+        sealed.discard().await?;
+        Err(Error::DigestMismatch { claimed: claimed.clone(), actual })
+    }
+
+    /// Ends receiving and removes the bytes.
+    pub async fn discard(self) -> Result<(), Error> {
+        match self.held {
+            Held::Memory(_) => Ok(()),
+            Held::Staged(staged) => Ok(staged.discard().await?),
+        }
+    }
+}
+
+impl Sealed {
+    /// Makes the object durable under a key of its own.
+    pub async fn publish(self) -> Result<Stored, Error> {
+        let key = key(self.digests.content());
+        let receipt = match self.held {
+            Held::Memory(held) => self.backend.put(&key, concat(held)).await?,
+            Held::Staged(staged) => staged.publish(&key).await?,
+        };
+        let location = Location {
+            backend: receipt.backend.to_string(),
+            key: receipt.key.to_string(),
+            size: receipt.size,
+        };
+        Ok(Stored { digests: self.digests, location })
+    }
+
+    /// Removes the bytes.
+    pub async fn discard(self) -> Result<(), Error> {
+        match self.held {
+            Held::Memory(_) => Ok(()),
+            Held::Staged(staged) => Ok(staged.discard().await?),
+        }
+    }
+
+    async fn rehash(&self, algorithm: Algorithm) -> Result<Digest, Error> {
+        let mut hasher = Hasher::new(algorithm);
+        match &self.held {
+            Held::Memory(held) => held.iter().for_each(|bytes| hasher.update(bytes)),
+            Held::Staged(staged) => {
+                let mut body = staged.read().await?;
+                while let Some(bytes) = body.next().await {
+                    let bytes = bytes?;
+                    let hashed = tokio::task::spawn_blocking(move || {
+                        hasher.update(&bytes);
+                        hasher
+                    });
+                    hasher = hashed.await.expect("hashing does not panic");
+                }
+            }
+        }
+        Ok(hasher.finish())
+    }
+}
+
+/// `blake3/ab/cd/<hex>.<incarnation>`. The incarnation is new for every stored copy and never reused, so a
+/// late delete of one copy can never hit another of the same content.
+fn key(content: &Digest) -> Key {
+    let hex = content.hex();
+    let incarnation = ulid::Ulid::generate().to_string().to_lowercase();
+    let key = format!("{}/{}/{}/{hex}.{incarnation}", content.algorithm(), &hex[..2], &hex[2..4]);
+    key.parse().expect("hex and ULIDs make keys")
+}
+
+/// What was received in one go.
+struct Piece {
+    buffers: Vec<Bytes>,
+    len: u64,
+    /// `None` when there is more; how the body ended otherwise.
+    end: Option<Result<(), ClientError>>,
+}
+
+/// Receives about [`CHUNK`] bytes.
+async fn gather(body: &mut Body) -> Piece {
+    let mut piece = Piece { buffers: Vec::new(), len: 0, end: None };
+    while piece.len < CHUNK as u64 {
+        match body.next().await {
+            Some(Ok(bytes)) if bytes.is_empty() => {}
+            Some(Ok(bytes)) => {
+                piece.len += bytes.len() as u64;
+                piece.buffers.push(bytes);
+            }
+            Some(Err(error)) => {
+                piece.end = Some(Err(error));
+                break;
+            }
+            None => {
+                piece.end = Some(Ok(()));
+                break;
+            }
+        }
+    }
+    piece
+}
+
+fn concat(mut buffers: Vec<Bytes>) -> Bytes {
+    match buffers.len() {
+        1 => buffers.remove(0),
+        _ => buffers.concat().into(),
+    }
+}

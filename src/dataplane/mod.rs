@@ -1,0 +1,180 @@
+//! The data plane: every rule of content addressing, over dumb backends (DP-1).
+//!
+//! - [`Ingest`] takes a stream in one pass: received, hashed with SHA-256 and BLAKE3 and written side by
+//!   side, compared with what the client claimed, then made durable under a key that is never reused.
+//! - [`DataPlane::open`] serves an object or a range of it.
+//! - [`DataPlane::verify`] re-digests what is stored.
+//!
+//! Nothing here knows repositories or events. Bytes become durable here first; the event that names them
+//! comes after.
+
+mod digester;
+mod ingest;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+pub use digester::Digester;
+pub use ingest::{Ingest, Received, Sealed, Staging, Stored};
+pub use verify::{Finding, Verdict};
+
+use crate::oci::{Algorithm, Digest};
+use crate::storage::{self, Backend, ByteRange, Deletion, Health, Key, Object, StagingId};
+
+/// A body on its way in. An error means that the client went away or broke the protocol.
+pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, ClientError>> + Send>>;
+
+/// Why a client's body ended early.
+#[derive(Debug, thiserror::Error)]
+#[error("the request body broke off: {0}")]
+pub struct ClientError(pub String);
+
+/// Where the bytes of a blob are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The backend's id.
+    pub backend: String,
+    /// The key there.
+    pub key: String,
+    /// The size that was recorded when it was stored.
+    pub size: u64,
+}
+
+/// What can go wrong with bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The client's fault: the stream broke.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The body is longer than allowed.
+    #[error("the body is longer than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// The bytes are not what the client said.
+    #[error("the content has digest {actual}, not {claimed}")]
+    DigestMismatch {
+        /// What the client said.
+        claimed: Digest,
+        /// What it is.
+        actual: Digest,
+    },
+    /// A stored object is gone although the log says it is there.
+    #[error("object {key} is missing from storage {backend}")]
+    Missing {
+        /// The backend.
+        backend: String,
+        /// The key.
+        key: String,
+    },
+    /// A stored object does not have its recorded size.
+    #[error("object {key} has {actual} bytes, {expected} were stored")]
+    Size {
+        /// The key.
+        key: String,
+        /// The recorded size.
+        expected: u64,
+        /// The size found.
+        actual: u64,
+    },
+    /// The log names a backend that is not configured.
+    #[error("storage {0:?} is not configured")]
+    UnknownBackend(String),
+    /// The backend failed.
+    #[error("storage failed")]
+    Storage(#[from] storage::Error),
+}
+
+/// The configured backends, looked up by id (CAS-6); new objects go to the default one.
+#[derive(Clone, Debug)]
+pub struct DataPlane {
+    default: Arc<dyn Backend>,
+    backends: Arc<BTreeMap<String, Arc<dyn Backend>>>,
+}
+
+impl DataPlane {
+    /// A data plane over one backend.
+    pub fn new(backend: Arc<dyn Backend>) -> Self {
+        let backends = BTreeMap::from([(backend.id().to_string(), Arc::clone(&backend))]);
+        Self { default: backend, backends: Arc::new(backends) }
+    }
+
+    fn backend(&self, id: &str) -> Result<&Arc<dyn Backend>, Error> {
+        self.backends.get(id).ok_or_else(|| Error::UnknownBackend(id.to_owned()))
+    }
+
+    /// Begins an object; `extra` is hashed beside SHA-256 and BLAKE3. Nothing is stored yet.
+    pub fn ingest(&self, id: StagingId, extra: Option<Algorithm>) -> Ingest {
+        Ingest::new(Arc::clone(&self.default), id, Digester::new(extra))
+    }
+
+    /// Continues an object of which `received` bytes are staged. `digester` is the hash state at that
+    /// offset if the caller kept it; otherwise the staged bytes are read again.
+    pub async fn resume(
+        &self,
+        id: StagingId,
+        received: u64,
+        digester: Option<Digester>,
+        extra: Option<Algorithm>,
+    ) -> Result<Ingest, Error> {
+        Ingest::resume(Arc::clone(&self.default), id, received, digester, extra).await
+    }
+
+    /// Removes what was staged under an id. Idempotent.
+    pub async fn unstage(&self, id: &StagingId) -> Result<Deletion, Error> {
+        Ok(self.default.unstage(id).await?)
+    }
+
+    /// Everything staged, whoever began it.
+    pub async fn leftovers(&self, limit: usize) -> Result<Vec<storage::Leftover>, Error> {
+        Ok(self.default.leftovers(limit).await?)
+    }
+
+    /// Opens a stored object or the given bytes of it. An object that is gone is [`Error::Missing`]: the
+    /// log says it exists, so this is damage and never "not found".
+    pub async fn open(&self, location: &Location, range: Option<ByteRange>) -> Result<Object, Error> {
+        let backend = self.backend(&location.backend)?;
+        let key: Key = self.key(location)?;
+        let object = match backend.get(&key, range).await {
+            Err(storage::Error::NotFound { .. }) => return Err(missing(location)),
+            found => found?,
+        };
+        if object.size != location.size {
+            return Err(Error::Size {
+                key: location.key.clone(),
+                expected: location.size,
+                actual: object.size,
+            });
+        }
+        Ok(object)
+    }
+
+    /// Removes an object that no event names or whose deletion was recorded. Idempotent.
+    pub async fn delete(&self, location: &Location) -> Result<Deletion, Error> {
+        let key = self.key(location)?;
+        Ok(self.backend(&location.backend)?.delete(&key).await?)
+    }
+
+    /// Probes every backend, by id.
+    pub async fn health(&self) -> Vec<(String, Health)> {
+        let mut all = Vec::new();
+        for (id, backend) in self.backends.iter() {
+            all.push((id.clone(), backend.health().await));
+        }
+        all
+    }
+
+    fn key(&self, location: &Location) -> Result<Key, Error> {
+        location.key.parse().map_err(|_| missing(location))
+    }
+}
+
+fn missing(location: &Location) -> Error {
+    Error::Missing { backend: location.backend.clone(), key: location.key.clone() }
+}

@@ -1,0 +1,75 @@
+//! Verify: do the stored bytes still have their digests?
+
+use futures_util::StreamExt as _;
+
+use super::{DataPlane, Digester, Error, Location};
+use crate::oci::Digest;
+use crate::storage;
+
+/// What re-digesting an object showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The bytes are what was stored.
+    Intact,
+    /// They are not.
+    Damaged(Finding),
+}
+
+/// What is wrong with an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It is gone.
+    Missing,
+    /// It has another length.
+    Size {
+        /// The recorded size.
+        expected: u64,
+        /// The size found.
+        actual: u64,
+    },
+    /// It has other content.
+    Content {
+        /// What it hashes to.
+        actual: Digest,
+    },
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing => f.write_str("missing"),
+            Self::Size { expected, actual } => write!(f, "has {actual} bytes instead of {expected}"),
+            Self::Content { actual } => write!(f, "hashes to {actual}"),
+        }
+    }
+}
+
+impl DataPlane {
+    /// Reads an object and compares its content address. A backend that fails is an error, not a finding.
+    pub async fn verify(&self, location: &Location, content: &Digest) -> Result<Verdict, Error> {
+        let mut object = match self.open(location, None).await {
+            Ok(object) => object,
+            Err(Error::Missing { .. }) => return Ok(Verdict::Damaged(Finding::Missing)),
+            Err(Error::Size { expected, actual, .. }) => {
+                return Ok(Verdict::Damaged(Finding::Size { expected, actual }));
+            }
+            Err(error) => return Err(error),
+        };
+        let mut digester = Digester::new(None);
+        let mut read = 0;
+        while let Some(bytes) = object.body.next().await {
+            let bytes = bytes.map_err(|error: storage::Error| Error::Storage(error))?;
+            read += bytes.len() as u64;
+            digester.update(&[bytes]).await;
+        }
+        if read != location.size {
+            return Ok(Verdict::Damaged(Finding::Size { expected: location.size, actual: read }));
+        }
+        let digests = digester.finish();
+        if digests.content() == content {
+            Ok(Verdict::Intact)
+        } else {
+            Ok(Verdict::Damaged(Finding::Content { actual: digests.content().clone() }))
+        }
+    }
+}

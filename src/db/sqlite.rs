@@ -1,0 +1,297 @@
+//! The embedded engine: two SQLite files side by side.
+//!
+//! `registry.db` holds the log and its views: WAL with `synchronous=FULL`, one writer connection, a pool
+//! of read-only ones. `registry-operational.db` holds upload sessions with `synchronous=NORMAL`: a commit there
+//! costs no sync and never queues behind the log's writer.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, Column as _, Executor as _, Row as _, Sqlite, TypeInfo as _, ValueRef as _};
+
+use super::{Error, Kind, Row, Value};
+
+static REGISTRY: Migrator = sqlx::migrate!("migrations/sqlite");
+static OPERATIONAL: Migrator = sqlx::migrate!("migrations/sqlite/operational");
+
+/// `PRAGMA application_id` of our files: "ARTS".
+const APPLICATION_ID: i64 = 0x4152_5453;
+
+/// Read-only connections; each costs about 100 KiB and a thread.
+const READERS: u32 = 8;
+
+/// How to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Create what is missing, migrate, read and write.
+    Create,
+    /// Only read; the files must exist. Works beside a running server.
+    Read,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    writer: Connections,
+    readers: Connections,
+    operational: Connections,
+}
+
+/// A pool that speaks in [`Row`]s.
+#[derive(Clone, Debug)]
+pub(super) struct Connections(SqlitePool);
+
+#[derive(Debug)]
+pub(super) struct Transaction(sqlx::Transaction<'static, Sqlite>);
+
+impl Files {
+    pub(super) async fn open(registry: &Path, access: Access) -> Result<Self, Error> {
+        let operational = beside(registry);
+        match access {
+            Access::Create => {
+                let writer = connect(registry, access, SqliteSynchronous::Full, 1).await?;
+                migrate(&writer, registry, &REGISTRY).await?;
+                let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
+                migrate(&sessions, &operational, &OPERATIONAL).await?;
+                let readers = connect(registry, Access::Read, SqliteSynchronous::Full, READERS).await?;
+                Ok(Self { writer, readers, operational: sessions })
+            }
+            Access::Read => {
+                for path in [registry, &operational] {
+                    if !path.is_file() {
+                        return Err(Error::Missing { path: path.display().to_string() });
+                    }
+                }
+                let readers = connect(registry, access, SqliteSynchronous::Full, READERS).await?;
+                let operational = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
+                check_version(&readers, registry, &REGISTRY).await?;
+                Ok(Self { writer: readers.clone(), readers, operational })
+            }
+        }
+    }
+
+    pub(super) async fn scratch(directory: &Path) -> Result<Self, Error> {
+        let path = directory.join("registry.db");
+        let writer = connect(&path, Access::Create, SqliteSynchronous::Off, 1).await?;
+        migrate(&writer, &path, &REGISTRY).await?;
+        let readers = connect(&path, Access::Read, SqliteSynchronous::Off, 1).await?;
+        Ok(Self { operational: writer.clone(), writer, readers })
+    }
+
+    pub(super) async fn begin(&self) -> Result<Transaction, Error> {
+        // IMMEDIATE: a deferred transaction that writes later can be refused with SQLITE_BUSY.
+        Ok(Transaction(self.writer.0.begin_with("BEGIN IMMEDIATE").await?))
+    }
+
+    pub(super) async fn snapshot(&self) -> Result<Transaction, Error> {
+        Ok(Transaction(self.readers.0.begin().await?))
+    }
+
+    pub(super) async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        self.readers.query(sql, args).await.map_err(Error::statement)
+    }
+
+    pub(super) fn operational(&self) -> Connections {
+        self.operational.clone()
+    }
+
+    pub(super) async fn close(&self) {
+        // Readers first: the last connection to close folds the WAL into the file, which a reader cannot.
+        self.readers.0.close().await;
+        self.operational.0.close().await;
+        self.writer.0.close().await;
+    }
+
+    pub(super) async fn catalog(&self) -> Result<Vec<(String, Vec<(String, Kind)>)>, Error> {
+        let mut tables = catalog(&self.writer).await?;
+        tables.extend(catalog(&self.operational).await?);
+        tables.sort_by(|a, b| a.0.cmp(&b.0));
+        tables.dedup();
+        Ok(tables)
+    }
+
+    pub(super) async fn prepare(&self, sql: &str) -> Result<(), Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let registry = self.writer.0.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await;
+        registry.map(drop).map_err(Error::Engine)
+    }
+}
+
+impl Connections {
+    pub(super) async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
+        let rows = sqlx::query_with(sql, bind(args)).fetch_all(&self.0).await?;
+        rows.iter().map(row).collect()
+    }
+
+    pub(super) async fn execute(&self, sql: &'static str, args: Vec<Value>) -> Result<u64, sqlx::Error> {
+        Ok(sqlx::query_with(sql, bind(args)).execute(&self.0).await?.rows_affected())
+    }
+}
+
+impl Transaction {
+    pub(super) async fn query(&mut self, sql: String, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
+        let rows = sqlx::query_with(AssertSqlSafe(sql), bind(args)).fetch_all(&mut *self.0).await?;
+        rows.iter().map(row).collect()
+    }
+
+    pub(super) async fn execute(&mut self, sql: String, args: Vec<Value>) -> Result<u64, sqlx::Error> {
+        let done = sqlx::query_with(AssertSqlSafe(sql), bind(args)).execute(&mut *self.0).await?;
+        Ok(done.rows_affected())
+    }
+
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        self.0.commit().await
+    }
+}
+
+async fn connect(
+    path: &Path,
+    access: Access,
+    sync: SqliteSynchronous,
+    max: u32,
+) -> Result<Connections, Error> {
+    refuse_foreign(path)?;
+    let mut options = SqliteConnectOptions::new()
+        .filename(path)
+        .synchronous(sync)
+        .busy_timeout(Duration::from_secs(10))
+        .statement_cache_capacity(256);
+    options = match access {
+        Access::Create => options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .pragma("application_id", APPLICATION_ID.to_string()),
+        Access::Read => options.read_only(true),
+    };
+    let pool = SqlitePoolOptions::new()
+        .min_connections(0)
+        .max_connections(max)
+        .acquire_timeout(Duration::from_secs(30))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await?;
+    Ok(Connections(pool))
+}
+
+/// The operational file of a registry file: `registry.db` has `registry-operational.db`.
+fn beside(registry: &Path) -> PathBuf {
+    let stem = registry.file_stem().unwrap_or_default().to_string_lossy();
+    registry.with_file_name(format!("{stem}-operational.db"))
+}
+
+/// Reads the first 100 bytes: an existing file must be a SQLite database that carries our application id.
+fn refuse_foreign(path: &Path) -> Result<(), Error> {
+    let Ok(header) = read_header(path) else {
+        return Ok(()); // absent, or unreadable: connecting says why
+    };
+    let ours = match header.len() {
+        0 => true,
+        100.. => {
+            let id = u32::from_be_bytes(header[68..72].try_into().expect("four bytes"));
+            header.starts_with(b"SQLite format 3\0") && i64::from(id) == APPLICATION_ID
+        }
+        _ => false,
+    };
+    if ours { Ok(()) } else { Err(Error::Foreign { path: path.display().to_string() }) }
+}
+
+fn read_header(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut header = Vec::new();
+    std::fs::File::open(path)?.take(100).read_to_end(&mut header)?;
+    Ok(header)
+}
+
+async fn migrate(pool: &Connections, path: &Path, migrator: &Migrator) -> Result<(), Error> {
+    if let Some(found) = version(pool).await? {
+        let known = newest(migrator);
+        if found > known {
+            return Err(Error::Newer { path: path.display().to_string(), found, known });
+        }
+    }
+    let failed = |source| Error::Migrate { path: path.display().to_string(), source };
+    migrator.run(&pool.0).await.map_err(failed)
+}
+
+async fn check_version(pool: &Connections, path: &Path, migrator: &Migrator) -> Result<(), Error> {
+    let found = version(pool).await?.unwrap_or(0);
+    let known = newest(migrator);
+    let path = path.display().to_string();
+    match found.cmp(&known) {
+        std::cmp::Ordering::Less => Err(Error::Older { path, found, known }),
+        std::cmp::Ordering::Greater => Err(Error::Newer { path, found, known }),
+        std::cmp::Ordering::Equal => Ok(()),
+    }
+}
+
+fn newest(migrator: &Migrator) -> i64 {
+    migrator.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+async fn version(pool: &Connections) -> Result<Option<i64>, Error> {
+    let known = pool.query("SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations'", vec![]).await?;
+    if known.is_empty() {
+        return Ok(None);
+    }
+    let rows = pool.query("SELECT MAX(version) FROM _sqlx_migrations", vec![]).await?;
+    Ok(rows.first().and_then(|row| row.optional_integer(0)))
+}
+
+async fn catalog(pool: &Connections) -> Result<Vec<(String, Vec<(String, Kind)>)>, Error> {
+    let sql = "SELECT m.name, c.name, c.type FROM sqlite_schema m, pragma_table_info(m.name) c \
+               WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '_sqlx_%' \
+               ORDER BY m.name, c.cid";
+    let mut tables: Vec<(String, Vec<(String, Kind)>)> = Vec::new();
+    for row in pool.query(sql, vec![]).await? {
+        let kind = match row.text(2) {
+            "INTEGER" => Kind::Integer,
+            "TEXT" => Kind::Text,
+            _ => Kind::Blob,
+        };
+        match tables.last_mut() {
+            Some((name, columns)) if name == row.text(0) => columns.push((row.text(1).to_owned(), kind)),
+            _ => tables.push((row.text(0).to_owned(), vec![(row.text(1).to_owned(), kind)])),
+        }
+    }
+    Ok(tables)
+}
+
+fn bind(args: Vec<Value>) -> SqliteArguments {
+    use sqlx::Arguments as _;
+    let mut bound = SqliteArguments::default();
+    for arg in args {
+        let added = match arg {
+            Value::Null => bound.add(None::<i64>),
+            Value::Integer(n) => bound.add(n),
+            Value::Text(text) => bound.add(String::from(text)),
+            Value::Blob(bytes) => bound.add(Vec::from(bytes)),
+        };
+        added.expect("plain values always encode");
+    }
+    bound
+}
+
+fn row(row: &SqliteRow) -> Result<Row, sqlx::Error> {
+    let mut cells = Vec::with_capacity(row.len());
+    for column in row.columns() {
+        let at = column.ordinal();
+        let raw = row.try_get_raw(at)?;
+        let cell = if raw.is_null() {
+            Value::Null
+        } else {
+            match raw.type_info().name() {
+                "INTEGER" => Value::Integer(row.try_get(at)?),
+                "TEXT" => Value::from(row.try_get::<String, _>(at)?),
+                _ => Value::from(row.try_get::<Vec<u8>, _>(at)?),
+            }
+        };
+        cells.push(cell);
+    }
+    Ok(Row(cells))
+}

@@ -1,0 +1,196 @@
+//! A table is declared once. Its descriptor drives upserts, deletes, bulk loads, dumps, the catalog
+//! comparison and the prepare test; there is no second list of columns anywhere.
+
+use std::fmt::Write as _;
+
+use super::value::{Key, Kind, Row};
+
+/// One column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its name in both engines.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+}
+
+impl Column {
+    /// An integer column.
+    pub const fn integer(name: &'static str) -> Self {
+        Self { name, kind: Kind::Integer }
+    }
+
+    /// A text column.
+    pub const fn text(name: &'static str) -> Self {
+        Self { name, kind: Kind::Text }
+    }
+
+    /// A column of bytes.
+    pub const fn blob(name: &'static str) -> Self {
+        Self { name, kind: Kind::Blob }
+    }
+}
+
+/// Columns by which rows are looked up, backed by an index in the migrations.
+#[derive(Debug)]
+pub struct Index {
+    /// Position of each column in [`Table::columns`].
+    pub columns: &'static [usize],
+}
+
+/// A table as code knows it.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name in both engines.
+    pub name: &'static str,
+    /// All columns in order; the first [`key`](Self::key) of them are the primary key.
+    pub columns: &'static [Column],
+    /// How many leading columns form the primary key.
+    pub key: usize,
+    /// Ways to look rows up other than by the whole key.
+    pub indexes: &'static [Index],
+}
+
+/// A descriptor exists once per table.
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Table {}
+
+/// Statements carry this many rows or keys; a larger number goes out in several. Fixed sizes keep the
+/// number of distinct statements, and so of prepared ones, small.
+pub(super) const CHUNKS: [usize; 6] = [1024, 256, 64, 16, 4, 1];
+
+impl Table {
+    /// The primary key of a row.
+    pub fn key_of(&self, row: &Row) -> Key {
+        row.0[..self.key].to_vec()
+    }
+
+    /// What a row holds in the columns of an index.
+    pub fn index_of(&self, index: usize, row: &Row) -> Key {
+        self.indexes[index].columns.iter().map(|&at| row.0[at].clone()).collect()
+    }
+
+    pub(super) fn upsert(&self, rows: usize) -> String {
+        let keys = names(&self.columns[..self.key]);
+        let mut sql = format!("INSERT INTO {} ({}) VALUES ", self.name, names(self.columns));
+        tuples(&mut sql, self.columns, rows, false);
+        let rest = &self.columns[self.key..];
+        if rest.is_empty() {
+            let _ = write!(sql, " ON CONFLICT ({keys}) DO NOTHING");
+        } else {
+            let sets: Vec<_> = rest.iter().map(|c| format!("{0} = excluded.{0}", c.name)).collect();
+            let _ = write!(sql, " ON CONFLICT ({keys}) DO UPDATE SET {}", sets.join(", "));
+        }
+        sql
+    }
+
+    pub(super) fn insert(&self, rows: usize) -> String {
+        let mut sql = format!("INSERT INTO {} ({}) VALUES ", self.name, names(self.columns));
+        tuples(&mut sql, self.columns, rows, false);
+        sql
+    }
+
+    pub(super) fn delete(&self, keys: usize) -> String {
+        let columns = &self.columns[..self.key];
+        let mut sql = format!("DELETE FROM {} WHERE ({}) IN (VALUES ", self.name, names(columns));
+        tuples(&mut sql, columns, keys, true);
+        sql.push(')');
+        sql
+    }
+
+    /// Rows by primary key (`index` is `None`) or by index. Drives from the keys, so that both engines
+    /// probe the index once per key.
+    pub(super) fn load(&self, index: Option<usize>, keys: usize) -> String {
+        let columns: Vec<Column> = match index {
+            None => self.columns[..self.key].to_vec(),
+            Some(index) => self.indexes[index].columns.iter().map(|&at| self.columns[at]).collect(),
+        };
+        let aliases: Vec<_> = (1..=columns.len()).map(|n| format!("k{n}")).collect();
+        let mut sql = format!("WITH wanted ({}) AS (VALUES ", aliases.join(", "));
+        tuples(&mut sql, &columns, keys, true);
+        let select: Vec<_> = self.columns.iter().map(|c| format!("t.{}", c.name)).collect();
+        let on: Vec<_> =
+            columns.iter().zip(&aliases).map(|(c, k)| format!("t.{} = wanted.{k}", c.name)).collect();
+        let _ = write!(
+            sql,
+            ") SELECT {} FROM wanted CROSS JOIN {} t WHERE {}",
+            select.join(", "),
+            self.name,
+            on.join(" AND ")
+        );
+        sql
+    }
+
+    /// The first `limit` rows after a key, in key order; without `after`, from the start.
+    pub(super) fn page(&self, after: bool) -> String {
+        let columns = &self.columns[..self.key];
+        let keys = names(columns);
+        let mut sql = format!("SELECT {} FROM {}", names(self.columns), self.name);
+        if after {
+            let _ = write!(sql, " WHERE ({keys}) > ");
+            tuples(&mut sql, columns, 1, true);
+        }
+        let limit = if after { columns.len() + 1 } else { 1 };
+        let _ = write!(sql, " ORDER BY {keys} LIMIT ${limit}");
+        sql
+    }
+}
+
+fn names(columns: &[Column]) -> String {
+    columns.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Appends `($1, $2), ($3, $4)…`. With `cast`, parameters name their type, which PostgreSQL needs where
+/// no column tells it.
+fn tuples(sql: &mut String, columns: &[Column], rows: usize, cast: bool) {
+    let mut n = 0;
+    for row in 0..rows {
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        for (at, column) in columns.iter().enumerate() {
+            n += 1;
+            let comma = if at == 0 { "" } else { ", " };
+            let _ = match (cast, column.kind) {
+                (true, Kind::Integer) => write!(sql, "{comma}CAST(${n} AS BIGINT)"),
+                (true, Kind::Text) => write!(sql, "{comma}CAST(${n} AS TEXT)"),
+                _ => write!(sql, "{comma}${n}"),
+            };
+        }
+        sql.push(')');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static TAGS: Table = Table {
+        name: "tags",
+        columns: &[Column::text("repository"), Column::text("tag"), Column::text("digest")],
+        key: 2,
+        indexes: &[Index { columns: &[0, 2] }],
+    };
+
+    #[test]
+    fn statements_follow_from_the_declaration() {
+        assert_eq!(
+            TAGS.upsert(2),
+            "INSERT INTO tags (repository, tag, digest) VALUES ($1, $2, $3), ($4, $5, $6) \
+             ON CONFLICT (repository, tag) DO UPDATE SET digest = excluded.digest"
+        );
+        assert_eq!(
+            TAGS.delete(1),
+            "DELETE FROM tags WHERE (repository, tag) IN (VALUES (CAST($1 AS TEXT), CAST($2 AS TEXT)))"
+        );
+        assert_eq!(
+            TAGS.load(Some(0), 1),
+            "WITH wanted (k1, k2) AS (VALUES (CAST($1 AS TEXT), CAST($2 AS TEXT))) \
+             SELECT t.repository, t.tag, t.digest FROM wanted CROSS JOIN tags t \
+             WHERE t.repository = wanted.k1 AND t.digest = wanted.k2"
+        );
+    }
+}

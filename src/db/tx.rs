@@ -1,0 +1,160 @@
+//! Transactions and the typed statements inside them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::table::CHUNKS;
+use super::{Error, Key, Row, Table, Value, sqlite};
+
+/// A transaction. Dropping it without [`commit`](Self::commit) undoes everything. One that was begun by
+/// [`Db::snapshot`](super::Db::snapshot) sees one moment and can only read: the engine refuses its writes.
+#[derive(Debug)]
+pub struct Tx {
+    engine: sqlite::Transaction,
+    statements: Arc<AtomicU64>,
+}
+
+impl Tx {
+    pub(super) fn new(engine: sqlite::Transaction, statements: Arc<AtomicU64>) -> Self {
+        Self { engine, statements }
+    }
+
+    /// Runs a query.
+    pub async fn query(&mut self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        self.rows(sql.to_owned(), args).await
+    }
+
+    /// Runs a statement and says how many rows it touched.
+    pub async fn execute(&mut self, sql: &'static str, args: Vec<Value>) -> Result<u64, Error> {
+        self.run(sql.to_owned(), args).await
+    }
+
+    /// Rows whose primary key (`index` is `None`) or index columns equal one of `keys`.
+    pub async fn load(
+        &mut self,
+        table: &Table,
+        index: Option<usize>,
+        keys: &[Key],
+    ) -> Result<Vec<Row>, Error> {
+        let mut rows = Vec::new();
+        for (chunk, size) in chunks(keys, true) {
+            // A short chunk is filled up by repeating its last key, which repeats that key's rows.
+            let last = chunk.last().expect("chunks are not empty");
+            let padding = std::iter::repeat_n(last, size - chunk.len());
+            let args = chunk.iter().chain(padding).flatten().cloned().collect();
+            rows.extend(self.rows(table.load(index, size), args).await?);
+        }
+        let mut seen = HashSet::new();
+        rows.retain(|row| seen.insert(table.key_of(row)));
+        Ok(rows)
+    }
+
+    /// Inserts rows; one that exists already is an [`Error::Constraint`].
+    pub async fn insert(&mut self, table: &Table, rows: &[Row]) -> Result<(), Error> {
+        for (chunk, size) in chunks(rows, false) {
+            let args = chunk.iter().flat_map(|row| &row.0).cloned().collect();
+            self.run(table.insert(size), args).await?;
+        }
+        Ok(())
+    }
+
+    /// Inserts or replaces rows. No key may occur twice.
+    pub async fn upsert(&mut self, table: &Table, rows: &[Row]) -> Result<(), Error> {
+        for (chunk, size) in chunks(rows, false) {
+            let args = chunk.iter().flat_map(|row| &row.0).cloned().collect();
+            self.run(table.upsert(size), args).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes rows by primary key; a missing one is not an error.
+    pub async fn delete(&mut self, table: &Table, keys: &[Key]) -> Result<(), Error> {
+        for (chunk, size) in chunks(keys, false) {
+            let args = chunk.iter().flatten().cloned().collect();
+            self.run(table.delete(size), args).await?;
+        }
+        Ok(())
+    }
+
+    /// Up to `limit` rows in key order, after the key `after`.
+    pub async fn page(&mut self, table: &Table, after: Option<&Key>, limit: i64) -> Result<Vec<Row>, Error> {
+        let mut args = after.cloned().unwrap_or_default();
+        args.push(Value::Integer(limit));
+        self.rows(table.page(after.is_some()), args).await
+    }
+
+    /// Empties a table.
+    pub async fn clear(&mut self, table: &Table) -> Result<(), Error> {
+        self.run(format!("DELETE FROM {}", table.name), Vec::new()).await.map(drop)
+    }
+
+    /// Makes the transaction durable.
+    pub async fn commit(self) -> Result<(), Error> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.engine.commit().await.map_err(Error::Commit)
+    }
+
+    async fn rows(&mut self, sql: String, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.engine.query(sql, args).await.map_err(Error::statement)
+    }
+
+    async fn run(&mut self, sql: String, args: Vec<Value>) -> Result<u64, Error> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.engine.execute(sql, args).await.map_err(Error::statement)
+    }
+}
+
+/// Statements on the operational tables, each its own transaction.
+#[derive(Clone, Debug)]
+pub struct Operational(sqlite::Connections);
+
+impl Operational {
+    pub(super) fn new(connections: sqlite::Connections) -> Self {
+        Self(connections)
+    }
+
+    /// Runs a query.
+    pub async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        self.0.query(sql, args).await.map_err(Error::statement)
+    }
+
+    /// Runs a statement and says how many rows it touched.
+    pub async fn execute(&self, sql: &'static str, args: Vec<Value>) -> Result<u64, Error> {
+        self.0.execute(sql, args).await.map_err(Error::statement)
+    }
+}
+
+/// Cuts `items` into pieces of the sizes in [`CHUNKS`], largest first. With `fill`, a rest may travel in
+/// the next larger size (its statement is padded), which saves round trips; otherwise sizes are exact.
+fn chunks<T>(items: &[T], fill: bool) -> Vec<(&[T], usize)> {
+    let mut pieces = Vec::new();
+    let mut rest = items;
+    while !rest.is_empty() {
+        let exact = CHUNKS.iter().copied().find(|&size| size <= rest.len()).expect("the smallest chunk is 1");
+        let filled = CHUNKS.iter().rev().copied().find(|&size| size >= rest.len());
+        let size = match filled {
+            Some(size) if fill => size,
+            _ => exact,
+        };
+        let (piece, tail) = rest.split_at(size.min(rest.len()));
+        pieces.push((piece, size));
+        rest = tail;
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_is_padded_only_where_padding_is_harmless() {
+        let items = [0; 300];
+        let sizes = |fill| chunks(&items, fill).iter().map(|(p, s)| (p.len(), *s)).collect::<Vec<_>>();
+        assert_eq!(sizes(true), [(300, 1024)]);
+        assert_eq!(sizes(false), [(256, 256), (16, 16), (16, 16), (4, 4), (4, 4), (4, 4)]);
+        assert_eq!(chunks(&items[..0], true), []);
+    }
+}

@@ -1,0 +1,260 @@
+//! One recorded event: envelope, header, payload and what binds them.
+//!
+//! The header is what the Merkle tree will hold. It commits to the payload through a salted hash, so a
+//! payload can be withheld or erased later without breaking a proof, and a short payload can not be
+//! guessed once its salt is gone.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::fact::{Fact, FactError};
+use crate::clock::Micros;
+use crate::codec::cbor;
+use crate::db::{Column, Row, Table, Value};
+use crate::hash;
+
+/// Position in the log: 1, 2, 3, … without gaps.
+pub type Sequence = i64;
+
+/// Prefix of the payload commitment, so that it can not be mistaken for a hash made elsewhere.
+const PAYLOAD_DOMAIN: &[u8] = b"artifactstore/payload/v1";
+
+/// RFC 6962 section 2.1: a leaf is hashed behind a zero byte.
+const LEAF_PREFIX: &[u8] = &[0];
+
+/// Headers stay below this many bytes; they travel in proofs and tiles.
+const MAX_HEADER: usize = 2048;
+
+/// Who did it: a pseudonymous id, never a name or an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor(Box<str>);
+
+impl Actor {
+    /// The actor of requests without credentials.
+    pub fn anonymous() -> Self {
+        Self("anonymous".into())
+    }
+
+    /// The registry itself: sweeps, repairs.
+    pub fn system() -> Self {
+        Self("system".into())
+    }
+
+    /// As the log stores it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Names one command, so that an unknown commit outcome can be looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandId(Box<str>);
+
+impl CommandId {
+    /// A new id.
+    pub fn random() -> Self {
+        Self(ulid::Ulid::generate().to_string().into())
+    }
+
+    /// As the log stores it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The leaf entry (RFC 6962) of an event, canonical CBOR of at most 2 KiB.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    v: u8,
+    log: String,
+    seq: Sequence,
+    r#type: String,
+    at: Micros,
+    actor: String,
+    cmd: String,
+    payload_len: u64,
+    payload_commit: String,
+}
+
+/// An event as it stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its position.
+    pub sequence: Sequence,
+    /// When it was recorded; never earlier than the event before it.
+    pub recorded_at: Micros,
+    /// Who caused it.
+    pub actor: Actor,
+    /// The command it belongs to; one command may record several events.
+    pub command: CommandId,
+    /// What happened.
+    pub fact: Fact,
+    header: Vec<u8>,
+    payload: Vec<u8>,
+    salt: Vec<u8>,
+    leaf_hash: [u8; 32],
+}
+
+/// What the envelope of a new event needs besides its fact.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Envelope<'a> {
+    pub(super) log_id: &'a str,
+    pub(super) sequence: Sequence,
+    pub(super) recorded_at: Micros,
+    pub(super) actor: &'a Actor,
+    pub(super) command: &'a CommandId,
+}
+
+/// The `events` table (truth).
+pub(super) static EVENTS: Table = Table {
+    name: "events",
+    columns: &[
+        Column::integer("sequence"),
+        Column::text("type"),
+        Column::integer("recorded_at"),
+        Column::text("actor"),
+        Column::text("repository"),
+        Column::text("subject"),
+        Column::text("command_id"),
+        Column::blob("header"),
+        Column::blob("payload"),
+        Column::blob("salt"),
+        Column::blob("leaf_hash"),
+    ],
+    key: 1,
+    indexes: &[],
+};
+
+/// Why a stored event is not what was recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// The payload cannot be read.
+    #[error(transparent)]
+    Fact(#[from] FactError),
+    /// The header is not canonical CBOR of its type.
+    #[error("malformed header")]
+    Header(#[source] cbor::Error),
+    /// Header, payload and columns do not belong together.
+    #[error("its {0} does not match its header")]
+    Mismatch(&'static str),
+}
+
+impl Event {
+    /// Seals a fact into an event with a fresh random salt.
+    pub(super) fn seal(fact: Fact, envelope: Envelope<'_>) -> Result<Self, cbor::Error> {
+        let mut salt = vec![0; 32];
+        getrandom::fill(&mut salt).expect("the operating system gives random bytes");
+        let payload = fact.encode()?;
+        let header = cbor::to_vec(&Header {
+            v: 1,
+            log: envelope.log_id.to_owned(),
+            seq: envelope.sequence,
+            r#type: fact.type_name().to_owned(),
+            at: envelope.recorded_at,
+            actor: envelope.actor.as_str().to_owned(),
+            cmd: envelope.command.as_str().to_owned(),
+            payload_len: payload.len() as u64,
+            payload_commit: commitment(&salt, &payload),
+        })?;
+        assert!(header.len() <= MAX_HEADER, "every field of a header is bounded");
+        let leaf_hash = leaf(&header);
+        Ok(Self {
+            sequence: envelope.sequence,
+            recorded_at: envelope.recorded_at,
+            actor: envelope.actor.clone(),
+            command: envelope.command.clone(),
+            fact,
+            header,
+            payload,
+            salt,
+            leaf_hash,
+        })
+    }
+
+    /// The header: the bytes a Merkle proof is about.
+    pub fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    /// The payload as stored, canonical CBOR.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// SHA-256 of the header as a leaf (RFC 6962 section 2.1).
+    pub fn leaf_hash(&self) -> &[u8; 32] {
+        &self.leaf_hash
+    }
+
+    pub(super) fn row(&self) -> Row {
+        Row(vec![
+            self.sequence.into(),
+            self.fact.type_name().into(),
+            self.recorded_at.into(),
+            self.actor.as_str().into(),
+            self.fact.repository().map(|name| name.as_str()).into(),
+            Value::from(self.fact.subject().as_str()),
+            self.command.as_str().into(),
+            self.header.clone().into(),
+            self.payload.clone().into(),
+            self.salt.clone().into(),
+            self.leaf_hash.to_vec().into(),
+        ])
+    }
+
+    /// Reads a stored event and checks that its columns, header, payload and hashes belong together.
+    pub(super) fn from_row(row: &Row, log_id: &str) -> Result<Self, EventError> {
+        let fact = Fact::decode(row.text(1), row.blob(8))?;
+        let event = Self {
+            sequence: row.integer(0),
+            recorded_at: row.integer(2),
+            actor: Actor(row.text(3).into()),
+            command: CommandId(row.text(6).into()),
+            header: row.blob(7).to_vec(),
+            payload: row.blob(8).to_vec(),
+            salt: row.blob(9).to_vec(),
+            leaf_hash: row.blob(10).try_into().map_err(|_| EventError::Mismatch("leaf hash"))?,
+            fact,
+        };
+        event.check(row, log_id)?;
+        Ok(event)
+    }
+
+    fn check(&self, row: &Row, log_id: &str) -> Result<(), EventError> {
+        let header: Header = cbor::from_slice(&self.header).map_err(EventError::Header)?;
+        let checks = [
+            ("leaf hash", leaf(&self.header) == self.leaf_hash),
+            ("log id", header.log == log_id),
+            ("sequence", header.seq == self.sequence),
+            ("type", header.r#type == row.text(1)),
+            ("time", header.at == self.recorded_at),
+            ("actor", header.actor == self.actor.as_str()),
+            ("command", header.cmd == self.command.as_str()),
+            ("payload length", header.payload_len == self.payload.len() as u64),
+            ("payload", header.payload_commit == commitment(&self.salt, &self.payload)),
+            ("repository", row.optional_text(4) == self.fact.repository().map(|name| name.as_str())),
+            ("subject", row.optional_text(5) == Some(self.fact.subject().as_str())),
+        ];
+        match checks.iter().find(|(_, holds)| !holds) {
+            Some((what, _)) => Err(EventError::Mismatch(what)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn commitment(salt: &[u8], payload: &[u8]) -> String {
+    let hash = hash::sha256(&[PAYLOAD_DOMAIN, salt, payload]);
+    crate::oci::Digest::from_bytes(crate::oci::Algorithm::Sha256, &hash).to_string()
+}
+
+fn leaf(header: &[u8]) -> [u8; 32] {
+    hash::sha256(&[LEAF_PREFIX, header])
+}

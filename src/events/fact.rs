@@ -1,0 +1,268 @@
+//! The catalogue of facts: every event type with its payload.
+//!
+//! A fact is a statement about the past and is never changed. A payload's encoding is canonical CBOR; an
+//! optional field may be added to a type, a change of meaning is a new `v2.` type and an upcast in
+//! [`Fact::decode`]. An unknown type stops a replay: guessing would rebuild a different state.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::cbor;
+use crate::oci::{Digest, RepositoryName, Tag};
+
+/// A new blob is durable in a backend and live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobStored {
+    /// The BLAKE3 digest that identifies the content.
+    pub content: Digest,
+    /// Every digest by which it can be asked for, `content` included.
+    pub digests: Vec<Digest>,
+    /// Bytes.
+    pub size: u64,
+    /// The backend that holds it.
+    pub backend: String,
+    /// Its key there; written once, never reused.
+    pub key: String,
+}
+
+/// A repository gained a blob, by push or by mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobLinked {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The blob.
+    pub content: Digest,
+    /// The digest the client used.
+    pub digest: Digest,
+    /// The repository it was mounted from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mounted_from: Option<RepositoryName>,
+}
+
+/// A repository lost a blob. The bytes stay until a collection finds them unreferenced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobUnlinked {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The blob.
+    pub content: Digest,
+}
+
+/// Known content was asked for under one more digest, which was checked against the bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContentDigested {
+    /// The content.
+    pub content: Digest,
+    /// Its further digest.
+    pub digest: Digest,
+}
+
+/// What a manifest says of a descriptor it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The config of an image manifest.
+    Config,
+    /// A layer of an image manifest.
+    Layer,
+    /// A child of an index.
+    Child,
+}
+
+impl Role {
+    /// As the views store it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Layer => "layer",
+            Self::Child => "child",
+        }
+    }
+}
+
+/// One descriptor of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// Its place in the manifest.
+    pub role: Role,
+    /// The content address of what it names if the repository had it, otherwise the digest as written.
+    pub target: Digest,
+}
+
+/// How a manifest refers to another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// The subject's digest as written.
+    pub digest: Digest,
+    /// The referrer's artifact type, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// The referrer's annotations, sorted by key. Pairs, since keys are free text.
+    pub annotations: Vec<(String, String)>,
+}
+
+/// A repository gained a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestPushed {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The BLAKE3 digest that identifies the bytes.
+    pub content: Digest,
+    /// Every digest by which it can be asked for, `content` included.
+    pub digests: Vec<Digest>,
+    /// The digest it was pushed by; SHA-256 when it was pushed by tag.
+    pub digest: Digest,
+    /// The media type it is served with.
+    pub media_type: String,
+    /// Bytes.
+    pub size: u64,
+    /// What it names, sorted, each once.
+    pub references: Vec<Reference>,
+    /// Its subject, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
+}
+
+/// A repository lost a manifest and with it every tag on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestDeleted {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The manifest.
+    pub content: Digest,
+    /// The digest it had been pushed by.
+    pub digest: Digest,
+    /// The tags that went with it, sorted.
+    pub tags: Vec<Tag>,
+}
+
+/// A tag was set or moved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagMoved {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The tag.
+    pub tag: Tag,
+    /// The digest it answers with, in the algorithm the client used.
+    pub digest: Digest,
+    /// The manifest it names.
+    pub content: Digest,
+    /// What it named before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Digest>,
+}
+
+/// A tag was removed; its manifest stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagDeleted {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The tag.
+    pub tag: Tag,
+    /// The digest it had.
+    pub digest: Digest,
+}
+
+/// The list of types exists once, here; the enum, its names and its codec follow from it.
+macro_rules! facts {
+    ($($name:literal => $variant:ident),+ $(,)?) => {
+        /// One thing that happened.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "each variant is its payload type, documented there")]
+        pub enum Fact { $($variant($variant)),+ }
+
+        $(impl From<$variant> for Fact {
+            fn from(payload: $variant) -> Self {
+                Self::$variant(payload)
+            }
+        })+
+
+        impl Fact {
+            /// Every event type there is.
+            pub const TYPES: &'static [&'static str] = &[$($name),+];
+
+            /// The event type, e.g. `v1.tag.moved`.
+            pub fn type_name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name),+ }
+            }
+
+            /// The payload in canonical CBOR.
+            pub fn encode(&self) -> Result<Vec<u8>, cbor::Error> {
+                match self { $(Self::$variant(payload) => cbor::to_vec(payload)),+ }
+            }
+
+            /// The fact of a stored payload.
+            pub fn decode(type_name: &str, payload: &[u8]) -> Result<Self, FactError> {
+                match type_name {
+                    $($name => read(payload).map(Self::$variant),)+
+                    _ => Err(FactError::UnknownType(type_name.to_owned())),
+                }
+            }
+        }
+    };
+}
+
+facts! {
+    "v1.blob.stored" => BlobStored,
+    "v1.blob.linked" => BlobLinked,
+    "v1.blob.unlinked" => BlobUnlinked,
+    "v1.content.digested" => ContentDigested,
+    "v1.manifest.pushed" => ManifestPushed,
+    "v1.manifest.deleted" => ManifestDeleted,
+    "v1.tag.moved" => TagMoved,
+    "v1.tag.deleted" => TagDeleted,
+}
+
+/// Why a stored payload could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FactError {
+    /// This program is older than the log, or the log is not ours.
+    #[error("unknown event type {0:?}")]
+    UnknownType(String),
+    /// The payload is not canonical CBOR or not of its type.
+    #[error("malformed payload")]
+    Payload(#[source] cbor::Error),
+}
+
+fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, FactError> {
+    cbor::from_slice(payload).map_err(FactError::Payload)
+}
+
+impl Fact {
+    /// The repository it concerns, if it concerns one.
+    pub fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::BlobStored(_) | Self::ContentDigested(_) => None,
+            Self::BlobLinked(fact) => Some(&fact.repository),
+            Self::BlobUnlinked(fact) => Some(&fact.repository),
+            Self::ManifestPushed(fact) => Some(&fact.repository),
+            Self::ManifestDeleted(fact) => Some(&fact.repository),
+            Self::TagMoved(fact) => Some(&fact.repository),
+            Self::TagDeleted(fact) => Some(&fact.repository),
+        }
+    }
+
+    /// The content it is about: a content address, or the digest a tag had.
+    pub fn subject(&self) -> &Digest {
+        match self {
+            Self::BlobStored(fact) => &fact.content,
+            Self::BlobLinked(fact) => &fact.content,
+            Self::BlobUnlinked(fact) => &fact.content,
+            Self::ContentDigested(fact) => &fact.content,
+            Self::ManifestPushed(fact) => &fact.content,
+            Self::ManifestDeleted(fact) => &fact.content,
+            Self::TagMoved(fact) => &fact.content,
+            Self::TagDeleted(fact) => &fact.digest,
+        }
+    }
+}

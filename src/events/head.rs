@@ -1,0 +1,101 @@
+//! The head row: where the log ends. Taken first in every append, written last.
+
+use super::{Error, Sequence};
+use crate::clock::Micros;
+use crate::db::{Column, Db, Row, Table, Tx};
+
+/// The `log_head` table (truth): one row.
+static LOG_HEAD: Table = Table {
+    name: "log_head",
+    columns: &[
+        Column::integer("id"),
+        Column::text("log_id"),
+        Column::integer("epoch"),
+        Column::integer("next_sequence"),
+        Column::integer("last_recorded_at"),
+        Column::integer("views_version"),
+    ],
+    key: 1,
+    indexes: &[],
+};
+
+/// Where a log ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Identifies this log among all logs.
+    pub log_id: String,
+    /// Grows when a log is restored from an older copy.
+    pub epoch: i64,
+    /// The number the next event gets.
+    pub next_sequence: Sequence,
+    /// When the last event was recorded.
+    pub last_recorded_at: Micros,
+    /// The version of the projections that wrote the views.
+    pub views_version: i64,
+}
+
+impl Head {
+    /// The number of the newest event; 0 when there is none.
+    pub fn last(&self) -> Sequence {
+        self.next_sequence - 1
+    }
+
+    fn new() -> Self {
+        Self {
+            log_id: ulid::Ulid::generate().to_string(),
+            epoch: 1,
+            next_sequence: 1,
+            last_recorded_at: 0,
+            views_version: 0,
+        }
+    }
+
+    /// Reads the head inside a transaction.
+    pub(super) async fn load(tx: &mut Tx) -> Result<Self, Error> {
+        let rows = tx.page(&LOG_HEAD, None, 1).await?;
+        let row = rows.first().ok_or(Error::Absent)?;
+        Ok(Self {
+            log_id: row.text(1).to_owned(),
+            epoch: row.integer(2),
+            next_sequence: row.integer(3),
+            last_recorded_at: row.integer(4),
+            views_version: row.integer(5),
+        })
+    }
+
+    /// Reads the head of a database; [`Error::Absent`] when it has no log.
+    pub async fn read(db: &Db) -> Result<Self, Error> {
+        Self::load(&mut db.snapshot().await?).await
+    }
+
+    /// Reads the head, or starts a log where there is none.
+    pub(super) async fn load_or_create(db: &Db) -> Result<Self, Error> {
+        let mut tx = db.write().await?;
+        match Self::load(&mut tx).await {
+            Err(Error::Absent) => {
+                let head = Self::new();
+                head.store(&mut tx).await?;
+                tx.commit().await?;
+                Ok(head)
+            }
+            known => known,
+        }
+    }
+
+    pub(super) async fn store(&self, tx: &mut Tx) -> Result<(), Error> {
+        let row = Row(vec![
+            1.into(),
+            self.log_id.as_str().into(),
+            self.epoch.into(),
+            self.next_sequence.into(),
+            self.last_recorded_at.into(),
+            self.views_version.into(),
+        ]);
+        Ok(tx.upsert(&LOG_HEAD, &[row]).await?)
+    }
+
+    /// The tables that hold the truth, for the catalog test.
+    pub(super) fn table() -> &'static Table {
+        &LOG_HEAD
+    }
+}

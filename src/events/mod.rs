@@ -1,0 +1,142 @@
+//! The event log: the source of truth.
+//!
+//! Every change of the registry is a [`Command`] handed to [`Log::submit`]. One appender per process takes
+//! what has queued up, decides each command against the rows it names, numbers the events, folds them into
+//! the views and commits everything in one synced transaction (group commit). Then it answers.
+//!
+//! - **Gapless.** Sequence numbers are 1..N; the head row is taken first and updated last.
+//! - **Pure.** [`Command::decide`] and [`Projection::apply`] look only at [`Rows`]: no clock, no I/O, no
+//!   randomness. Both are tested without a database, and replay is the same `apply`.
+//! - **The log does not know the views.** It owns the [`Projection`] trait; the registry hands it the list.
+
+mod appender;
+mod event;
+mod fact;
+mod head;
+mod replay;
+mod rows;
+mod state;
+
+use std::sync::Arc;
+
+pub use appender::{Command, Committed, Decision, Log, Observer, Refusal};
+pub use event::{Actor, CommandId, Event, EventError, Sequence};
+pub use fact::{
+    BlobLinked, BlobStored, BlobUnlinked, ContentDigested, Fact, FactError, ManifestDeleted, ManifestPushed,
+    Reference, Role, Subject, TagDeleted, TagMoved,
+};
+pub use head::Head;
+pub use replay::{Replayed, check, rebuild};
+pub use rows::{Change, Read, Rows};
+pub use state::{StateDigest, TableDigest, digest};
+
+use crate::db::{self, Column, Table};
+
+/// The bytes of every manifest (truth): what events name but do not carry.
+pub static MANIFEST_CONTENTS: Table = Table {
+    name: "manifest_contents",
+    columns: &[Column::text("content"), Column::blob("bytes")],
+    key: 1,
+    indexes: &[],
+};
+
+/// Folds events into the rows of its tables.
+///
+/// `apply` is a pure function of the event and of rows in its own tables. It never reads a clock,
+/// configuration, storage or a random source, or a replay would rebuild something else.
+pub trait Projection: Send + Sync {
+    /// The tables this projection owns.
+    fn tables(&self) -> Vec<&'static Table>;
+
+    /// Rows that [`apply`](Self::apply) will look at; a hint that lets a batch load them together.
+    fn reads(&self, event: &Event) -> Vec<Read>;
+
+    /// The row changes that follow from an event.
+    fn apply(&self, event: &Event, rows: &Rows) -> Vec<Change>;
+}
+
+/// Every projection of the registry. Cheap to clone.
+#[derive(Clone)]
+pub struct Projections {
+    list: Arc<[Box<dyn Projection>]>,
+    version: i64,
+}
+
+impl Projections {
+    /// `version` grows whenever any projection or its schema changes: stored views of another version are
+    /// rebuilt when the log is opened.
+    pub fn new(list: Vec<Box<dyn Projection>>, version: i64) -> Self {
+        Self { list: list.into(), version }
+    }
+
+    /// The version of the whole list.
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// Every table of every projection, by name.
+    pub fn tables(&self) -> Vec<&'static Table> {
+        let mut tables: Vec<_> = self.list.iter().flat_map(|p| p.tables()).collect();
+        tables.sort_by_key(|table| table.name);
+        tables
+    }
+
+    fn reads(&self, event: &Event) -> Vec<Read> {
+        self.list.iter().flat_map(|p| p.reads(event)).collect()
+    }
+
+    fn apply(&self, event: &Event, rows: &Rows) -> Vec<Change> {
+        self.list.iter().flat_map(|p| p.apply(event, rows)).collect()
+    }
+}
+
+impl std::fmt::Debug for Projections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Projections(version {})", self.version)
+    }
+}
+
+/// What can go wrong with the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed; nothing of the command is recorded.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// A fact does not fit the encoding: a text too long, an integer too large.
+    #[error("a fact cannot be encoded")]
+    Encode(#[source] crate::codec::cbor::Error),
+    /// A stored event is not what was recorded.
+    #[error("event {sequence} is damaged")]
+    Damaged {
+        /// Its position.
+        sequence: Sequence,
+        /// What does not hold.
+        #[source]
+        source: EventError,
+    },
+    /// The log has a hole.
+    #[error("event {expected} is missing, {found} follows")]
+    Gap {
+        /// The number that should be next.
+        expected: Sequence,
+        /// The number found.
+        found: Sequence,
+    },
+    /// The head row says the log ends elsewhere than its last event.
+    #[error("the head says {head} events, the log has {events}")]
+    Head {
+        /// Events according to the head row.
+        head: Sequence,
+        /// Events found.
+        events: Sequence,
+    },
+    /// The log was never initialised.
+    #[error("the database has no log")]
+    Absent,
+    /// A command made its own code panic; nothing of it is recorded, others are unharmed.
+    #[error("deciding a command failed: {0}")]
+    Poisoned(String),
+    /// The appender has stopped.
+    #[error("the log is closed")]
+    Closed,
+}

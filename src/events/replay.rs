@@ -1,0 +1,105 @@
+//! Replay: the views follow from the log and nothing else.
+
+use std::path::Path;
+
+use super::event::EVENTS;
+use super::{Error, Event, Head, Projections, Rows, Sequence, appender, state};
+use crate::db::{Db, Key, Row, Tx};
+
+/// Events folded between two bulk writes; bounds memory.
+const PAGE: i64 = 1000;
+
+/// What a replay did.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// Events folded.
+    pub events: Sequence,
+    /// The digest of the views they lead to.
+    pub state: state::StateDigest,
+}
+
+/// Empties every view and rebuilds it from event 1, in one transaction: a crash leaves the old views.
+///
+/// Checks on the way that the log is gapless and that every event is what was recorded.
+pub async fn rebuild(db: &Db, projections: &Projections) -> Result<Replayed, Error> {
+    let mut tx = db.write().await?;
+    let mut head = Head::load(&mut tx).await?;
+    for table in projections.tables() {
+        tx.clear(table).await?;
+    }
+    let mut folded = 0;
+    loop {
+        let rows = tx.page(&EVENTS, after(folded).as_ref(), PAGE).await?;
+        let Some(last) = fold_page(&rows, folded, &head, projections, &mut tx).await? else { break };
+        folded = last;
+    }
+    complete(&head, folded)?;
+    head.views_version = projections.version();
+    head.store(&mut tx).await?;
+    let state = state::digest(&mut tx, projections).await?;
+    tx.commit().await?;
+    Ok(Replayed { events: folded, state })
+}
+
+/// Rebuilds the views of one moment into a scratch database in `directory` and returns its state digest
+/// beside that of the live views of the same moment. Changes nothing; works beside a running server.
+pub async fn check(
+    db: &Db,
+    projections: &Projections,
+    directory: &Path,
+) -> Result<(Replayed, state::StateDigest), Error> {
+    let mut live = db.snapshot().await?;
+    let head = Head::load(&mut live).await?;
+    let scratch = Db::scratch(directory).await?;
+    let mut tx = scratch.write().await?;
+    let mut folded = 0;
+    loop {
+        let rows = live.page(&EVENTS, after(folded).as_ref(), PAGE).await?;
+        let Some(last) = fold_page(&rows, folded, &head, projections, &mut tx).await? else { break };
+        folded = last;
+    }
+    complete(&head, folded)?;
+    head.store(&mut tx).await?;
+    let rebuilt = state::digest(&mut tx, projections).await?;
+    let found = state::digest(&mut live, projections).await?;
+    drop(tx);
+    scratch.close().await;
+    Ok((Replayed { events: folded, state: rebuilt }, found))
+}
+
+fn after(sequence: Sequence) -> Option<Key> {
+    (sequence > 0).then(|| vec![sequence.into()])
+}
+
+/// Folds one page; returns the number of its last event, `None` at the end of the log.
+async fn fold_page(
+    page: &[Row],
+    folded: Sequence,
+    head: &Head,
+    projections: &Projections,
+    tx: &mut Tx,
+) -> Result<Option<Sequence>, Error> {
+    if page.is_empty() {
+        return Ok(None);
+    }
+    let mut events = Vec::with_capacity(page.len());
+    for (row, expected) in page.iter().zip(folded + 1..) {
+        let found = row.integer(0);
+        if found != expected {
+            return Err(Error::Gap { expected, found });
+        }
+        let damaged = |source| Error::Damaged { sequence: found, source };
+        events.push(Event::from_row(row, &head.log_id).map_err(damaged)?);
+    }
+    let mut rows = Rows::default();
+    rows.load(tx, events.iter().flat_map(|event| projections.reads(event)).collect()).await?;
+    for event in &events {
+        appender::fold(event, projections, &mut rows, tx).await?;
+    }
+    appender::write(rows, tx).await?;
+    Ok(events.last().map(|event| event.sequence))
+}
+
+fn complete(head: &Head, events: Sequence) -> Result<(), Error> {
+    if head.last() == events { Ok(()) } else { Err(Error::Head { head: head.last(), events }) }
+}

@@ -1,0 +1,177 @@
+//! Blobs: pull, push in one piece, mount, delete.
+
+use super::commands::{LinkBlob, UnlinkBlob};
+use super::{Actor, Body, ByteRange, Error, Object, Registry};
+use crate::dataplane::{Location, Sealed};
+use crate::events::Fact;
+use crate::oci::{Digest, RepositoryName};
+use crate::storage::StagingId;
+use crate::views::{self, contents, links, manifests};
+
+/// Repositories looked at when a mount does not say where from.
+const DISCOVERY: i64 = 16;
+
+/// A blob as a repository holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// The digest asked for.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    location: Location,
+}
+
+/// A blob that is durable and linked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushedBlob {
+    /// The digest the client used.
+    pub digest: Digest,
+}
+
+impl Registry {
+    /// The blob a repository holds under a digest of any known algorithm.
+    pub async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob, Error> {
+        let cache = &self.inner.cache;
+        if let Some(blob) = cache.blob(repository, digest) {
+            return Ok(Blob::new(digest.clone(), blob));
+        }
+        let version = cache.version(repository);
+        let found = links::find(&self.inner.db, repository, digest).await?;
+        let blob = found.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
+        cache.keep_blob(version, repository, digest, &blob);
+        Ok(Blob::new(digest.clone(), blob))
+    }
+
+    /// Opens a blob's bytes, or a range of them.
+    pub async fn open_blob(&self, blob: &Blob, range: Option<ByteRange>) -> Result<Object, Error> {
+        Ok(self.inner.data.open(&blob.location, range).await?)
+    }
+
+    /// Stores a blob that arrives in one request. On any error nothing of it is kept.
+    pub async fn push_blob(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        digest: &Digest,
+        mut body: Body,
+    ) -> Result<PushedBlob, Error> {
+        let id: StagingId =
+            format!("once-{}", ulid::Ulid::generate()).parse().expect("ULIDs make staging ids");
+        let mut ingest = self.inner.data.ingest(id, Some(digest.algorithm()));
+        let received = match ingest.append(&mut body, self.inner.options.max_blob).await {
+            Ok(received) => received,
+            Err(error) => {
+                ingest.discard().await?;
+                return Err(error.into());
+            }
+        };
+        if let Some(broken) = received.broken {
+            ingest.discard().await?;
+            return Err(Error::BodyBroken { received: 0, reason: broken.0 });
+        }
+        let sealed = ingest.seal(digest).await?;
+        self.link(repository, actor, digest, sealed).await
+    }
+
+    /// Makes a complete blob durable and links it; keeps the copy that is there if its content is live.
+    pub(super) async fn link(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        digest: &Digest,
+        sealed: Sealed,
+    ) -> Result<PushedBlob, Error> {
+        let content = sealed.digests.content().clone();
+        let command = |stored| LinkBlob {
+            repository: repository.clone(),
+            content: content.clone(),
+            digest: digest.clone(),
+            stored,
+            from: None,
+        };
+        if contents::find(&self.inner.db, &content).await?.is_some() {
+            match self.submit(actor.clone(), command(None)).await {
+                Ok(_) => {
+                    sealed.discard().await?;
+                    return Ok(PushedBlob { digest: digest.clone() });
+                }
+                // Known as a manifest only, or not live any more: ours becomes the copy.
+                Err(Error::BlobUnknown(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let stored = sealed.publish().await?;
+        let location = stored.location.clone();
+        let committed = match self.submit(actor, command(Some(stored))).await {
+            Ok(committed) => committed,
+            Err(error) => {
+                tracing::warn!(key = location.key, "Left an object behind whose event was not recorded");
+                return Err(error);
+            }
+        };
+        if !committed.events.iter().any(|event| matches!(event.fact, Fact::BlobStored(_))) {
+            // Another upload of the same content was first; its copy is the one the log names.
+            self.inner.data.delete(&location).await?;
+        }
+        Ok(PushedBlob { digest: digest.clone() })
+    }
+
+    /// Links a blob that another repository holds. `None` when that cannot be done: the client uploads.
+    ///
+    /// `from` must be a repository the caller may pull from. Without it any repository that holds the blob
+    /// will do (automatic content discovery, distribution-spec "Mounting a blob from another repository").
+    pub async fn mount_blob(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        digest: &Digest,
+        from: Option<&RepositoryName>,
+    ) -> Result<Option<PushedBlob>, Error> {
+        let Some(content) = contents::find(&self.inner.db, digest).await? else {
+            return Ok(None);
+        };
+        let sources = match from {
+            Some(from) => vec![from.clone()],
+            None => links::holders(&self.inner.db, digest, DISCOVERY).await?,
+        };
+        for source in sources {
+            let command = LinkBlob {
+                repository: repository.clone(),
+                content: content.clone(),
+                digest: digest.clone(),
+                stored: None,
+                from: Some(source),
+            };
+            match self.submit(actor.clone(), command).await {
+                Ok(_) => return Ok(Some(PushedBlob { digest: digest.clone() })),
+                Err(Error::BlobUnknown(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes a blob out of a repository. Its bytes stay until a collection finds them unreferenced.
+    pub async fn delete_blob(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        digest: &Digest,
+    ) -> Result<(), Error> {
+        let content = contents::find(&self.inner.db, digest).await?;
+        let content = content.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
+        // Answers the usual refusal from an index, however many manifests name the blob.
+        if let Some(manifest) = manifests::naming_now(&self.inner.db, repository, &content).await? {
+            return Err(Error::BlobInUse { blob: digest.clone(), manifest });
+        }
+        let command = UnlinkBlob { repository: repository.clone(), content, digest: digest.clone() };
+        self.submit(actor, command).await.map(drop)
+    }
+}
+
+impl Blob {
+    fn new(digest: Digest, blob: views::blobs::Blob) -> Self {
+        let location = Location { backend: blob.backend, key: blob.key, size: blob.size };
+        Self { digest, size: location.size, location }
+    }
+}

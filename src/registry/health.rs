@@ -1,0 +1,61 @@
+//! Is it alive, can it work (API-3).
+
+use super::Registry;
+
+/// What a registry says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Its parts.
+    pub components: Vec<Component>,
+}
+
+/// One part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// `database`, `log`, `storage:<id>`.
+    pub name: String,
+    /// One sentence when it does not work.
+    pub problem: Option<String>,
+    /// Bytes in total and available, for storage that knows.
+    pub capacity: Option<(u64, u64)>,
+}
+
+impl Health {
+    /// Whether every part works.
+    pub fn is_ready(&self) -> bool {
+        self.components.iter().all(|component| component.problem.is_none())
+    }
+}
+
+impl Registry {
+    /// Whether requests can be served at all: the log's appender is running.
+    pub fn is_alive(&self) -> bool {
+        self.inner.log.is_open()
+    }
+
+    /// Tries every part: reads the database, writes and removes a probe in storage.
+    pub async fn health(&self) -> Health {
+        let database = self.inner.db.query("SELECT next_sequence FROM log_head", Vec::new()).await;
+        let mut components = vec![
+            Component {
+                name: "database".to_owned(),
+                problem: database.err().map(|error| error.to_string()),
+                capacity: None,
+            },
+            Component {
+                name: "log".to_owned(),
+                problem: (!self.is_alive()).then(|| "the event log takes no commands any more".to_owned()),
+                capacity: None,
+            },
+        ];
+        for (id, health) in self.inner.data.health().await {
+            let unwritable = (!health.writable).then(|| "it takes no writes".to_owned());
+            components.push(Component {
+                name: format!("storage:{id}"),
+                problem: health.problem.or(unwritable),
+                capacity: health.capacity.map(|capacity| (capacity.total, capacity.available)),
+            });
+        }
+        Health { components }
+    }
+}

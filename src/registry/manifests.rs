@@ -1,0 +1,150 @@
+//! Manifests: pull, push, delete.
+
+use bytes::Bytes;
+
+use super::commands::{DeleteManifest, DeleteTag, Named, PushManifest, descriptors};
+use super::{Actor, Error, Registry};
+use crate::hash;
+use crate::oci::{self, Algorithm, Digest, Reference, RepositoryName, Tag};
+use crate::views::{contents, manifests};
+
+/// Tags one push may set; the spec asks for at least 10.
+const MAX_TAGS: usize = 64;
+
+/// A manifest as a repository holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// The digest asked for, or the one the tag was pushed with.
+    pub digest: Digest,
+    /// What it is served as.
+    pub media_type: String,
+    /// Exactly the bytes that were pushed.
+    pub bytes: Bytes,
+}
+
+/// A manifest that is durable and named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushedManifest {
+    /// The client's digest; SHA-256 when it pushed by tag.
+    pub digest: Digest,
+    /// Every tag that names it now because of this push.
+    pub tags: Vec<Tag>,
+    /// The digest of its subject, if it has one.
+    pub subject: Option<Digest>,
+}
+
+impl Registry {
+    /// The manifest behind a tag or a digest of any known algorithm.
+    pub async fn manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Manifest, Error> {
+        let cache = &self.inner.cache;
+        let (found, bytes) = match cache.manifest(repository, reference) {
+            Some(cached) => cached,
+            None => {
+                let version = cache.version(repository);
+                let found = manifests::find(&self.inner.db, repository, reference).await?;
+                let found = found.ok_or_else(|| Error::ManifestUnknown(reference.to_string()))?;
+                let bytes = manifests::bytes(&self.inner.db, &found.content).await?;
+                let bytes = Bytes::from(bytes.ok_or_else(|| Error::ManifestLost(found.content.clone()))?);
+                cache.keep_manifest(version, repository, reference, &found, &bytes);
+                (found, bytes)
+            }
+        };
+        Ok(Manifest { digest: found.digest, media_type: found.media_type, bytes })
+    }
+
+    /// Stores a manifest and names it: by the digest or tag of `reference`, and by every tag of `tags`,
+    /// which only a push by digest may have. All or nothing.
+    pub async fn push_manifest(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        reference: &Reference,
+        tags: Vec<Tag>,
+        content_type: Option<&str>,
+        bytes: Bytes,
+    ) -> Result<PushedManifest, Error> {
+        if bytes.len() > self.inner.options.max_manifest {
+            return Err(Error::ManifestTooLarge { limit: self.inner.options.max_manifest });
+        }
+        if tags.len() > MAX_TAGS {
+            return Err(Error::TooManyTags { limit: MAX_TAGS });
+        }
+        let (digest, digests) = digests(reference, &bytes)?;
+        let manifest = oci::Manifest::parse(&bytes, content_type)?;
+        let mut tags = tags;
+        if let Reference::Tag(tag) = reference {
+            tags.push(tag.clone());
+        }
+        let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
+        let command = PushManifest {
+            repository: repository.clone(),
+            named: self.resolve(&manifest).await?,
+            manifest,
+            bytes,
+            content: digests[0].clone(),
+            digest: digest.clone(),
+            digests,
+            tags: tags.clone(),
+        };
+        self.submit(actor, command).await?;
+        Ok(PushedManifest { digest, tags, subject })
+    }
+
+    /// Removes a tag, or a manifest with every tag on it. Visible at once.
+    pub async fn delete_manifest(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        reference: &Reference,
+    ) -> Result<(), Error> {
+        match reference {
+            Reference::Tag(tag) => {
+                let command = DeleteTag { repository: repository.clone(), tag: tag.clone() };
+                self.submit(actor, command).await.map(drop)
+            }
+            Reference::Digest(digest) => {
+                let content = contents::find(&self.inner.db, digest).await?;
+                let content = content.ok_or_else(|| Error::ManifestUnknown(digest.to_string()))?;
+                let command =
+                    DeleteManifest { repository: repository.clone(), content, digest: digest.clone() };
+                self.submit(actor, command).await.map(drop)
+            }
+        }
+    }
+
+    /// Every descriptor of a manifest with its content address, where its digest is known at all. Safe
+    /// before the decision: what a digest stands for never changes.
+    async fn resolve(&self, manifest: &oci::Manifest) -> Result<Vec<Named>, Error> {
+        let descriptors = descriptors(manifest);
+        let wanted: Vec<Digest> = descriptors.iter().map(|(_, digest, _)| (*digest).clone()).collect();
+        let found = contents::find_all(&self.inner.db, &wanted).await?;
+        let named = descriptors.iter().zip(wanted).zip(found);
+        Ok(named
+            .map(|((&(role, _, is_foreign), digest), content)| Named { role, digest, content, is_foreign })
+            .collect())
+    }
+}
+
+/// The digest a manifest is remembered by, and all of its digests with the content address first.
+fn digests(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Vec<Digest>), Error> {
+    let content = hash::digest(Algorithm::Blake3, bytes);
+    let sha256 = hash::digest(Algorithm::Sha256, bytes);
+    let mut all = vec![content, sha256.clone()];
+    let Reference::Digest(claimed) = reference else {
+        return Ok((sha256, all));
+    };
+    let known = all.iter().find(|digest| digest.algorithm() == claimed.algorithm()).cloned();
+    let actual = known.unwrap_or_else(|| {
+        let digest = hash::digest(claimed.algorithm(), bytes);
+        all.push(digest.clone());
+        digest
+    });
+    if actual != *claimed {
+        return Err(Error::DigestMismatch { claimed: claimed.clone(), actual });
+    }
+    Ok((actual, all))
+}

@@ -1,0 +1,133 @@
+//! The use cases: what a registry does, as a library.
+//!
+//! [`Registry`] is the API that the HTTP server and the commands call; it can be used without either
+//! (LOG-6). It knows no HTTP: it takes checked types and bodies and returns facts or an [`Error`] that
+//! names what a caller can act on.
+//!
+//! Every change goes the same way: bytes are made durable by the data plane, then one command is submitted
+//! to the log, whose decision sees the views as they are at that moment.
+
+mod blobs;
+mod cache;
+mod catalog;
+mod commands;
+mod error;
+mod health;
+mod manifests;
+mod referrers;
+mod sessions;
+mod tags;
+mod uploads;
+mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use blobs::{Blob, PushedBlob};
+pub use error::Error;
+pub use health::{Component, Health};
+pub use manifests::{Manifest, PushedManifest};
+pub use referrers::ReferrersPage;
+pub use uploads::{Progress, Upload};
+pub use verify::{Fault, Verification, replay, replay_check, verify};
+
+pub use crate::dataplane::{Body, ClientError};
+pub use crate::events::{Actor, Head, Replayed, StateDigest};
+pub use crate::storage::{ByteRange, ByteStream, Object};
+
+use crate::clock::{Clock, Micros, SECOND};
+use crate::dataplane::DataPlane;
+use crate::db::Db;
+use crate::events::{Command, Committed, Event, Log, Observer, Refusal};
+use crate::views;
+
+/// What can be set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long an upload session may stand idle before it is swept.
+    pub upload_expiry: Duration,
+    /// The largest manifest; a larger one is refused before it is buffered.
+    pub max_manifest: usize,
+    /// The largest blob.
+    pub max_blob: u64,
+    /// Memory for manifests that are asked for often, bytes.
+    pub manifest_cache: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            upload_expiry: Duration::from_hours(24),
+            max_manifest: 4 * 1024 * 1024,
+            max_blob: u64::MAX,
+            manifest_cache: 32 * 1024 * 1024,
+        }
+    }
+}
+
+/// An open registry. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    log: Log,
+    data: DataPlane,
+    clock: Clock,
+    options: Options,
+    cache: Arc<cache::Cache>,
+    uploads: uploads::Active,
+}
+
+impl Registry {
+    /// Opens the registry whose log is in `db` and whose bytes are in `data`.
+    ///
+    /// Never walks the store: start-up takes the same time however much is stored.
+    pub async fn open(db: Db, data: DataPlane, clock: Clock, options: Options) -> Result<Self, Error> {
+        let cache = Arc::new(cache::Cache::new(options.manifest_cache));
+        let observer: Arc<dyn Observer> = Arc::clone(&cache) as _;
+        let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
+        let uploads = uploads::Active::default();
+        let inner = Inner { db, log, data, clock, options, cache, uploads };
+        let registry = Self { inner: Arc::new(inner) };
+        // The embedded database has one process: claims of an earlier one are void.
+        registry.sessions().release_all().await?;
+        Ok(registry)
+    }
+
+    /// What it was opened with.
+    pub fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    /// The number of the newest event.
+    pub fn last_sequence(&self) -> i64 {
+        self.inner.log.last()
+    }
+
+    async fn submit<C>(&self, actor: Actor, command: C) -> Result<Committed, Error>
+    where
+        C: Command<Rejection = Error>,
+    {
+        self.inner.log.submit(actor, command).await.map_err(|refusal| match refusal {
+            Refusal::Rejected(error) => error,
+            Refusal::Failed(error) => Error::Log(error),
+        })
+    }
+
+    fn upload_expiry(&self) -> Micros {
+        let seconds = i64::try_from(self.inner.options.upload_expiry.as_secs()).unwrap_or(i64::MAX / SECOND);
+        seconds.saturating_mul(SECOND)
+    }
+}
+
+impl Observer for cache::Cache {
+    fn committed(&self, events: &[Event]) {
+        for repository in events.iter().filter_map(|event| event.fact.repository()) {
+            self.invalidate(repository);
+        }
+    }
+}

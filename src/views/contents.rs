@@ -1,0 +1,88 @@
+//! By which digests content can be asked for. A further algorithm is a row, never a second copy.
+
+use crate::db::{Column, Db, Error, Key, Row, Table, Value};
+use crate::events::{Change, Event, Fact, Projection, Read, Rows};
+use crate::oci::Digest;
+
+/// `digest -> content`, for every algorithm a digest of the content is known in.
+pub static CONTENT_DIGESTS: Table = Table {
+    name: "content_digests",
+    columns: &[Column::text("digest"), Column::text("content")],
+    key: 1,
+    indexes: &[],
+};
+
+/// Digests resolved per statement.
+const PAGE: usize = 64;
+
+const FIND: &str = "SELECT content FROM content_digests WHERE digest = $1";
+
+/// Every named statement of this view.
+pub static STATEMENTS: &[&str] = &[FIND];
+
+/// The fold.
+#[derive(Debug)]
+pub struct Contents;
+
+impl Projection for Contents {
+    fn tables(&self) -> Vec<&'static Table> {
+        vec![&CONTENT_DIGESTS]
+    }
+
+    fn reads(&self, _: &Event) -> Vec<Read> {
+        Vec::new()
+    }
+
+    fn apply(&self, event: &Event, _: &Rows) -> Vec<Change> {
+        let row = |digest: &Digest, content: &Digest| {
+            Change::Upsert(&CONTENT_DIGESTS, Row(vec![digest.as_str().into(), content.as_str().into()]))
+        };
+        match &event.fact {
+            Fact::BlobStored(fact) => fact.digests.iter().map(|digest| row(digest, &fact.content)).collect(),
+            Fact::ManifestPushed(fact) => {
+                fact.digests.iter().map(|digest| row(digest, &fact.content)).collect()
+            }
+            Fact::ContentDigested(fact) => vec![row(&fact.digest, &fact.content)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The key of a digest.
+pub fn key(digest: &Digest) -> Key {
+    vec![digest.as_str().into()]
+}
+
+/// The content address behind a digest, if it is known. A digest never changes its content.
+pub async fn find(db: &Db, digest: &Digest) -> Result<Option<Digest>, Error> {
+    let rows = db.query(FIND, vec![digest.as_str().into()]).await?;
+    Ok(rows.first().map(|row| stored_digest(row, 0)))
+}
+
+/// [`find`] for many digests at once, in their order.
+pub async fn find_all(db: &Db, digests: &[Digest]) -> Result<Vec<Option<Digest>>, Error> {
+    let mut found = Vec::with_capacity(digests.len());
+    let mut tx = None;
+    for chunk in digests.chunks(PAGE) {
+        if let [only] = chunk {
+            found.push(find(db, only).await?);
+            continue;
+        }
+        let tx = match &mut tx {
+            Some(tx) => tx,
+            none => none.insert(db.snapshot().await?),
+        };
+        let keys: Vec<Key> = chunk.iter().map(key).collect();
+        let rows = tx.load(&CONTENT_DIGESTS, None, &keys).await?;
+        let content = |digest: &Digest| {
+            rows.iter().find(|row| row.0[0] == Value::from(digest.as_str())).map(|row| stored_digest(row, 1))
+        };
+        found.extend(chunk.iter().map(content));
+    }
+    Ok(found)
+}
+
+/// A digest the log wrote. Only checked digests enter it.
+pub(super) fn stored_digest(row: &Row, at: usize) -> Digest {
+    row.text(at).parse().expect("views hold only checked digests")
+}

@@ -1,0 +1,43 @@
+//! The views: what the events add up to, one file per projection.
+//!
+//! A file holds the table, the fold that fills it and the queries that read it. Folds are pure (see
+//! [`Projection`]); queries are named constants in one SQL text for both engines, listed in
+//! [`STATEMENTS`] so that a test can prepare each.
+
+pub mod blobs;
+pub mod contents;
+pub mod links;
+pub mod manifests;
+pub mod referrers;
+pub mod repositories;
+pub mod tags;
+
+use crate::events::{Projection, Projections};
+
+/// Grows whenever a fold or a view's schema changes; stored views of another version are rebuilt.
+const VERSION: i64 = 1;
+
+/// Every projection of the registry.
+pub fn projections() -> Projections {
+    let list: Vec<Box<dyn Projection>> = vec![
+        Box::new(blobs::Blobs),
+        Box::new(contents::Contents),
+        Box::new(links::Links),
+        Box::new(manifests::Manifests),
+        Box::new(referrers::Referrers),
+        Box::new(repositories::Repositories),
+        Box::new(tags::Tags),
+    ];
+    Projections::new(list, VERSION)
+}
+
+/// Every named statement of every view.
+pub static STATEMENTS: &[&[&str]] = &[
+    blobs::STATEMENTS,
+    links::STATEMENTS,
+    contents::STATEMENTS,
+    manifests::STATEMENTS,
+    referrers::STATEMENTS,
+    repositories::STATEMENTS,
+    tags::STATEMENTS,
+];
