@@ -22,5 +22,6 @@ pub mod events;
 pub mod hash;
 pub mod oci;
 pub mod registry;
+pub mod server;
 pub mod storage;
 pub mod views;

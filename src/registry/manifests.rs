@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::commands::{DeleteManifest, DeleteTag, Named, PushManifest, descriptors};
 use super::{Actor, Error, Registry};
+use crate::events::Role;
 use crate::hash;
 use crate::oci::{self, Algorithm, Digest, Reference, RepositoryName, Tag};
 use crate::views::{contents, manifests};
@@ -31,6 +32,8 @@ pub struct PushedManifest {
     pub tags: Vec<Tag>,
     /// The digest of its subject, if it has one.
     pub subject: Option<Digest>,
+    /// What the client should know.
+    pub warnings: Vec<String>,
 }
 
 impl Registry {
@@ -90,8 +93,9 @@ impl Registry {
             digests,
             tags: tags.clone(),
         };
+        let warnings = absent_children(&command.named);
         self.submit(actor, command).await?;
-        Ok(PushedManifest { digest, tags, subject })
+        Ok(PushedManifest { digest, tags, subject, warnings })
     }
 
     /// Removes a tag, or a manifest with every tag on it. Visible at once.
@@ -147,4 +151,10 @@ fn digests(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Vec<Digest>),
         return Err(Error::DigestMismatch { claimed: claimed.clone(), actual });
     }
     Ok((actual, all))
+}
+
+/// A sparse index is legal, but whoever pushed it should know.
+fn absent_children(named: &[Named]) -> Vec<String> {
+    let absent = named.iter().filter(|named| named.role == Role::Child && named.content.is_none());
+    absent.map(|named| format!("the index names {}, which this registry does not hold", named.digest)).collect()
 }

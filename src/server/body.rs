@@ -1,0 +1,127 @@
+//! Bodies in and out.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use crate::registry::{Body, ClientError};
+
+/// The error type of outgoing streams; it only ends the connection, where it was logged already.
+pub(super) type StreamError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A stream of known length, on its way out.
+pub(super) type OutStream = Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>> + Send>>;
+
+/// A response body. Its exact length is always known.
+pub(super) enum ResponseBody {
+    Empty,
+    Full(Bytes),
+    Stream { frames: OutStream, left: u64 },
+}
+
+impl HttpBody for ResponseBody {
+    type Data = Bytes;
+    type Error = StreamError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = Self::Empty;
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Self::Stream { frames, left } => match frames.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(bytes))) => {
+                    *left = left.saturating_sub(bytes.len() as u64);
+                    Poll::Ready(Some(Ok(Frame::data(bytes))))
+                }
+                Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Stream { left, .. } => *left == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match self {
+            Self::Empty => 0,
+            Self::Full(bytes) => bytes.len() as u64,
+            Self::Stream { left, .. } => *left,
+        })
+    }
+}
+
+/// A request body as the registry takes it: data frames, and an error when the connection breaks or the
+/// client stands still for too long. A body ends only when its last chunk arrived; a cut connection is
+/// never taken for an end.
+pub(super) fn incoming(body: Incoming, idle: Duration) -> Body {
+    let frames = futures_util::stream::unfold(Some(body), move |body| async move {
+        let mut body = body?;
+        loop {
+            match tokio::time::timeout(idle, body.frame()).await {
+                Err(_) => return Some((Err(ClientError(format!("nothing came for {} s", idle.as_secs()))), None)),
+                Ok(None) => return None,
+                Ok(Some(Err(error))) => return Some((Err(ClientError(error.to_string())), None)),
+                Ok(Some(Ok(frame))) => {
+                    // Trailers carry nothing for us.
+                    if let Ok(bytes) = frame.into_data() {
+                        return Some((Ok(bytes), Some(body)));
+                    }
+                }
+            }
+        }
+    });
+    Box::pin(frames)
+}
+
+/// Why a body could not be collected.
+pub(super) enum Collected {
+    Whole(Bytes),
+    TooLarge,
+    Broken(ClientError),
+}
+
+/// Collects a body of at most `limit` bytes; refuses a longer one as soon as it is known to be longer.
+pub(super) async fn collect(mut body: Body, declared: Option<u64>, limit: usize) -> Collected {
+    if declared.is_some_and(|declared| declared > limit as u64) {
+        return Collected::TooLarge;
+    }
+    let mut first = Bytes::new();
+    let mut rest: Vec<u8> = Vec::new();
+    while let Some(bytes) = body.next().await {
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => return Collected::Broken(error),
+        };
+        if first.len() + rest.len() + bytes.len() > limit {
+            return Collected::TooLarge;
+        }
+        if first.is_empty() {
+            first = bytes;
+        } else {
+            rest.extend_from_slice(&bytes);
+        }
+    }
+    if rest.is_empty() {
+        return Collected::Whole(first);
+    }
+    let mut whole = Vec::with_capacity(first.len() + rest.len());
+    whole.extend_from_slice(&first);
+    whole.append(&mut rest);
+    Collected::Whole(whole.into())
+}

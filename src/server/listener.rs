@@ -1,0 +1,105 @@
+//! Accepting connections, HTTP/1.1 and HTTP/2 (prior knowledge), until told to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use super::{Options, State, service};
+use crate::registry::Registry;
+
+/// HTTP/2 flow control windows: large enough that one upload fills a fast link.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+const STREAMS: u32 = 128;
+
+/// After a failed accept (no file descriptors left) the next try waits this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound server.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    state: Arc<State>,
+}
+
+impl Server {
+    /// Binds an address; port 0 picks a free one.
+    pub async fn bind(address: SocketAddr, registry: Registry, options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self { listener, state: Arc::new(State { registry, options }) })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` completes, then lets requests that are under way end, for a limited time.
+    /// Returns whether all of them did.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
+        let connections = Arc::new(Semaphore::new(self.state.options.max_connections));
+        let graceful = GracefulShutdown::new();
+        let protocol = protocol(&self.state.options);
+        tokio::pin!(stop);
+        loop {
+            let accept = async {
+                let permit = Arc::clone(&connections).acquire_owned().await.expect("it is never closed");
+                (self.listener.accept().await, permit)
+            };
+            let (accepted, permit) = tokio::select! {
+                accepted = accept => accepted,
+                () = &mut stop => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!("Accepting a connection failed: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let connection = self.connection(&protocol, stream);
+            let connection = graceful.watch(connection.into_owned());
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!("A connection ended: {error}");
+                }
+                drop(permit);
+            });
+        }
+        drop(self.listener);
+        tokio::time::timeout(self.state.options.drain, graceful.shutdown()).await.is_ok()
+    }
+
+    fn connection<'a>(
+        &self,
+        protocol: &'a auto::Builder<TokioExecutor>,
+        stream: TcpStream,
+    ) -> auto::Connection<'a, TokioIo<TcpStream>, impl hyper::service::HttpService<hyper::body::Incoming, ResBody = super::body::ResponseBody, Error = std::convert::Infallible, Future: Send + 'static> + 'static, TokioExecutor> {
+        // Answers are written whole; waiting to fill a packet only delays them.
+        let _ = stream.set_nodelay(true);
+        let state = Arc::clone(&self.state);
+        let service = service_fn(move |request| service::serve(Arc::clone(&state), request));
+        protocol.serve_connection(TokioIo::new(stream), service)
+    }
+}
+
+fn protocol(options: &Options) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(options.header_timeout);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(STREAMS);
+    builder
+}

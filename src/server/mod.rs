@@ -1,0 +1,53 @@
+//! The HTTP face of a registry: hyper, routes, bodies, errors.
+//!
+//! A request goes one way: accept, [`Route::parse`](route::Route::parse) (pure, from the tail of the
+//! path), [`Route::permission`](route::Route::permission), authorise, handler, one
+//! [`Registry`](crate::registry::Registry) call, render. This is the only module that knows status codes
+//! and headers; it never touches the database, the storage or the views.
+
+mod body;
+mod conditional;
+mod error;
+mod listener;
+mod probes;
+mod respond;
+pub mod route;
+mod service;
+mod v2;
+
+use std::time::Duration;
+
+pub use listener::Server;
+
+use crate::registry::Registry;
+
+/// What can be set about the HTTP side.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A client must send its headers within this time.
+    pub header_timeout: Duration,
+    /// A body that stands still for this long has broken off.
+    pub idle_timeout: Duration,
+    /// Connections at once; further ones wait to be accepted.
+    pub max_connections: usize,
+    /// How long requests may go on after a shutdown began.
+    pub drain: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_mins(2),
+            max_connections: 4096,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What every request needs; built before the listener is bound.
+#[derive(Debug)]
+struct State {
+    registry: Registry,
+    options: Options,
+}

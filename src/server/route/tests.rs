@@ -1,0 +1,116 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const SHA: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+fn get(path: &str) -> Result<Route, RouteError> {
+    Route::parse(&Method::GET, path, None)
+}
+
+fn name(text: &str) -> RepositoryName {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_repository_may_be_named_like_a_route() {
+    let digest: Digest = SHA.parse().unwrap();
+    for repository in ["a/manifests/b", "a/blobs/uploads", "tags/list", "blobs", "a/referrers", "manifests/v1/blobs"] {
+        let blob = get(&format!("/v2/{repository}/blobs/{SHA}")).unwrap();
+        assert_eq!(blob, Route::Blob(name(repository), digest.clone()));
+        let manifest = get(&format!("/v2/{repository}/manifests/v1")).unwrap();
+        assert_eq!(manifest, Route::Manifest(name(repository), "v1".parse().unwrap()));
+        let tags = get(&format!("/v2/{repository}/tags/list")).unwrap();
+        assert_eq!(tags, Route::Tags(name(repository), Page::default()));
+    }
+}
+
+#[test]
+fn uploads_begin_with_and_without_the_trailing_slash() {
+    for path in ["/v2/a/b/blobs/uploads", "/v2/a/b/blobs/uploads/"] {
+        let route = Route::parse(&Method::POST, path, None).unwrap();
+        assert_eq!(route, Route::BeginUpload(name("a/b"), Begin::Session(None)));
+    }
+}
+
+#[test]
+fn an_encoded_slash_never_makes_a_segment() {
+    assert!(matches!(get("/v2/a%2fb/manifests/v1"), Err(RouteError::Name(_))));
+    assert!(matches!(get("/v2/a/b%2fmanifests%2fv1"), Err(RouteError::NotFound)));
+}
+
+#[test]
+fn other_spellings_of_a_path_are_not_the_path() {
+    for path in ["/v2//a/manifests/v1", "/v2/a//manifests/v1", "/v2/./a/manifests/v1", "/v2/a/../b/manifests/v1", "/v2/A/manifests/v1"] {
+        assert!(matches!(get(path), Err(RouteError::Name(_))), "{path}");
+    }
+    assert!(matches!(get("/V2/a/manifests/v1"), Err(RouteError::NotFound)));
+    assert!(matches!(get("/v2/a/manifests/v1/"), Err(RouteError::NotFound)), "{:?}", get("/v2/a/manifests/v1/"));
+}
+
+#[test]
+fn unknown_extensions_are_not_found() {
+    assert!(matches!(get("/v2/_unknown/x/y"), Err(RouteError::NotFound)));
+    assert!(matches!(get("/v2/a/_unknown/tags/list"), Err(RouteError::NotFound)));
+}
+
+#[test]
+fn an_encoded_digest_is_a_digest() {
+    let route = get(&format!("/v2/a/blobs/{}", SHA.replace(':', "%3A"))).unwrap();
+    assert_eq!(route, Route::Blob(name("a"), SHA.parse().unwrap()));
+}
+
+#[test]
+fn tags_come_only_with_a_digest() {
+    let put = |path: &str, query| Route::parse(&Method::PUT, path, Some(query));
+    let pushed = put(&format!("/v2/a/manifests/{SHA}"), "tag=v1&tag=v2&tag=v1").unwrap();
+    let tags = vec!["v1".parse().unwrap(), "v2".parse().unwrap()];
+    assert_eq!(pushed, Route::PushManifest(name("a"), SHA.parse().unwrap(), tags));
+    assert!(matches!(put("/v2/a/manifests/v1", "tag=v2"), Err(RouteError::Query { name: "tag", .. })));
+    assert!(matches!(put(&format!("/v2/a/manifests/{SHA}"), "tag=-bad"), Err(RouteError::Tag(_))));
+}
+
+#[test]
+fn page_numbers_must_be_numbers() {
+    let tags = |query| Route::parse(&Method::GET, "/v2/a/tags/list", Some(query));
+    assert_eq!(tags("n=0&last=b").unwrap(), Route::Tags(name("a"), Page { n: Some(0), last: "b".to_owned() }));
+    for bad in ["n=-1", "n=x", "n=1.5", "n=99999999999999999999999"] {
+        assert!(matches!(tags(bad), Err(RouteError::Query { name: "n", .. })), "{bad}");
+    }
+}
+
+#[test]
+fn a_raw_plus_in_an_artifact_type_stays_a_plus() {
+    let query = Some("artifactType=application/vnd.a+json&ns=docker.io");
+    let route = Route::parse(&Method::GET, &format!("/v2/a/referrers/{SHA}"), query).unwrap();
+    let Route::Referrers(_, _, filter) = route else { panic!("{route:?}") };
+    assert_eq!(filter.artifact_types, ["application/vnd.a+json"]);
+}
+
+#[test]
+fn a_wrong_method_names_the_right_ones() {
+    let error = Route::parse(&Method::POST, "/v2/a/tags/list", None).unwrap_err();
+    assert_eq!(error.to_string(), "this path takes GET, HEAD");
+}
+
+proptest! {
+    #[test]
+    fn parsing_never_panics(path in "/(v2/)?[ -~]{0,80}", query in "[ -~]{0,40}", which in 0..6_usize) {
+        let method = [Method::GET, Method::PUT, Method::POST, Method::PATCH, Method::DELETE, Method::HEAD][which].clone();
+        let _ = Route::parse(&method, &path, Some(&query));
+    }
+
+    #[test]
+    fn our_own_paths_parse_back(
+        name in "[a-z0-9]{1,8}(/(blobs|uploads|manifests|tags|[a-z]{1,5})){0,3}",
+        random: [u8; 20],
+    ) {
+        let name: RepositoryName = name.parse().unwrap();
+        let digest: Digest = SHA.parse().unwrap();
+        let id = UploadId::from_random(random);
+        prop_assert_eq!(get(&blob_path(&name, &digest)).unwrap(), Route::Blob(name.clone(), digest.clone()));
+        prop_assert_eq!(get(&upload_path(&name, &id)).unwrap(), Route::UploadStatus(name.clone(), id));
+        let manifest = Route::Manifest(name.clone(), digest.clone().into());
+        prop_assert_eq!(get(&manifest_path(&name, &digest)).unwrap(), manifest);
+    }
+}

@@ -1,0 +1,119 @@
+//! One request through the layers.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use http::header::{CONTENT_LENGTH, HeaderName};
+use http::{HeaderMap, Method, Request};
+use hyper::body::Incoming;
+
+use super::body::{self, ResponseBody};
+use super::error::{self, Error};
+use super::respond::{Answer, Headers as _};
+use super::route::{Permission, Route};
+use super::{State, probes, v2};
+use crate::registry::{Actor, Body};
+
+/// After an early refusal this much more of a body is read, so that the client gets to read the answer
+/// and not a reset.
+const DRAIN: u64 = 64 * 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+
+/// What a handler may use of a request.
+pub(super) struct Call<'a> {
+    pub(super) state: &'a State,
+    pub(super) actor: Actor,
+    pub(super) headers: HeaderMap,
+    pub(super) is_head: bool,
+    body: Option<Body>,
+}
+
+impl Call<'_> {
+    /// The body; a handler takes it at most once.
+    pub(super) fn body(&mut self) -> Body {
+        self.body.take().unwrap_or_else(|| Box::pin(futures_util::stream::empty()))
+    }
+
+    /// The declared length of the body.
+    pub(super) fn content_length(&self) -> Option<u64> {
+        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+
+    /// A header as text.
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+pub(super) async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let (parts, incoming) = request.into_parts();
+    let mut call = Call {
+        state: &state,
+        actor: Actor::anonymous(),
+        headers: parts.headers,
+        is_head: parts.method == Method::HEAD,
+        body: Some(body::incoming(incoming, state.options.idle_timeout)),
+    };
+    let route = Route::parse(&parts.method, parts.uri.path(), parts.uri.query());
+    let answered = match route {
+        Ok(route) => {
+            call.actor = authorise(&route.permission());
+            dispatch(route, &mut call).await
+        }
+        Err(error) => Err(error.into()),
+    };
+    let mut answer = answered.unwrap_or_else(error::answer);
+    tracing::debug!(status = answer.status().as_u16(), "{} {}", parts.method, parts.uri);
+    if let Some(unread) = call.body.take() {
+        drain(unread);
+    }
+    if call.is_head {
+        *answer.body_mut() = ResponseBody::Empty;
+    }
+    answer.set(HeaderName::from_static("docker-distribution-api-version"), "registry/2.0");
+    answer.set(http::header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    Ok(answer)
+}
+
+/// Who is calling. There is no authentication yet: everyone may do everything, and the server listens on
+/// loopback unless it was told otherwise.
+fn authorise(_: &Permission<'_>) -> Actor {
+    Actor::anonymous()
+}
+
+async fn dispatch(route: Route, call: &mut Call<'_>) -> Result<Answer, Error> {
+    match route {
+        Route::Health | Route::Ready => Ok(probes::ready(&call.state.registry).await),
+        Route::Live => Ok(probes::live(&call.state.registry)),
+        Route::Base => Ok(v2::base::base()),
+        Route::Discover(_) => Ok(v2::base::discover()),
+        Route::Catalog(page) => v2::lists::catalog(call, page).await,
+        Route::Tags(name, page) => v2::lists::tags(call, &name, page).await,
+        Route::Referrers(name, digest, filter) => v2::lists::referrers(call, &name, &digest, filter).await,
+        Route::Blob(name, digest) => v2::blobs::get(call, &name, &digest).await,
+        Route::DeleteBlob(name, digest) => v2::blobs::delete(call, &name, &digest).await,
+        Route::BeginUpload(name, begin) => v2::uploads::begin(call, &name, begin).await,
+        Route::UploadStatus(name, id) => v2::uploads::status(call, name, id).await,
+        Route::UploadChunk(name, id) => v2::uploads::chunk(call, name, id).await,
+        Route::FinishUpload(name, id, digest) => v2::uploads::finish(call, name, id, digest).await,
+        Route::CancelUpload(name, id) => v2::uploads::cancel(call, name, id).await,
+        Route::Manifest(name, reference) => v2::manifests::get(call, &name, &reference).await,
+        Route::PushManifest(name, reference, tags) => v2::manifests::put(call, &name, &reference, tags).await,
+        Route::DeleteManifest(name, reference) => v2::manifests::delete(call, &name, &reference).await,
+    }
+}
+
+/// Reads on, within limits, beside the answer that is being sent.
+fn drain(mut body: Body) {
+    tokio::spawn(tokio::time::timeout(DRAIN_TIME, async move {
+        let mut read = 0;
+        while let Some(Ok(bytes)) = body.next().await {
+            read += bytes.len() as u64;
+            if read > DRAIN {
+                break;
+            }
+        }
+    }));
+}

@@ -1,0 +1,30 @@
+//! `/v2/` and extension discovery.
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::super::respond::{Answer, json};
+
+/// Yes, this is a registry (distribution-spec "Determining Support").
+pub(in crate::server) fn base() -> Answer {
+    json(StatusCode::OK, &json!({}))
+}
+
+/// What is here beyond the specification (distribution-spec `extensions/_oci.md`).
+pub(in crate::server) fn discover() -> Answer {
+    let extensions = json!({ "extensions": [
+        {
+            "name": "_oci",
+            "url": "https://github.com/opencontainers/distribution-spec/blob/main/extensions/_oci.md",
+            "description": "extension discovery",
+            "endpoints": ["_oci/ext/discover"],
+        },
+        {
+            "name": "_catalog",
+            "url": "https://distribution.github.io/distribution/spec/api/#catalog",
+            "description": "list of repositories",
+            "endpoints": ["_catalog"],
+        },
+    ] });
+    json(StatusCode::OK, &extensions)
+}

@@ -1,0 +1,8 @@
+//! The OCI distribution API: thin handlers, one registry call each.
+
+pub(super) mod base;
+pub(super) mod blobs;
+pub(super) mod lists;
+pub(super) mod manifests;
+mod ranges;
+pub(super) mod uploads;

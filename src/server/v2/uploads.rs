@@ -1,0 +1,106 @@
+//! Uploads: begin, chunk, status, finish, cancel.
+
+use http::StatusCode;
+use http::header::{CONTENT_RANGE, LOCATION, RANGE};
+
+use super::super::error::Error;
+use super::super::respond::{Answer, DIGEST, Headers as _, UPLOAD_UUID, empty};
+use super::super::route::{Begin, blob_path, upload_path};
+use super::super::service::Call;
+use crate::oci::{
+    Algorithm, ContentRange, Digest, RepositoryName, UploadId, received_range, received_range_status,
+};
+use crate::registry::{self, Upload};
+
+/// POST: a session, a whole blob, or a mount that becomes a session when it cannot be done.
+pub(in crate::server) async fn begin(call: &mut Call<'_>, name: &RepositoryName, begin: Begin) -> Result<Answer, Error> {
+    let registry = call.state.registry.clone();
+    match begin {
+        Begin::Session(algorithm) => open(call, name, algorithm).await,
+        Begin::Whole(digest) => {
+            let body = call.body();
+            registry.push_blob(name, call.actor.clone(), &digest, body).await?;
+            Ok(created(name, &digest))
+        }
+        Begin::Mount(digest, from) => {
+            let mounted = registry.mount_blob(name, call.actor.clone(), &digest, from.as_ref()).await?;
+            match mounted {
+                Some(_) => Ok(created(name, &digest)),
+                None => open(call, name, Some(digest.algorithm())).await,
+            }
+        }
+    }
+}
+
+async fn open(call: &Call<'_>, name: &RepositoryName, algorithm: Option<Algorithm>) -> Result<Answer, Error> {
+    let upload = call.state.registry.begin_upload(name, call.actor.clone(), algorithm).await?;
+    Ok(session(StatusCode::ACCEPTED, &upload).with(RANGE, &received_range(0)))
+}
+
+/// GET: how far it is.
+pub(in crate::server) async fn status(call: &mut Call<'_>, name: RepositoryName, id: UploadId) -> Result<Answer, Error> {
+    let upload = upload(call, name, id);
+    let progress = call.state.registry.upload_progress(&upload).await?;
+    Ok(session(StatusCode::NO_CONTENT, &upload).with(RANGE, &received_range_status(progress.received)))
+}
+
+/// PATCH: one more chunk. The answer's range is that of the whole upload.
+pub(in crate::server) async fn chunk(call: &mut Call<'_>, name: RepositoryName, id: UploadId) -> Result<Answer, Error> {
+    let upload = upload(call, name, id);
+    let range = content_range(call, &upload)?;
+    let body = call.body();
+    let progress = call.state.registry.append_upload(upload.clone(), range, body).await;
+    let progress = progress.map_err(|error| on_upload(error, &upload))?;
+    Ok(session(StatusCode::ACCEPTED, &upload).with(RANGE, &received_range(progress.received)))
+}
+
+/// PUT: the rest, if any, and the digest of the whole.
+pub(in crate::server) async fn finish(
+    call: &mut Call<'_>,
+    name: RepositoryName,
+    id: UploadId,
+    digest: Digest,
+) -> Result<Answer, Error> {
+    let upload = upload(call, name, id);
+    let range = content_range(call, &upload)?;
+    let body = call.body();
+    let finished = call.state.registry.finish_upload(upload.clone(), digest.clone(), range, body).await;
+    finished.map_err(|error| on_upload(error, &upload))?;
+    Ok(created(&upload.repository, &digest))
+}
+
+/// DELETE: forget it.
+pub(in crate::server) async fn cancel(call: &mut Call<'_>, name: RepositoryName, id: UploadId) -> Result<Answer, Error> {
+    call.state.registry.cancel_upload(upload(call, name, id)).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+fn upload(call: &Call<'_>, repository: RepositoryName, id: UploadId) -> Upload {
+    Upload { repository, actor: call.actor.clone(), id }
+}
+
+fn content_range(call: &Call<'_>, upload: &Upload) -> Result<Option<ContentRange>, Error> {
+    let Some(header) = call.headers.get(CONTENT_RANGE) else {
+        return Ok(None);
+    };
+    let text = header.to_str().unwrap_or_default();
+    let invalid = |error: crate::oci::ContentRangeError| Error::ContentRange {
+        reason: error.to_string(),
+        location: upload_path(&upload.repository, &upload.id),
+    };
+    ContentRange::parse(text).map(Some).map_err(invalid)
+}
+
+fn on_upload(error: registry::Error, upload: &Upload) -> Error {
+    Error::Upload { error, location: upload_path(&upload.repository, &upload.id) }
+}
+
+fn session(status: StatusCode, upload: &Upload) -> Answer {
+    empty(status)
+        .with(LOCATION, &upload_path(&upload.repository, &upload.id))
+        .with(UPLOAD_UUID, upload.id.as_str())
+}
+
+fn created(name: &RepositoryName, digest: &Digest) -> Answer {
+    empty(StatusCode::CREATED).with(LOCATION, &blob_path(name, digest)).with(DIGEST, digest.as_str())
+}
