@@ -126,6 +126,9 @@ pub struct Capacity {
 }
 
 /// The service-provider interface. No default methods: an implementation answers every question itself.
+///
+/// A caller may stop waiting for any call. Whether the call was carried out is then unknown, as with a
+/// lost response, and it may still be at work for a moment.
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync {
     /// The name this backend has in receipts and views.
@@ -143,7 +146,10 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Removes exactly this key. Idempotent.
     async fn delete(&self, key: &Key) -> Result<Deletion, Error>;
 
-    /// Objects whose key starts with `prefix` (any string; `""` is everything), after `after`, at most `limit`.
+    /// Objects whose key starts with `prefix` (any string; `""` is everything), after `after`, at most `limit`
+    /// (0 counts as 1, so that every page but the last gets on).
+    ///
+    /// Objects written or deleted while pages are read may or may not be there; all others are, once.
     async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Page, Error>;
 
     /// Checks that the backend works now: writes, reads and removes a probe.
@@ -157,6 +163,9 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Opens a staged write again, also after a restart, cut back to `length` bytes: what was written
     /// beyond that was never acknowledged. [`Error::NotFound`], or [`Error::Short`] when bytes are missing.
+    ///
+    /// One caller has a staged write open at a time. An implementation may turn a second one away
+    /// (`ResourceBusy`) and waits for work that a dropped [`Staged`] left running.
     async fn resume(&self, id: &StagingId, length: u64) -> Result<Box<dyn Staged>, Error>;
 
     /// Removes a staged write that nobody has open. Idempotent.
@@ -184,6 +193,8 @@ pub trait Staged: Send + Sync {
     async fn read(&self) -> Result<ByteStream, Error>;
 
     /// Makes the object durable under `key` and ends the staged write. On error nothing is visible under `key`.
+    ///
+    /// [`Error::Exists`] keeps the staged write, as dropping it would; other errors may have ended it.
     async fn publish(self: Box<Self>, key: &Key) -> Result<Receipt, Error>;
 
     /// Ends the staged write and removes its bytes.

@@ -5,9 +5,11 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::io::Errno;
+
 use super::files;
 use super::sync::Scope;
-use super::volume::Volume;
+use super::volume::{PROBE_PREFIX, Volume};
 use crate::storage::{Capacity, Error, Health};
 
 const PROBE: &[u8] = b"artifactstore probe\n";
@@ -45,13 +47,14 @@ impl Volume {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let staging = self.staging()?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!(".probe-{}-{count}", std::process::id());
-        // What a killed process with the same id left behind.
-        let _ = files::unlink(&staging, &name);
+        let name = format!("{PROBE_PREFIX}{}-{count}", std::process::id());
         let file = files::create(&staging, &name).map_err(|e| Error::io("create a probe", e))?;
         let result = self.write_and_read(&file);
-        let removed = files::unlink(&staging, &name).map_err(|e| Error::io("remove a probe", e));
-        result.and(removed)
+        match files::unlink(&staging, &name) {
+            // Another process that opens the folder clears probes away.
+            Ok(()) | Err(Errno::NOENT) => result,
+            Err(e) => result.and(Err(Error::io("remove a probe", e))),
+        }
     }
 
     fn write_and_read(&self, mut file: &File) -> Result<(), Error> {

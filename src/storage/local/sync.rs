@@ -18,11 +18,11 @@ pub(super) enum Scope {
 
 /// How to make a file or folder durable. A value and not a function, so that a test can fail one.
 #[derive(Clone)]
-pub(super) struct Sync(Arc<SyncFn>);
+pub(super) struct Fsync(Arc<FsyncFn>);
 
-type SyncFn = dyn Fn(Scope, &File) -> io::Result<()> + Send + std::marker::Sync;
+type FsyncFn = dyn Fn(Scope, &File) -> io::Result<()> + Send + Sync;
 
-impl Sync {
+impl Fsync {
     pub(super) fn real() -> Self {
         Self::with(|scope, file| match scope {
             Scope::Progress => file.sync_data(),
@@ -30,9 +30,7 @@ impl Sync {
         })
     }
 
-    pub(super) fn with(
-        sync: impl Fn(Scope, &File) -> io::Result<()> + Send + std::marker::Sync + 'static,
-    ) -> Self {
+    pub(super) fn with(sync: impl Fn(Scope, &File) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self(Arc::new(sync))
     }
 
@@ -41,8 +39,8 @@ impl Sync {
     }
 }
 
-impl fmt::Debug for Sync {
+impl fmt::Debug for Fsync {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sync")
+        f.write_str("Fsync")
     }
 }

@@ -13,11 +13,14 @@ use super::claims::Claims;
 use super::files;
 use super::folders::Durable;
 use super::pool::Pool;
-use super::sync::{Scope, Sync};
+use super::sync::{Fsync, Scope};
 use crate::storage::{BackendId, Error, Key, Receipt};
 
 /// What a path in a `file:` URI may hold unescaped (RFC 3986, unreserved and `/`).
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How the names of probe files in the staging folder begin: no staging id does.
+pub(super) const PROBE_PREFIX: &str = ".probe-";
 
 /// Buffers kept for reuse by readers: 16 MiB at most.
 const POOLED_BUFFERS: usize = 64;
@@ -28,7 +31,7 @@ pub(super) struct Volume {
     id: BackendId,
     path: PathBuf,
     root: File,
-    sync: Sync,
+    sync: Fsync,
     suspect: OnceLock<String>,
     /// Whether small objects can be written without ever having a staging name.
     pub(super) nameless: bool,
@@ -38,13 +41,14 @@ pub(super) struct Volume {
 }
 
 impl Volume {
-    pub(super) fn open(id: BackendId, root: &Path, sync: Sync) -> Result<Self, Error> {
+    pub(super) fn open(id: BackendId, root: &Path, sync: Fsync) -> Result<Self, Error> {
         let failed = |e: io::Error| Error::io(format!("open storage folder {}", root.display()), e);
         let path = make_root(root, &sync).map_err(failed)?;
         let root = File::open(&path).map_err(failed)?;
         files::make_folder(&root, Key::RESERVED).map_err(|e| failed(e.into()))?;
         sync.run(Scope::Folder, &root).map_err(failed)?;
         let staging = files::folder(&root, Key::RESERVED).map_err(|e| failed(e.into()))?;
+        remove_old_probes(&staging);
         Ok(Self {
             id,
             path,
@@ -121,7 +125,7 @@ impl Volume {
 }
 
 /// Creates the root where it is missing, every new entry durable, and resolves its links.
-fn make_root(root: &Path, sync: &Sync) -> io::Result<PathBuf> {
+fn make_root(root: &Path, sync: &Fsync) -> io::Result<PathBuf> {
     let absolute = std::path::absolute(root)?;
     let missing = absolute.ancestors().take_while(|path| !path.exists()).collect::<Vec<_>>();
     std::fs::create_dir_all(&absolute)?;
@@ -131,12 +135,19 @@ fn make_root(root: &Path, sync: &Sync) -> io::Result<PathBuf> {
     absolute.canonicalize()
 }
 
+/// Removes the probes of processes that were killed in the middle of one. Best effort.
+fn remove_old_probes(staging: &File) {
+    for (name, _) in files::entries(staging).unwrap_or_default() {
+        if name.starts_with(PROBE_PREFIX) {
+            let _ = files::unlink(staging, &name);
+        }
+    }
+}
+
 /// Tries, once, what every small write will do: not all file systems know nameless files, and linking
 /// one needs `/proc`.
 fn supports_nameless(staging: &File) -> bool {
-    let name = format!(".probe-nameless-{}", std::process::id());
-    // What a killed process with the same id left behind.
-    let _ = files::unlink(staging, &name);
+    let name = format!("{PROBE_PREFIX}nameless-{}", std::process::id());
     let linked =
         files::create_nameless(staging).and_then(|file| files::name_nameless(&file, staging, &name)).is_ok();
     let _ = files::unlink(staging, &name);

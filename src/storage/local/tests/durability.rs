@@ -18,9 +18,9 @@ struct Disk {
 }
 
 impl Disk {
-    fn sync(&self) -> Sync {
+    fn sync(&self) -> Fsync {
         let disk = self.clone();
-        Sync::with(move |scope, _| {
+        Fsync::with(move |scope, _| {
             disk.log.lock().unwrap().push(scope);
             if *disk.failing.lock().unwrap() == Some(scope) {
                 return Err(io::Error::from_raw_os_error(5));
@@ -182,7 +182,7 @@ async fn resume_waits_for_what_a_dropped_write_left_running() {
     let (started, has_started) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
-    let (_dir, local) = folder_with(Sync::with(move |scope, _| {
+    let (_dir, local) = folder_with(Fsync::with(move |scope, _| {
         if scope == Scope::Progress {
             started.send(()).unwrap();
             released.lock().unwrap().recv().unwrap();

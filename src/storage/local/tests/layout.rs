@@ -76,6 +76,16 @@ async fn what_a_killed_process_left_is_found_and_removed() {
 }
 
 #[tokio::test]
+async fn opening_the_folder_clears_old_probes_and_keeps_staged_writes() {
+    let (dir, local) = folder();
+    fs::write(dir.path().join("staging/.probe-1-0"), b"x").unwrap();
+    drop(local.stage(&id("upload")).await.unwrap());
+    drop(local);
+    Local::open(dir.path()).unwrap();
+    assert_eq!(names(&dir.path().join("staging")), ["upload"]);
+}
+
+#[tokio::test]
 async fn foreign_files_are_not_listed() {
     let (dir, local) = folder();
     local.put(&key(OBJECT), bytes("x")).await.unwrap();
