@@ -14,8 +14,10 @@
 //! | L4 | [`registry`], [`gc`]: use cases, the library API |
 //! | L5 | [`server`], [`config`], [`cli`]: HTTP, options, commands |
 
+pub mod cli;
 pub mod clock;
 pub mod codec;
+pub mod config;
 pub mod dataplane;
 pub mod db;
 pub mod events;
@@ -24,4 +26,5 @@ pub mod oci;
 pub mod registry;
 pub mod server;
 pub mod storage;
+pub mod telemetry;
 pub mod views;

@@ -1,3 +1,7 @@
 //! The `artifactstore` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    artifactstore::cli::run()
+}

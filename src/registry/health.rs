@@ -1,6 +1,9 @@
 //! Is it alive, can it work (API-3).
 
 use super::Registry;
+use crate::dataplane::DataPlane;
+use crate::db::Db;
+use crate::events::Head;
 
 /// What a registry says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,27 +38,31 @@ impl Registry {
 
     /// Tries every part: reads the database, writes and removes a probe in storage.
     pub async fn health(&self) -> Health {
-        let database = self.inner.db.query("SELECT next_sequence FROM log_head", Vec::new()).await;
-        let mut components = vec![
-            Component {
-                name: "database".to_owned(),
-                problem: database.err().map(|error| error.to_string()),
-                capacity: None,
-            },
-            Component {
-                name: "log".to_owned(),
-                problem: (!self.is_alive()).then(|| "the event log takes no commands any more".to_owned()),
-                capacity: None,
-            },
-        ];
-        for (id, health) in self.inner.data.health().await {
-            let unwritable = (!health.writable).then(|| "it takes no writes".to_owned());
-            components.push(Component {
-                name: format!("storage:{id}"),
-                problem: health.problem.or(unwritable),
-                capacity: health.capacity.map(|capacity| (capacity.total, capacity.available)),
-            });
-        }
-        Health { components }
+        let mut health = inspect(&self.inner.db, &self.inner.data).await;
+        health.components.push(Component {
+            name: "log".to_owned(),
+            problem: (!self.is_alive()).then(|| "the event log takes no commands any more".to_owned()),
+            capacity: None,
+        });
+        health
     }
+}
+
+/// Tries database and storage without opening a registry over them; works beside a running one.
+pub async fn inspect(db: &Db, data: &DataPlane) -> Health {
+    let head = Head::read(db).await;
+    let mut components = vec![Component {
+        name: "database".to_owned(),
+        problem: head.err().map(|error| error.to_string()),
+        capacity: None,
+    }];
+    for (id, health) in data.health().await {
+        let unwritable = (!health.writable).then(|| "it takes no writes".to_owned());
+        components.push(Component {
+            name: format!("storage:{id}"),
+            problem: health.problem.or(unwritable),
+            capacity: health.capacity.map(|capacity| (capacity.total, capacity.available)),
+        });
+    }
+    Health { components }
 }

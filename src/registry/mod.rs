@@ -25,7 +25,7 @@ use std::time::Duration;
 
 pub use blobs::{Blob, PushedBlob};
 pub use error::Error;
-pub use health::{Component, Health};
+pub use health::{Component, Health, inspect};
 pub use manifests::{Manifest, PushedManifest};
 pub use referrers::ReferrersPage;
 pub use uploads::{Progress, Upload};

@@ -9,7 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::{Options, State, service};
@@ -66,7 +66,11 @@ impl Server {
                     continue;
                 }
             };
-            let connection = self.connection(&protocol, stream);
+            // Answers are written whole; waiting to fill a packet only delays them.
+            let _ = stream.set_nodelay(true);
+            let state = Arc::clone(&self.state);
+            let service = service_fn(move |request| service::serve(Arc::clone(&state), request));
+            let connection = protocol.serve_connection(TokioIo::new(stream), service);
             let connection = graceful.watch(connection.into_owned());
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
@@ -77,18 +81,6 @@ impl Server {
         }
         drop(self.listener);
         tokio::time::timeout(self.state.options.drain, graceful.shutdown()).await.is_ok()
-    }
-
-    fn connection<'a>(
-        &self,
-        protocol: &'a auto::Builder<TokioExecutor>,
-        stream: TcpStream,
-    ) -> auto::Connection<'a, TokioIo<TcpStream>, impl hyper::service::HttpService<hyper::body::Incoming, ResBody = super::body::ResponseBody, Error = std::convert::Infallible, Future: Send + 'static> + 'static, TokioExecutor> {
-        // Answers are written whole; waiting to fill a packet only delays them.
-        let _ = stream.set_nodelay(true);
-        let state = Arc::clone(&self.state);
-        let service = service_fn(move |request| service::serve(Arc::clone(&state), request));
-        protocol.serve_connection(TokioIo::new(stream), service)
     }
 }
 

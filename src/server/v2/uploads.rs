@@ -10,13 +10,13 @@ use super::super::service::Call;
 use crate::oci::{
     Algorithm, ContentRange, Digest, RepositoryName, UploadId, received_range, received_range_status,
 };
-use crate::registry::{self, Upload};
+use crate::registry::{self, Actor, Registry, Upload};
 
 /// POST: a session, a whole blob, or a mount that becomes a session when it cannot be done.
 pub(in crate::server) async fn begin(call: &mut Call<'_>, name: &RepositoryName, begin: Begin) -> Result<Answer, Error> {
     let registry = call.state.registry.clone();
     match begin {
-        Begin::Session(algorithm) => open(call, name, algorithm).await,
+        Begin::Session(algorithm) => open(&registry, call.actor.clone(), name, algorithm).await,
         Begin::Whole(digest) => {
             let body = call.body();
             registry.push_blob(name, call.actor.clone(), &digest, body).await?;
@@ -26,14 +26,19 @@ pub(in crate::server) async fn begin(call: &mut Call<'_>, name: &RepositoryName,
             let mounted = registry.mount_blob(name, call.actor.clone(), &digest, from.as_ref()).await?;
             match mounted {
                 Some(_) => Ok(created(name, &digest)),
-                None => open(call, name, Some(digest.algorithm())).await,
+                None => open(&registry, call.actor.clone(), name, Some(digest.algorithm())).await,
             }
         }
     }
 }
 
-async fn open(call: &Call<'_>, name: &RepositoryName, algorithm: Option<Algorithm>) -> Result<Answer, Error> {
-    let upload = call.state.registry.begin_upload(name, call.actor.clone(), algorithm).await?;
+async fn open(
+    registry: &Registry,
+    actor: Actor,
+    name: &RepositoryName,
+    algorithm: Option<Algorithm>,
+) -> Result<Answer, Error> {
+    let upload = registry.begin_upload(name, actor, algorithm).await?;
     Ok(session(StatusCode::ACCEPTED, &upload).with(RANGE, &received_range(0)))
 }
 

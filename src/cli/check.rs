@@ -1,0 +1,138 @@
+//! The commands that look at a data directory: `version`, `health`, `migrate`, `replay`, `verify`.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use serde_json::{Value, json};
+
+use super::{Failure, Outcome, open};
+use crate::config::Settings;
+use crate::registry::{self, Health, StateDigest, Verification};
+
+pub(super) fn version(as_json: bool) -> bool {
+    let version = env!("CARGO_PKG_VERSION");
+    print(as_json, &json!({ "version": version }), &format!("artifactstore {version}"));
+    true
+}
+
+pub(super) async fn health(settings: &Settings, as_json: bool) -> Outcome {
+    let parts = open::read(settings).await?;
+    let health = registry::inspect(&parts.db, &parts.data).await;
+    let line = |component: &registry::Component| match &component.problem {
+        None => format!("{}: ok", component.name),
+        Some(problem) => format!("{}: {problem}", component.name),
+    };
+    let lines: Vec<_> = health.components.iter().map(line).collect();
+    print(as_json, &describe(&health), &lines.join("\n"));
+    Ok(health.is_ready())
+}
+
+fn describe(health: &Health) -> Value {
+    let component = |part: &registry::Component| {
+        let capacity = part.capacity.map(|(total, available)| json!({ "total": total, "available": available }));
+        json!({ "name": part.name, "problem": part.problem, "capacity": capacity })
+    };
+    json!({
+        "status": if health.is_ready() { "ok" } else { "failing" },
+        "components": health.components.iter().map(component).collect::<Vec<_>>(),
+    })
+}
+
+pub(super) async fn migrate(settings: &Settings, as_json: bool) -> Outcome {
+    let parts = open::write(settings).await?;
+    // Opening the log starts one where there is none and rebuilds views of an older version.
+    let registry = parts.registry().await?;
+    let sequence = registry.last_sequence();
+    drop(registry);
+    parts.db.close().await;
+    let path = settings.database.display().to_string();
+    let text = format!("{path} is up to date; the log has {sequence} events");
+    print(as_json, &json!({ "database": path, "sequence": sequence }), &text);
+    Ok(true)
+}
+
+pub(super) async fn replay(settings: &Settings, as_json: bool) -> Outcome {
+    let parts = open::write(settings).await?;
+    let replayed = registry::replay(&parts.db).await?;
+    parts.db.close().await;
+    let text = format!("replayed {} events\nstate {}", replayed.events, replayed.state.digest);
+    print(as_json, &json!({ "events": replayed.events, "state": state(&replayed.state) }), &text);
+    Ok(true)
+}
+
+pub(super) async fn replay_check(settings: &Settings, as_json: bool) -> Outcome {
+    let parts = open::read(settings).await?;
+    let scratch = Scratch::new()?;
+    let (replayed, live) = registry::replay_check(&parts.db, &scratch.0).await?;
+    let differences = replayed.state.differences(&live);
+    let text = if differences.is_empty() {
+        format!("replayed {} events; the views are what they lead to\nstate {}", replayed.events, live.digest)
+    } else {
+        let differ = format!("these views differ from the log: {}", differences.join(", "));
+        format!("{differ}\nreplayed {}\nlive     {}", replayed.state.digest, live.digest)
+    };
+    let body = json!({
+        "events": replayed.events,
+        "matches": differences.is_empty(),
+        "differences": differences,
+        "replayed": state(&replayed.state),
+        "live": state(&live),
+    });
+    print(as_json, &body, &text);
+    Ok(differences.is_empty())
+}
+
+fn state(state: &StateDigest) -> Value {
+    json!({ "sequence": state.sequence, "digest": state.digest, "tables": state.tables })
+}
+
+pub(super) async fn verify(settings: &Settings, as_json: bool) -> Outcome {
+    let parts = open::read(settings).await?;
+    let shows_progress = !as_json && std::io::stderr().is_terminal();
+    let progress = |done: &Verification| {
+        if shows_progress && done.blobs.is_multiple_of(64) {
+            eprint!("\r{} blobs, {} MiB", done.blobs, done.bytes >> 20);
+            let _ = std::io::stderr().flush();
+        }
+    };
+    let done = registry::verify(&parts.db, &parts.data, progress).await?;
+    if shows_progress {
+        eprintln!();
+    }
+    let mut lines: Vec<_> = done.faults.iter().map(|fault| format!("{}: {}", fault.content, fault.reason)).collect();
+    let verdict = if lines.is_empty() { "all intact".to_owned() } else { format!("{} damaged", lines.len()) };
+    lines.push(format!("{} blobs ({} bytes) and {} manifests read, {verdict}", done.blobs, done.bytes, done.manifests));
+    let fault = |fault: &registry::Fault| json!({ "content": fault.content, "reason": fault.reason });
+    let body = json!({
+        "blobs": done.blobs,
+        "bytes": done.bytes,
+        "manifests": done.manifests,
+        "faults": done.faults.iter().map(fault).collect::<Vec<_>>(),
+    });
+    print(as_json, &body, &lines.join("\n"));
+    Ok(done.faults.is_empty())
+}
+
+fn print(as_json: bool, body: &Value, text: &str) {
+    if as_json {
+        println!("{body:#}");
+    } else {
+        println!("{text}");
+    }
+}
+
+/// A directory of our own that goes away with the command.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("artifactstore-{}", ulid::Ulid::generate()));
+        std::fs::create_dir(&path).map_err(|error| Failure(format!("cannot create {}: {error}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

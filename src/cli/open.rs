@@ -1,0 +1,98 @@
+//! Wires the parts of an embedded registry from the settings. The only place above the registry that names
+//! database and storage.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Failure;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::dataplane::DataPlane;
+use crate::db::{Access, Db};
+use crate::registry::{Options, Registry};
+use crate::storage::Local;
+
+/// The parts, opened. While the lock lives no other process writes to them.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) db: Db,
+    pub(super) data: DataPlane,
+    _lock: Option<File>,
+}
+
+/// Opens everything for writing, making what is missing. Refuses a directory that another process or
+/// another program uses.
+pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
+    refuse_foreign(&settings.data)?;
+    let parent = settings.database.parent().filter(|parent| !parent.as_os_str().is_empty());
+    for directory in [Some(settings.data.as_path()), parent].into_iter().flatten() {
+        let failed = |error| Failure(format!("cannot create {}: {error}", directory.display()));
+        fs::create_dir_all(directory).map_err(failed)?;
+    }
+    let lock = lock(&settings.database)?;
+    let db = Db::open(&settings.database, Access::Create).await?;
+    let storage = Local::open(&settings.storage)?;
+    Ok(Parts { db, data: DataPlane::new(Arc::new(storage)), _lock: Some(lock) })
+}
+
+/// Opens everything for reading, beside a running server or without one.
+pub(super) async fn read(settings: &Settings) -> Result<Parts, Failure> {
+    let db = Db::open(&settings.database, Access::Read).await.map_err(|error| {
+        let Failure(reason) = Failure::from(error);
+        Failure(format!("{reason}; is this the right --data directory?"))
+    })?;
+    if !settings.storage.is_dir() {
+        return Err(Failure(format!("there is no storage at {}", settings.storage.display())));
+    }
+    let storage = Local::open(&settings.storage)?;
+    Ok(Parts { db, data: DataPlane::new(Arc::new(storage)), _lock: None })
+}
+
+impl Parts {
+    /// The registry over these parts. The lock stays with the caller.
+    pub(super) async fn registry(&self) -> Result<Registry, Failure> {
+        Ok(Registry::open(self.db.clone(), self.data.clone(), Clock::system(), Options::default()).await?)
+    }
+}
+
+/// One writer per database. The lock goes with the process, however it ends.
+fn lock(database: &Path) -> Result<File, Failure> {
+    let path = database.with_extension("lock");
+    let failed = |error: io::Error| Failure(format!("cannot lock {}: {error}", path.display()));
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure(format!(
+            "another artifactstore is using {}; stop it, or give this one its own --data directory",
+            database.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// A directory with files in it but no registry belongs to something else.
+fn refuse_foreign(data: &Path) -> Result<(), Failure> {
+    let entries = match fs::read_dir(data) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Failure(format!("cannot read {}: {error}", data.display()))),
+    };
+    let mut foreign = None;
+    for entry in entries {
+        let name = entry?.file_name();
+        match name.to_string_lossy().as_ref() {
+            "registry.db" | "registry.lock" | "storage" => return Ok(()),
+            "lost+found" => {}
+            other => foreign = Some(other.to_owned()),
+        }
+    }
+    match foreign {
+        None => Ok(()),
+        Some(name) => Err(Failure(format!(
+            "{} holds {name:?} and no registry; it belongs to another program, choose an empty --data directory",
+            data.display()
+        ))),
+    }
+}

@@ -1,0 +1,92 @@
+//! `artifactstore serve`
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Failure, Outcome, open};
+use crate::config::Settings;
+use crate::registry::Registry;
+use crate::server::{Options, Server};
+
+/// How often abandoned uploads are looked for.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+
+pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome {
+    if !settings.listen.ip().is_loopback() && !insecure_listen {
+        return Err(Failure(format!(
+            "{} can be reached from other machines and nobody has to log in; listen on 127.0.0.1, or say \
+             --insecure-listen if something in front of this server controls access",
+            settings.listen
+        )));
+    }
+    let mut signals = Signals::new()?;
+    let parts = open::write(settings).await?;
+    let registry = parts.registry().await?;
+    let failed = |error| Failure(format!("cannot listen on {}: {error}", settings.listen));
+    let server = Server::bind(settings.listen, registry.clone(), Options::default()).await.map_err(failed)?;
+    announce(server.address()?)?;
+    let sweeper = tokio::spawn(sweep(registry.clone()));
+    let run = server.run(async move {
+        signals.next().await;
+        tracing::info!("Stopping: requests under way may end; a second signal stops at once");
+        tokio::spawn(async move {
+            signals.next().await;
+            std::process::exit(130);
+        });
+    });
+    if !run.await {
+        tracing::warn!("Some requests did not end in time and were cut off");
+    }
+    sweeper.abort();
+    drop(registry);
+    parts.db.close().await;
+    Ok(true)
+}
+
+fn announce(address: SocketAddr) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on http://{address}")?;
+    if out.is_terminal() {
+        writeln!(out, "\ntry, in a directory with some files:")?;
+        writeln!(out, "  oras push --plain-http {address}/evidence/run:1 ./results.json:application/json")?;
+        writeln!(out, "  oras pull --plain-http {address}/evidence/run:1 -o ./copy")?;
+        writeln!(out, "  oras repo ls --plain-http {address}")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Removes abandoned uploads, at the start and from time to time.
+async fn sweep(registry: Registry) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        match registry.sweep_uploads().await {
+            Ok(swept) => tracing::debug!(?swept, "Swept abandoned uploads"),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "Sweeping abandoned uploads failed");
+            }
+        }
+    }
+}
+
+/// The signals that mean "stop".
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
