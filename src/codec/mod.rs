@@ -1,1 +1,12 @@
-//! Canonical encodings.
+//! Canonical encodings: one value, one sequence of bytes.
+//!
+//! Everything the registry hashes, signs or chains (events, snapshots, package manifests) is
+//! [`cbor`], a narrow profile of deterministic CBOR.
+//!
+//! Whoever receives bytes keeps, hashes and verifies those very bytes: [`cbor::validate`] proves
+//! they are the only spelling of their value, so nothing here ever re-encodes in order to compare.
+//!
+//! The module is pure. It knows no event, no digest and no clock, and it reads and writes nothing
+//! but its arguments.
+
+pub mod cbor;
