@@ -28,7 +28,8 @@ pub(super) async fn health(settings: &Settings, as_json: bool) -> Outcome {
 
 fn describe(health: &Health) -> Value {
     let component = |part: &registry::Component| {
-        let capacity = part.capacity.map(|(total, available)| json!({ "total": total, "available": available }));
+        let capacity =
+            part.capacity.map(|(total, available)| json!({ "total": total, "available": available }));
         json!({ "name": part.name, "problem": part.problem, "capacity": capacity })
     };
     json!({
@@ -98,9 +99,13 @@ pub(super) async fn verify(settings: &Settings, as_json: bool) -> Outcome {
     if shows_progress {
         eprintln!();
     }
-    let mut lines: Vec<_> = done.faults.iter().map(|fault| format!("{}: {}", fault.content, fault.reason)).collect();
+    let mut lines: Vec<_> =
+        done.faults.iter().map(|fault| format!("{}: {}", fault.content, fault.reason)).collect();
     let verdict = if lines.is_empty() { "all intact".to_owned() } else { format!("{} damaged", lines.len()) };
-    lines.push(format!("{} blobs ({} bytes) and {} manifests read, {verdict}", done.blobs, done.bytes, done.manifests));
+    lines.push(format!(
+        "{} blobs ({} bytes) and {} manifests read, {verdict}",
+        done.blobs, done.bytes, done.manifests
+    ));
     let fault = |fault: &registry::Fault| json!({ "content": fault.content, "reason": fault.reason });
     let body = json!({
         "blobs": done.blobs,
@@ -126,7 +131,8 @@ struct Scratch(std::path::PathBuf);
 impl Scratch {
     fn new() -> Result<Self, Failure> {
         let path = std::env::temp_dir().join(format!("artifactstore-{}", ulid::Ulid::generate()));
-        std::fs::create_dir(&path).map_err(|error| Failure(format!("cannot create {}: {error}", path.display())))?;
+        std::fs::create_dir(&path)
+            .map_err(|error| Failure(format!("cannot create {}: {error}", path.display())))?;
         Ok(Self(path))
     }
 }

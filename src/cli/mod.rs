@@ -141,7 +141,9 @@ impl Command {
             Self::Version { json } => Ok(check::version(json)),
             Self::Health { data, json } => check::health(&data.settings(None)?, json).await,
             Self::Migrate { data, json } => check::migrate(&data.settings(None)?, json).await,
-            Self::Replay { data, check: true, json } => check::replay_check(&data.settings(None)?, json).await,
+            Self::Replay { data, check: true, json } => {
+                check::replay_check(&data.settings(None)?, json).await
+            }
             Self::Replay { data, check: false, json } => check::replay(&data.settings(None)?, json).await,
             Self::Verify { data, json } => check::verify(&data.settings(None)?, json).await,
         }
@@ -151,8 +153,9 @@ impl Command {
 impl Data {
     fn settings(self, listen: Option<SocketAddr>) -> Result<Settings, Failure> {
         let flags = Flags { data: self.directory, listen };
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        });
         let settings = Settings::load(flags, environment)?;
         let invalid = |reason| Failure(format!("ARTIFACTSTORE_LOG_LEVEL: {reason}; try info or debug"));
         telemetry::start(&settings.log_level).map_err(invalid)?;

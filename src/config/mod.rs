@@ -70,7 +70,8 @@ pub enum Error {
 impl Settings {
     /// Composes the settings from flags and the environment, given as name and value pairs.
     pub fn load(flags: Flags, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
-        let ours = environment.filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_owned(), value)));
+        let ours =
+            environment.filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_owned(), value)));
         let mut variables: BTreeMap<String, String> = ours.collect();
         if let Some(name) = variables.keys().find(|name| !KNOWN.contains(&name.as_str())) {
             return Err(Error::Unknown { name: name.clone(), hint: suggestion(name) });
@@ -115,7 +116,9 @@ fn without_password(url: &str) -> String {
 fn suggestion(name: &str) -> String {
     let nearest = KNOWN.iter().min_by_key(|known| distance(name, known));
     match nearest {
-        Some(known) if distance(name, known) <= 1 + known.len() / 3 => format!("did you mean {PREFIX}{known}?"),
+        Some(known) if distance(name, known) <= 1 + known.len() / 3 => {
+            format!("did you mean {PREFIX}{known}?")
+        }
         _ => format!("the settings are {PREFIX}{{{}}}", KNOWN.join(", ")),
     }
 }

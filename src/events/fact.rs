@@ -7,8 +7,11 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::cbor;
+use crate::codec::cbor::{self, Limits};
 use crate::oci::{Digest, RepositoryName, Tag};
+
+/// A payload, and a view row, may hold what a manifest of 4 MiB holds: one long annotation, escaped.
+pub(super) const LIMITS: Limits = Limits { text: 16 * 1024 * 1024, ..Limits::DOCUMENT };
 
 /// A new blob is durable in a backend and live.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,7 +201,7 @@ macro_rules! facts {
 
             /// The payload in canonical CBOR.
             pub fn encode(&self) -> Result<Vec<u8>, cbor::Error> {
-                match self { $(Self::$variant(payload) => cbor::to_vec(payload)),+ }
+                match self { $(Self::$variant(payload) => cbor::to_vec_with_limits(payload, &LIMITS)),+ }
             }
 
             /// The fact of a stored payload.
@@ -235,7 +238,7 @@ pub enum FactError {
 }
 
 fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, FactError> {
-    cbor::from_slice(payload).map_err(FactError::Payload)
+    cbor::from_slice_with_limits(payload, &LIMITS).map_err(FactError::Payload)
 }
 
 impl Fact {

@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use super::fact::LIMITS;
 use super::{Error, Head, Projections, Sequence};
 use crate::codec::cbor;
 use crate::db::{Row, Table, Tx, Value};
@@ -76,7 +77,7 @@ async fn table_digest(tx: &mut Tx, table: &'static Table) -> Result<TableDigest,
     loop {
         let page = tx.page(table, after.as_ref(), PAGE).await?;
         for row in &page {
-            let bytes = cbor::to_vec(&cells(row)).map_err(Error::Encode)?;
+            let bytes = cbor::to_vec_with_limits(&cells(row), &LIMITS).map_err(Error::Encode)?;
             hasher.update(&(bytes.len() as u64).to_be_bytes());
             hasher.update(&bytes);
             rows += 1;

@@ -156,5 +156,7 @@ fn digests(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Vec<Digest>),
 /// A sparse index is legal, but whoever pushed it should know.
 fn absent_children(named: &[Named]) -> Vec<String> {
     let absent = named.iter().filter(|named| named.role == Role::Child && named.content.is_none());
-    absent.map(|named| format!("the index names {}, which this registry does not hold", named.digest)).collect()
+    absent
+        .map(|named| format!("the index names {}, which this registry does not hold", named.digest))
+        .collect()
 }

@@ -29,7 +29,10 @@ impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = StreamError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => {
@@ -74,7 +77,9 @@ pub(super) fn incoming(body: Incoming, idle: Duration) -> Body {
         let mut body = body?;
         loop {
             match tokio::time::timeout(idle, body.frame()).await {
-                Err(_) => return Some((Err(ClientError(format!("nothing came for {} s", idle.as_secs()))), None)),
+                Err(_) => {
+                    return Some((Err(ClientError(format!("nothing came for {} s", idle.as_secs()))), None));
+                }
                 Ok(None) => return None,
                 Ok(Some(Err(error))) => return Some((Err(ClientError(error.to_string())), None)),
                 Ok(Some(Ok(frame))) => {

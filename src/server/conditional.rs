@@ -38,7 +38,13 @@ mod tests {
             headers.insert(IF_NONE_MATCH, value.parse().unwrap());
             is_known(&headers, &digest)
         };
-        for value in [format!("\"{digest}\""), digest.to_string(), format!("W/\"{digest}\""), format!("\"x\", \"{digest}\""), "*".to_owned()] {
+        for value in [
+            format!("\"{digest}\""),
+            digest.to_string(),
+            format!("W/\"{digest}\""),
+            format!("\"x\", \"{digest}\""),
+            "*".to_owned(),
+        ] {
             assert!(known(&value), "{value}");
         }
         assert!(!known("\"sha256:00\""));

@@ -15,11 +15,19 @@ pub(super) enum Error {
     Route(RouteError),
     Registry(registry::Error),
     /// The registry said no to a request on an upload; a client recovers from `Location` and `Range`.
-    Upload { error: registry::Error, location: String },
+    Upload {
+        error: registry::Error,
+        location: String,
+    },
     /// The `Content-Range` of a chunk is not one.
-    ContentRange { reason: String, location: String },
+    ContentRange {
+        reason: String,
+        location: String,
+    },
     /// The `Range` of a download cannot be satisfied.
-    Unsatisfiable { size: u64 },
+    Unsatisfiable {
+        size: u64,
+    },
     /// The body ended early; nobody reads this answer.
     Broken(String),
 }
@@ -51,7 +59,9 @@ fn route(error: &RouteError) -> Wire {
         RouteError::Digest(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
         // Not TAG_INVALID, which the spec's list does not have; skopeo takes MANIFEST_INVALID for a wish
         // to see another manifest type, but a malformed reference fails with any.
-        RouteError::Reference(_) | RouteError::Tag(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
+        RouteError::Reference(_) | RouteError::Tag(_) => {
+            refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
+        }
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         RouteError::Query { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
     }
@@ -62,7 +72,9 @@ fn wire(error: &registry::Error) -> Wire {
     match error {
         E::RepositoryUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
         E::BlobUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
-        E::ManifestUnknown(_) | E::TagUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+        E::ManifestUnknown(_) | E::TagUnknown(_) => {
+            refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
+        }
         // 405 and not 409: the spec's table knows 405 for a delete the registry will not do.
         E::BlobInUse { .. } => refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied),
         E::ReferencesUnknown(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
@@ -71,7 +83,9 @@ fn wire(error: &registry::Error) -> Wire {
         E::TooManyTags { .. } => refused(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported),
         E::DigestMismatch { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
         E::UploadUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
-        E::UploadOutOfOrder { .. } => refused(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid),
+        E::UploadOutOfOrder { .. } => {
+            refused(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BlobUploadInvalid)
+        }
         E::ChunkSize { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
         E::BodyBroken { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
         E::BlobTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
@@ -94,18 +108,23 @@ pub(super) fn answer(error: Error) -> Answer {
         Error::Upload { error, location } => {
             let rendered = render(wire(&error), &error, detail(&error)).with_extras(&error);
             match error {
-                registry::Error::UploadOutOfOrder { received } => rendered
-                    .with(LOCATION, &location)
-                    .with(RANGE, &received_range_status(received)),
+                registry::Error::UploadOutOfOrder { received } => {
+                    rendered.with(LOCATION, &location).with(RANGE, &received_range_status(received))
+                }
                 _ => rendered,
             }
         }
         Error::ContentRange { reason, location } => {
-            let body = ErrorBody::new(ErrorCode::BlobUploadInvalid, format!("invalid Content-Range: {reason}"));
-            full(StatusCode::RANGE_NOT_SATISFIABLE, "application/json", body.to_bytes()).with(LOCATION, &location)
+            let body =
+                ErrorBody::new(ErrorCode::BlobUploadInvalid, format!("invalid Content-Range: {reason}"));
+            full(StatusCode::RANGE_NOT_SATISFIABLE, "application/json", body.to_bytes())
+                .with(LOCATION, &location)
         }
         Error::Unsatisfiable { size } => {
-            let body = ErrorBody::new(ErrorCode::SizeInvalid, format!("no byte of the range is in these {size} bytes"));
+            let body = ErrorBody::new(
+                ErrorCode::SizeInvalid,
+                format!("no byte of the range is in these {size} bytes"),
+            );
             full(StatusCode::RANGE_NOT_SATISFIABLE, "application/json", body.to_bytes())
                 .with(http::header::CONTENT_RANGE, &format!("bytes */{size}"))
         }
@@ -140,7 +159,8 @@ fn failed(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Answ
         source = cause.source();
     }
     tracing::error!(request.id = id, status = status.as_u16(), "A request failed: {reason}");
-    let body = json!({ "message": "the registry failed; the request id names the log line", "request_id": id });
+    let body =
+        json!({ "message": "the registry failed; the request id names the log line", "request_id": id });
     full(status, "application/json", body.to_string())
 }
 

@@ -18,13 +18,11 @@ pub(super) fn live(registry: &Registry) -> Answer {
 /// Does every part work now? Tries the database and the storage.
 pub(super) async fn ready(registry: &Registry) -> Answer {
     let health = registry.health().await;
-    let (status, word) = if health.is_ready() {
-        (StatusCode::OK, "ok")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "failing")
-    };
+    let (status, word) =
+        if health.is_ready() { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "failing") };
     let component = |part: &Component| {
-        let capacity = part.capacity.map(|(total, available)| json!({ "total": total, "available": available }));
+        let capacity =
+            part.capacity.map(|(total, available)| json!({ "total": total, "available": available }));
         json!({ "name": part.name, "status": if part.problem.is_none() { "ok" } else { "failing" },
                 "problem": part.problem, "capacity": capacity })
     };

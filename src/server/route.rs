@@ -10,7 +10,8 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::oci::{
-    Algorithm, Digest, DigestError, NameError, Reference, ReferenceError, RepositoryName, Tag, TagError, UploadId,
+    Algorithm, Digest, DigestError, NameError, Reference, ReferenceError, RepositoryName, Tag, TagError,
+    UploadId,
 };
 
 /// What a request asks for.
@@ -151,14 +152,18 @@ impl Route {
         match *segments.as_slice() {
             ["_catalog"] => read(method, Self::Catalog(query.page()?)),
             ["_oci", "ext", "discover"] => read(method, Self::Discover(None)),
-            [ref name @ .., "_oci", "ext", "discover"] => read(method, Self::Discover(Some(repository(name)?))),
+            [ref name @ .., "_oci", "ext", "discover"] => {
+                read(method, Self::Discover(Some(repository(name)?)))
+            }
             [ref name @ .., "tags", "list"] => read(method, Self::Tags(repository(name)?, query.page()?)),
             [ref name @ .., "manifests", reference] => manifest(method, repository(name)?, reference, &query),
             [ref name @ .., "referrers", digest] => {
                 let digest = digest.parse().map_err(RouteError::Digest)?;
                 read(method, Self::Referrers(repository(name)?, digest, query.filter()?))
             }
-            [ref name @ .., "blobs", "uploads"] if method == Method::POST => begin(method, repository(name)?, &query),
+            [ref name @ .., "blobs", "uploads"] if method == Method::POST => {
+                begin(method, repository(name)?, &query)
+            }
             [ref name @ .., "blobs", "uploads", ""] => begin(method, repository(name)?, &query),
             [ref name @ .., "blobs", "uploads", id] => upload(method, repository(name)?, id, &query),
             [ref name @ .., "blobs", digest] => blob(method, repository(name)?, digest),
@@ -306,7 +311,8 @@ impl Query {
 
     fn page(&self) -> Result<Page, RouteError> {
         let n = self.one("n").filter(|n| !n.is_empty());
-        let invalid = |n: &str| RouteError::Query { name: "n", reason: format!("{n:?} is not a number of entries") };
+        let invalid =
+            |n: &str| RouteError::Query { name: "n", reason: format!("{n:?} is not a number of entries") };
         let n = n.map(|n| n.parse().map_err(|_| invalid(n))).transpose()?;
         Ok(Page { n, last: self.one("last").unwrap_or_default().to_owned() })
     }

@@ -15,7 +15,9 @@ fn name(text: &str) -> RepositoryName {
 #[test]
 fn a_repository_may_be_named_like_a_route() {
     let digest: Digest = SHA.parse().unwrap();
-    for repository in ["a/manifests/b", "a/blobs/uploads", "tags/list", "blobs", "a/referrers", "manifests/v1/blobs"] {
+    for repository in
+        ["a/manifests/b", "a/blobs/uploads", "tags/list", "blobs", "a/referrers", "manifests/v1/blobs"]
+    {
         let blob = get(&format!("/v2/{repository}/blobs/{SHA}")).unwrap();
         assert_eq!(blob, Route::Blob(name(repository), digest.clone()));
         let manifest = get(&format!("/v2/{repository}/manifests/v1")).unwrap();
@@ -41,11 +43,21 @@ fn an_encoded_slash_never_makes_a_segment() {
 
 #[test]
 fn other_spellings_of_a_path_are_not_the_path() {
-    for path in ["/v2//a/manifests/v1", "/v2/a//manifests/v1", "/v2/./a/manifests/v1", "/v2/a/../b/manifests/v1", "/v2/A/manifests/v1"] {
+    for path in [
+        "/v2//a/manifests/v1",
+        "/v2/a//manifests/v1",
+        "/v2/./a/manifests/v1",
+        "/v2/a/../b/manifests/v1",
+        "/v2/A/manifests/v1",
+    ] {
         assert!(matches!(get(path), Err(RouteError::Name(_))), "{path}");
     }
     assert!(matches!(get("/V2/a/manifests/v1"), Err(RouteError::NotFound)));
-    assert!(matches!(get("/v2/a/manifests/v1/"), Err(RouteError::NotFound)), "{:?}", get("/v2/a/manifests/v1/"));
+    assert!(
+        matches!(get("/v2/a/manifests/v1/"), Err(RouteError::NotFound)),
+        "{:?}",
+        get("/v2/a/manifests/v1/")
+    );
 }
 
 #[test]
@@ -73,7 +85,10 @@ fn tags_come_only_with_a_digest() {
 #[test]
 fn page_numbers_must_be_numbers() {
     let tags = |query| Route::parse(&Method::GET, "/v2/a/tags/list", Some(query));
-    assert_eq!(tags("n=0&last=b").unwrap(), Route::Tags(name("a"), Page { n: Some(0), last: "b".to_owned() }));
+    assert_eq!(
+        tags("n=0&last=b").unwrap(),
+        Route::Tags(name("a"), Page { n: Some(0), last: "b".to_owned() })
+    );
     for bad in ["n=-1", "n=x", "n=1.5", "n=99999999999999999999999"] {
         assert!(matches!(tags(bad), Err(RouteError::Query { name: "n", .. })), "{bad}");
     }

@@ -24,7 +24,8 @@ pub(in crate::server) async fn get(
     if conditional::is_known(&call.headers, digest) {
         return Ok(describe(empty(StatusCode::NOT_MODIFIED), digest));
     }
-    let range = call.header(&RANGE).filter(|_| !call.is_head && conditional::allows_range(&call.headers, digest));
+    let range =
+        call.header(&RANGE).filter(|_| !call.is_head && conditional::allows_range(&call.headers, digest));
     let range = range.map_or(RangeRequest::Whole, |range| RangeHeader::parse(range, blob.size));
     if call.is_head {
         let mut head = empty(StatusCode::OK).with(CONTENT_TYPE, media::OCTET_STREAM);

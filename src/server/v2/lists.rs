@@ -22,17 +22,27 @@ pub(in crate::server) async fn catalog(call: &mut Call<'_>, page: Page) -> Resul
     let limit = limit(&page);
     let (names, more) = call.state.registry.repositories(&page.last, limit).await?;
     let answer = json(StatusCode::OK, &json!({ "repositories": names }));
-    let next = names.last().filter(|_| more).map(|last| format!("/v2/_catalog?n={limit}&last={}", plain(last.as_str())));
+    let next = names
+        .last()
+        .filter(|_| more)
+        .map(|last| format!("/v2/_catalog?n={limit}&last={}", plain(last.as_str())));
     Ok(link(answer, next))
 }
 
 /// `GET /v2/<name>/tags/list`
-pub(in crate::server) async fn tags(call: &mut Call<'_>, name: &RepositoryName, page: Page) -> Result<Answer, Error> {
+pub(in crate::server) async fn tags(
+    call: &mut Call<'_>,
+    name: &RepositoryName,
+    page: Page,
+) -> Result<Answer, Error> {
     let limit = limit(&page);
     let (tags, more) = call.state.registry.tags(name, &page.last, limit).await?;
     let answer = json(StatusCode::OK, &json!({ "name": name, "tags": tags }));
     // With `n=0` there is no last tag and so no link (distribution-spec "Listing Tags").
-    let next = tags.last().filter(|_| more).map(|last| format!("/v2/{name}/tags/list?n={limit}&last={}", plain(last.as_str())));
+    let next = tags
+        .last()
+        .filter(|_| more)
+        .map(|last| format!("/v2/{name}/tags/list?n={limit}&last={}", plain(last.as_str())));
     Ok(link(answer, next))
 }
 

@@ -55,7 +55,8 @@ pub(in crate::server) async fn put(
         }
     };
     let content_type = call.header(&CONTENT_TYPE);
-    let pushed = registry.push_manifest(name, call.actor.clone(), reference, tags, content_type, bytes).await?;
+    let pushed =
+        registry.push_manifest(name, call.actor.clone(), reference, tags, content_type, bytes).await?;
     let mut answer = empty(StatusCode::CREATED)
         .with(LOCATION, &manifest_path(name, &pushed.digest))
         .with(DIGEST, pushed.digest.as_str())

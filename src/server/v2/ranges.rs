@@ -35,7 +35,10 @@ fn multipart(registry: &Registry, blob: Blob, ranges: Vec<(u64, u64)>) -> Answer
     let size = blob.size;
     let header = |(start, end): (u64, u64)| {
         let content_type = media::OCTET_STREAM;
-        format!("\r\n--{BOUNDARY}\r\nContent-Type: {content_type}\r\nContent-Range: bytes {start}-{}/{size}\r\n\r\n", end - 1)
+        format!(
+            "\r\n--{BOUNDARY}\r\nContent-Type: {content_type}\r\nContent-Range: bytes {start}-{}/{size}\r\n\r\n",
+            end - 1
+        )
     };
     let end = format!("\r\n--{BOUNDARY}--\r\n");
     let parts: u64 = ranges.iter().map(|&(start, end)| header((start, end)).len() as u64 + end - start).sum();

@@ -13,7 +13,11 @@ use crate::oci::{
 use crate::registry::{self, Actor, Registry, Upload};
 
 /// POST: a session, a whole blob, or a mount that becomes a session when it cannot be done.
-pub(in crate::server) async fn begin(call: &mut Call<'_>, name: &RepositoryName, begin: Begin) -> Result<Answer, Error> {
+pub(in crate::server) async fn begin(
+    call: &mut Call<'_>,
+    name: &RepositoryName,
+    begin: Begin,
+) -> Result<Answer, Error> {
     let registry = call.state.registry.clone();
     match begin {
         Begin::Session(algorithm) => open(&registry, call.actor.clone(), name, algorithm).await,
@@ -43,14 +47,22 @@ async fn open(
 }
 
 /// GET: how far it is.
-pub(in crate::server) async fn status(call: &mut Call<'_>, name: RepositoryName, id: UploadId) -> Result<Answer, Error> {
+pub(in crate::server) async fn status(
+    call: &mut Call<'_>,
+    name: RepositoryName,
+    id: UploadId,
+) -> Result<Answer, Error> {
     let upload = upload(call, name, id);
     let progress = call.state.registry.upload_progress(&upload).await?;
     Ok(session(StatusCode::NO_CONTENT, &upload).with(RANGE, &received_range_status(progress.received)))
 }
 
 /// PATCH: one more chunk. The answer's range is that of the whole upload.
-pub(in crate::server) async fn chunk(call: &mut Call<'_>, name: RepositoryName, id: UploadId) -> Result<Answer, Error> {
+pub(in crate::server) async fn chunk(
+    call: &mut Call<'_>,
+    name: RepositoryName,
+    id: UploadId,
+) -> Result<Answer, Error> {
     let upload = upload(call, name, id);
     let range = content_range(call, &upload)?;
     let body = call.body();
@@ -75,7 +87,11 @@ pub(in crate::server) async fn finish(
 }
 
 /// DELETE: forget it.
-pub(in crate::server) async fn cancel(call: &mut Call<'_>, name: RepositoryName, id: UploadId) -> Result<Answer, Error> {
+pub(in crate::server) async fn cancel(
+    call: &mut Call<'_>,
+    name: RepositoryName,
+    id: UploadId,
+) -> Result<Answer, Error> {
     call.state.registry.cancel_upload(upload(call, name, id)).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
