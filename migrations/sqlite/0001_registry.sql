@@ -1,4 +1,5 @@
 -- The log and its views. Kinds: INTEGER (BIGINT), TEXT (bytewise order), BLOB. Times are microseconds.
+PRAGMA application_id = 0x41525453;
 
 -- Truth: written once by the appender, never changed.
 CREATE TABLE log_head (
@@ -46,6 +47,7 @@ CREATE TABLE content_digests (
     digest  TEXT NOT NULL PRIMARY KEY,
     content TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX content_digests_content ON content_digests (content);
 
 CREATE TABLE blobs (
     content     TEXT    NOT NULL PRIMARY KEY,

@@ -41,7 +41,7 @@ fn describe(health: &Health) -> Value {
 pub(super) async fn migrate(settings: &Settings, as_json: bool) -> Outcome {
     let parts = open::write(settings).await?;
     // Opening the log starts one where there is none and rebuilds views of an older version.
-    let registry = parts.registry().await?;
+    let registry = parts.registry(settings).await?;
     let sequence = registry.last_sequence();
     drop(registry);
     parts.db.close().await;

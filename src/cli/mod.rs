@@ -38,6 +38,9 @@ enum Command {
         /// Listen on an address other machines reach although nobody has to log in.
         #[arg(long)]
         insecure_listen: bool,
+        /// Accept image manifests that name blobs their repository does not hold.
+        #[arg(long)]
+        allow_sparse: bool,
     },
     /// Print the version.
     Version {
@@ -135,32 +138,33 @@ pub fn run() -> ExitCode {
 impl Command {
     async fn run(self) -> Outcome {
         match self {
-            Self::Serve { data, listen, insecure_listen } => {
-                serve::serve(&data.settings(listen)?, insecure_listen).await
+            Self::Serve { data, listen, insecure_listen, allow_sparse } => {
+                let flags = Flags { data: data.directory, listen, allow_sparse };
+                serve::serve(&settings(flags)?, insecure_listen).await
             }
             Self::Version { json } => Ok(check::version(json)),
-            Self::Health { data, json } => check::health(&data.settings(None)?, json).await,
-            Self::Migrate { data, json } => check::migrate(&data.settings(None)?, json).await,
-            Self::Replay { data, check: true, json } => {
-                check::replay_check(&data.settings(None)?, json).await
-            }
-            Self::Replay { data, check: false, json } => check::replay(&data.settings(None)?, json).await,
-            Self::Verify { data, json } => check::verify(&data.settings(None)?, json).await,
+            Self::Health { data, json } => check::health(&data.settings()?, json).await,
+            Self::Migrate { data, json } => check::migrate(&data.settings()?, json).await,
+            Self::Replay { data, check: true, json } => check::replay_check(&data.settings()?, json).await,
+            Self::Replay { data, check: false, json } => check::replay(&data.settings()?, json).await,
+            Self::Verify { data, json } => check::verify(&data.settings()?, json).await,
         }
     }
 }
 
 impl Data {
-    fn settings(self, listen: Option<SocketAddr>) -> Result<Settings, Failure> {
-        let flags = Flags { data: self.directory, listen };
-        let environment = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
-        });
-        let settings = Settings::load(flags, environment)?;
-        let invalid = |reason| Failure(format!("ARTIFACTSTORE_LOG_LEVEL: {reason}; try info or debug"));
-        telemetry::start(&settings.log_level).map_err(invalid)?;
-        Ok(settings)
+    fn settings(self) -> Result<Settings, Failure> {
+        settings(Flags { data: self.directory, ..Flags::default() })
     }
+}
+
+fn settings(flags: Flags) -> Result<Settings, Failure> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+    let settings = Settings::load(flags, environment)?;
+    let invalid = |reason| Failure(format!("ARTIFACTSTORE_LOG_LEVEL: {reason}; try info or debug"));
+    telemetry::start(&settings.log_level).map_err(invalid)?;
+    Ok(settings)
 }
 
 #[cfg(test)]

@@ -52,8 +52,9 @@ pub(super) async fn read(settings: &Settings) -> Result<Parts, Failure> {
 
 impl Parts {
     /// The registry over these parts. The lock stays with the caller.
-    pub(super) async fn registry(&self) -> Result<Registry, Failure> {
-        Ok(Registry::open(self.db.clone(), self.data.clone(), Clock::system(), Options::default()).await?)
+    pub(super) async fn registry(&self, settings: &Settings) -> Result<Registry, Failure> {
+        let options = Options { allow_sparse: settings.allow_sparse, ..Options::default() };
+        Ok(Registry::open(self.db.clone(), self.data.clone(), Clock::system(), options).await?)
     }
 }
 

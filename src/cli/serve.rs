@@ -24,7 +24,7 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     }
     let mut signals = Signals::new()?;
     let parts = open::write(settings).await?;
-    let registry = parts.registry().await?;
+    let registry = parts.registry(settings).await?;
     let failed = |error| Failure(format!("cannot listen on {}: {error}", settings.listen));
     let server = Server::bind(settings.listen, registry.clone(), Options::default()).await.map_err(failed)?;
     announce(server.address()?)?;

@@ -7,6 +7,7 @@
 //! | `ARTIFACTSTORE_DATABASE_URL` | | `sqlite://<data>/registry.db` |
 //! | `ARTIFACTSTORE_STORAGE_LOCAL_ROOT` | | `<data>/storage` |
 //! | `ARTIFACTSTORE_LOG_LEVEL` | | `info` |
+//! | `ARTIFACTSTORE_ALLOW_SPARSE` | `--allow-sparse` | `false` |
 //!
 //! A variable with our prefix that means nothing is an error: a misspelt setting must not be silently
 //! without effect.
@@ -18,7 +19,8 @@ use std::path::{Path, PathBuf};
 const PREFIX: &str = "ARTIFACTSTORE_";
 
 /// Every variable there is.
-const KNOWN: [&str; 5] = ["DATA", "LISTEN", "DATABASE_URL", "STORAGE_LOCAL_ROOT", "LOG_LEVEL"];
+const KNOWN: [&str; 6] =
+    ["DATA", "LISTEN", "DATABASE_URL", "STORAGE_LOCAL_ROOT", "LOG_LEVEL", "ALLOW_SPARSE"];
 
 /// The effective settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Settings {
     pub storage: PathBuf,
     /// What is logged.
     pub log_level: String,
+    /// Whether image manifests may name blobs their repository does not hold.
+    pub allow_sparse: bool,
 }
 
 /// What the command line says.
@@ -42,6 +46,8 @@ pub struct Flags {
     pub data: Option<PathBuf>,
     /// `--listen`
     pub listen: Option<SocketAddr>,
+    /// `--allow-sparse`
+    pub allow_sparse: bool,
 }
 
 /// A setting that cannot be used, by its name.
@@ -93,7 +99,16 @@ impl Settings {
         };
         let storage = take("STORAGE_LOCAL_ROOT").map_or_else(|| data.join("storage"), PathBuf::from);
         let log_level = take("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
-        Ok(Self { data, listen, database, storage, log_level })
+        let allow_sparse = match take("ALLOW_SPARSE").as_deref() {
+            _ if flags.allow_sparse => true,
+            Some("true") => true,
+            None | Some("false") => false,
+            Some(value) => {
+                let (name, hint) = ("ALLOW_SPARSE", "say true or false");
+                return Err(Error::Invalid { name, value: value.to_owned(), hint });
+            }
+        };
+        Ok(Self { data, listen, database, storage, log_level, allow_sparse })
     }
 }
 
@@ -161,7 +176,7 @@ mod tests {
         let settings = load(&environment).unwrap();
         assert_eq!(settings.database, Path::new("/env/registry.db"));
         assert_eq!(settings.storage, Path::new("/bytes"));
-        let flags = Flags { data: Some("/flag".into()), listen: None };
+        let flags = Flags { data: Some("/flag".into()), ..Flags::default() };
         let variables = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(Settings::load(flags, variables.into_iter()).unwrap().data, Path::new("/flag"));
         let url = load(&[("ARTIFACTSTORE_DATABASE_URL", "sqlite:///x/y.db")]).unwrap();

@@ -19,8 +19,11 @@ use super::{Error, Kind, Row, Value};
 static REGISTRY: Migrator = sqlx::migrate!("migrations/sqlite");
 static OPERATIONAL: Migrator = sqlx::migrate!("migrations/sqlite/operational");
 
-/// `PRAGMA application_id` of our files: "ARTS".
+/// `PRAGMA application_id` of our files, set by their first migration: "ARTS".
 const APPLICATION_ID: i64 = 0x4152_5453;
+
+/// The code of `SQLITE_NOTADB`.
+const NOT_A_DATABASE: &str = "26";
 
 /// Read-only connections; each costs about 100 KiB and a thread.
 const READERS: u32 = 8;
@@ -51,6 +54,8 @@ pub(super) struct Transaction(sqlx::Transaction<'static, Sqlite>);
 impl Files {
     pub(super) async fn open(registry: &Path, access: Access) -> Result<Self, Error> {
         let operational = beside(registry);
+        refuse_foreign(registry).await?;
+        refuse_foreign(&operational).await?;
         match access {
             Access::Create => {
                 let writer = connect(registry, access, SqliteSynchronous::Full, 1).await?;
@@ -154,17 +159,13 @@ async fn connect(
     sync: SqliteSynchronous,
     max: u32,
 ) -> Result<Connections, Error> {
-    refuse_foreign(path)?;
     let mut options = SqliteConnectOptions::new()
         .filename(path)
         .synchronous(sync)
         .busy_timeout(Duration::from_secs(10))
         .statement_cache_capacity(256);
     options = match access {
-        Access::Create => options
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .pragma("application_id", APPLICATION_ID.to_string()),
+        Access::Create => options.create_if_missing(true).journal_mode(SqliteJournalMode::Wal),
         Access::Read => options.read_only(true),
     };
     let pool = SqlitePoolOptions::new()
@@ -185,27 +186,30 @@ fn beside(registry: &Path) -> PathBuf {
     registry.with_file_name(format!("{stem}-operational.db"))
 }
 
-/// Reads the first 100 bytes: an existing file must be a SQLite database that carries our application id.
-fn refuse_foreign(path: &Path) -> Result<(), Error> {
-    let Ok(header) = read_header(path) else {
-        return Ok(()); // absent, or unreadable: connecting says why
-    };
-    let ours = match header.len() {
-        0 => true,
-        100.. => {
-            let id = u32::from_be_bytes(header[68..72].try_into().expect("four bytes"));
-            header.starts_with(b"SQLite format 3\0") && i64::from(id) == APPLICATION_ID
+/// Looks into an existing file without changing it: it must be ours, or still empty.
+async fn refuse_foreign(path: &Path) -> Result<(), Error> {
+    if std::fs::metadata(path).map_or(0, |metadata| metadata.len()) == 0 {
+        return Ok(());
+    }
+    let foreign = || Error::Foreign { path: path.display().to_string() };
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let pool = Connections(SqlitePoolOptions::new().max_connections(1).connect_with(options).await?);
+    let ours =
+        "SELECT (SELECT application_id FROM pragma_application_id), (SELECT COUNT(*) FROM sqlite_schema)";
+    let found = pool.query(ours, Vec::new()).await;
+    pool.0.close().await;
+    match found {
+        Ok(rows) => {
+            let is_ours = rows.iter().any(|row| row.integer(0) == APPLICATION_ID || row.integer(1) == 0);
+            if is_ours { Ok(()) } else { Err(foreign()) }
         }
-        _ => false,
-    };
-    if ours { Ok(()) } else { Err(Error::Foreign { path: path.display().to_string() }) }
-}
-
-fn read_header(path: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut header = Vec::new();
-    std::fs::File::open(path)?.take(100).read_to_end(&mut header)?;
-    Ok(header)
+        Err(error)
+            if error.as_database_error().is_some_and(|e| e.code().as_deref() == Some(NOT_A_DATABASE)) =>
+        {
+            Err(foreign())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn migrate(pool: &Connections, path: &Path, migrator: &Migrator) -> Result<(), Error> {

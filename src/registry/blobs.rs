@@ -161,10 +161,13 @@ impl Registry {
         let content = contents::find(&self.inner.db, digest).await?;
         let content = content.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
         // Answers the usual refusal from an index, however many manifests name the blob.
-        if let Some(manifest) = manifests::naming_now(&self.inner.db, repository, &content).await? {
-            return Err(Error::BlobInUse { blob: digest.clone(), manifest });
+        let digests = contents::digests_of(&self.inner.db, &content).await?;
+        for named in &digests {
+            if let Some(manifest) = manifests::naming_now(&self.inner.db, repository, named).await? {
+                return Err(Error::BlobInUse { blob: digest.clone(), manifest });
+            }
         }
-        let command = UnlinkBlob { repository: repository.clone(), content, digest: digest.clone() };
+        let command = UnlinkBlob { repository: repository.clone(), content, digest: digest.clone(), digests };
         self.submit(actor, command).await.map(drop)
     }
 }

@@ -99,20 +99,25 @@ pub(super) struct UnlinkBlob {
     pub(super) content: Digest,
     /// The digest the client used.
     pub(super) digest: Digest,
+    /// Every digest of the content, itself included: a sparse manifest names a blob as its client wrote it.
+    pub(super) digests: Vec<Digest>,
 }
 
 impl Command for UnlinkBlob {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
-        vec![link_read(&self.repository, &self.content), manifests::naming(&self.repository, &self.content)]
+        let mut reads = vec![link_read(&self.repository, &self.content)];
+        reads.extend(self.digests.iter().map(|digest| manifests::naming(&self.repository, digest)));
+        reads
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         if !links::exists(rows, &self.repository, &self.content) {
             return Err(Error::BlobUnknown(self.digest.clone()));
         }
-        if let Some(manifest) = manifests::naming_one(rows, &self.repository, &self.content) {
+        let naming = |digest| manifests::naming_one(rows, &self.repository, digest);
+        if let Some(manifest) = self.digests.iter().find_map(naming) {
             return Err(Error::BlobInUse { blob: self.digest.clone(), manifest });
         }
         let fact = BlobUnlinked { repository: self.repository.clone(), content: self.content.clone() };
@@ -134,6 +139,8 @@ pub(super) struct PushManifest {
     pub(super) tags: Vec<Tag>,
     /// What the manifest names, with the content address where the digest is known.
     pub(super) named: Vec<Named>,
+    /// Whether an image may name blobs the repository does not hold.
+    pub(super) allow_sparse: bool,
 }
 
 /// A descriptor of a manifest on its way in.
@@ -161,7 +168,7 @@ impl PushManifest {
                 Role::Child => manifests::pushed_as(rows, &self.repository, content).is_some(),
                 Role::Config | Role::Layer => links::exists(rows, &self.repository, content),
             });
-            if held.is_none() && named.role != Role::Child && !named.is_foreign {
+            if held.is_none() && named.role != Role::Child && !named.is_foreign && !self.allow_sparse {
                 missing.push(named.digest.clone());
             }
             let target = held.unwrap_or(&named.digest).clone();

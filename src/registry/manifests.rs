@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::commands::{DeleteManifest, DeleteTag, Named, PushManifest, descriptors};
 use super::{Actor, Error, Registry};
-use crate::events::Role;
 use crate::hash;
 use crate::oci::{self, Algorithm, Digest, Reference, RepositoryName, Tag};
 use crate::views::{contents, manifests};
@@ -92,8 +91,9 @@ impl Registry {
             digest: digest.clone(),
             digests,
             tags: tags.clone(),
+            allow_sparse: self.inner.options.allow_sparse,
         };
-        let warnings = absent_children(&command.named);
+        let warnings = warnings(&command.named);
         self.submit(actor, command).await?;
         Ok(PushedManifest { digest, tags, subject, warnings })
     }
@@ -153,10 +153,10 @@ fn digests(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Vec<Digest>),
     Ok((actual, all))
 }
 
-/// A sparse index is legal, but whoever pushed it should know.
-fn absent_children(named: &[Named]) -> Vec<String> {
-    let absent = named.iter().filter(|named| named.role == Role::Child && named.content.is_none());
+/// A sparse manifest may be legal, but whoever pushed it should know.
+fn warnings(named: &[Named]) -> Vec<String> {
+    let absent = named.iter().filter(|named| named.content.is_none() && !named.is_foreign);
     absent
-        .map(|named| format!("the index names {}, which this registry does not hold", named.digest))
+        .map(|named| format!("the manifest names {}, which this registry does not hold", named.digest))
         .collect()
 }

@@ -50,6 +50,8 @@ pub struct Options {
     pub max_manifest: usize,
     /// The largest blob.
     pub max_blob: u64,
+    /// Whether an image manifest may name blobs that its repository does not hold. An index may always.
+    pub allow_sparse: bool,
     /// Memory for manifests that are asked for often, bytes.
     pub manifest_cache: u64,
 }
@@ -60,6 +62,7 @@ impl Default for Options {
             upload_expiry: Duration::from_hours(24),
             max_manifest: 4 * 1024 * 1024,
             max_blob: u64::MAX,
+            allow_sparse: false,
             manifest_cache: 32 * 1024 * 1024,
         }
     }

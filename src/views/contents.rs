@@ -17,8 +17,10 @@ const PAGE: usize = 64;
 
 const FIND: &str = "SELECT content FROM content_digests WHERE digest = $1";
 
+const DIGESTS: &str = "SELECT digest FROM content_digests WHERE content = $1 ORDER BY digest";
+
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[FIND];
+pub static STATEMENTS: &[&str] = &[FIND, DIGESTS];
 
 /// The fold.
 #[derive(Debug)]
@@ -57,6 +59,12 @@ pub fn key(digest: &Digest) -> Key {
 pub async fn find(db: &Db, digest: &Digest) -> Result<Option<Digest>, Error> {
     let rows = db.query(FIND, vec![digest.as_str().into()]).await?;
     Ok(rows.first().map(|row| stored_digest(row, 0)))
+}
+
+/// Every digest a content is known by.
+pub async fn digests_of(db: &Db, content: &Digest) -> Result<Vec<Digest>, Error> {
+    let rows = db.query(DIGESTS, vec![content.as_str().into()]).await?;
+    Ok(rows.iter().map(|row| stored_digest(row, 0)).collect())
 }
 
 /// [`find`] for many digests at once, in their order.

@@ -1,4 +1,5 @@
 -- Operational: upload sessions. Lost without harm, never replayed.
+PRAGMA application_id = 0x41525453;
 CREATE TABLE uploads (
     id          TEXT    NOT NULL PRIMARY KEY,
     repository  TEXT    NOT NULL,
