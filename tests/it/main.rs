@@ -1,3 +1,4 @@
 //! The integration tests, one binary: linking once is most of the time they take.
 
+mod corpora;
 mod layers;
