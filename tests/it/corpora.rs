@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 #[path = "../../fuzz/targets.rs"]
+#[expect(unreachable_pub, reason = "the fuzzer reaches them too")]
 mod targets;
 
 #[test]

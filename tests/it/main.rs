@@ -2,3 +2,4 @@
 
 mod corpora;
 mod layers;
+mod spec_types;
