@@ -14,8 +14,9 @@ server_binary() {
 
 # server_start BINARY DIR: sets SERVER_PID and SERVER_ADDR (host:port). Everything it writes is in DIR.
 server_start() {
-    local binary=$1 dir=$2 tries
+    local binary=$1 dir=$2 tries code=0
     mkdir -p "$dir"
+    : >"$dir/stdout"
     "$binary" serve --listen 127.0.0.1:0 --data "$dir/data" </dev/null >"$dir/stdout" 2>"$dir/server.log" &
     SERVER_PID=$!
     SERVER_ADDR=
@@ -25,9 +26,16 @@ server_start() {
         kill -0 "$SERVER_PID" 2>/dev/null || break
         sleep 0.05
     done
-    echo "server did not start; its log:"
-    tail -n 40 "$dir/server.log"
-    server_kill
+    if kill -0 "$SERVER_PID" 2>/dev/null; then
+        echo "no \`listening on\` line within 30 s"
+        server_kill
+    else
+        wait "$SERVER_PID" || code=$?
+        SERVER_PID=
+        echo "server ended with exit code $code before it listened"
+    fi
+    echo "its output and log:"
+    tail -n 40 "$dir/stdout" "$dir/server.log"
     return 1
 }
 
