@@ -1,5 +1,6 @@
 """One artifactstore process on a free loopback port with a data directory of its own."""
 
+import os
 import queue
 import re
 import subprocess
@@ -22,15 +23,18 @@ class Server:
     reported as such and not as a server that was still busy.
     """
 
-    def __init__(self, binary):
+    def __init__(self, binary, *flags):
         self.binary = binary
+        self.flags = flags
         self.address = None
 
     def __enter__(self):
         self._dir = tempfile.TemporaryDirectory(prefix="artifactstore-conformance-")
         self._log = open(Path(self._dir.name) / "server.log", "w+", errors="replace")
+        # The server refuses settings it does not know, and a test wants none of the caller's.
         self._process = subprocess.Popen(
-            [self.binary, "serve", "--listen", "127.0.0.1:0", "--data", Path(self._dir.name) / "data"],
+            [self.binary, "serve", "--listen", "127.0.0.1:0", "--data", Path(self._dir.name) / "data", *self.flags],
+            env={k: v for k, v in os.environ.items() if not k.startswith("ARTIFACTSTORE_")},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, text=True,
         )
         try:

@@ -17,7 +17,9 @@ server_start() {
     local binary=$1 dir=$2 tries code=0
     mkdir -p "$dir"
     : >"$dir/stdout"
-    "$binary" serve --listen 127.0.0.1:0 --data "$dir/data" </dev/null >"$dir/stdout" 2>"$dir/server.log" &
+    # The server refuses settings it does not know, and a test wants none of the caller's.
+    local settings=("${!ARTIFACTSTORE_@}")
+    env "${settings[@]/#/--unset=}" "$binary" serve --listen 127.0.0.1:0 --data "$dir/data" </dev/null >"$dir/stdout" 2>"$dir/server.log" &
     SERVER_PID=$!
     SERVER_ADDR=
     for ((tries = 0; tries < 600; tries++)); do

@@ -19,7 +19,8 @@ apt_ensure() {
 
 # What the build and the test scripts themselves need.
 ensure_base_tools() {
-    apt_ensure cc:gcc make:make curl:curl python3:python3 jq:jq || return
+    # build-essential and not gcc: the C library's headers are only a recommendation of gcc.
+    apt_ensure cc:build-essential make:make python3:python3 jq:jq || return
     local tool
     for tool in cargo go; do
         command -v "$tool" >/dev/null || { echo "$tool is not installed; see README.md, Set-up"; return 1; }
