@@ -62,6 +62,8 @@ fn route(error: &RouteError) -> Wire {
         RouteError::Reference(_) | RouteError::Tag(_) => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
         }
+        // The conformance suite of 1.1 asks for 404 here, and a tag that cannot be is one that is not.
+        RouteError::NoSuchTag(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         RouteError::Query { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
     }

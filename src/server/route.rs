@@ -116,9 +116,12 @@ pub enum RouteError {
     /// A digest is malformed or of an unknown algorithm.
     #[error("invalid digest: {0}")]
     Digest(#[source] DigestError),
-    /// A digest for reading is of an unknown algorithm or malformed.
+    /// A reference to push to or to delete is malformed.
     #[error("invalid reference: {0}")]
     Reference(#[source] ReferenceError),
+    /// A tag to read is malformed, so there is none like it.
+    #[error("there is no such tag: {0}")]
+    NoSuchTag(#[source] TagError),
     /// A tag is malformed.
     #[error("invalid tag: {0}")]
     Tag(#[source] TagError),
@@ -260,7 +263,11 @@ fn upload(method: &Method, name: RepositoryName, id: &str, query: &Query) -> Res
 fn manifest(method: &Method, name: RepositoryName, text: &str, query: &Query) -> Result<Route, RouteError> {
     let reference = || text.parse().map_err(RouteError::Reference);
     match *method {
-        Method::GET | Method::HEAD => Ok(Route::Manifest(name, reference()?)),
+        Method::GET | Method::HEAD => match text.parse() {
+            Ok(reference) => Ok(Route::Manifest(name, reference)),
+            Err(ReferenceError::Tag(error)) => Err(RouteError::NoSuchTag(error)),
+            Err(error) => Err(RouteError::Reference(error)),
+        },
         Method::DELETE => Ok(Route::DeleteManifest(name, reference()?)),
         Method::PUT => {
             let reference = reference()?;
