@@ -37,7 +37,7 @@ pub fn route(data: &[u8]) {
         assert!(!permission.is_empty());
         if let Route::Blob(name, digest) = &route {
             let again = artifactstore::server::route::blob_path(name, digest);
-            assert_eq!(Route::parse(&Method::GET, &again, None).unwrap(), route);
+            assert_eq!(Route::parse(&Method::GET, &again, None).expect("our own path"), route);
         }
     }
 }
@@ -45,7 +45,7 @@ pub fn route(data: &[u8]) {
 /// Eight bytes of size, then a `Range` header: whatever is served lies inside the object.
 pub fn range(data: &[u8]) {
     let Some((size, header)) = data.split_at_checked(8) else { return };
-    let size = u64::from_le_bytes(size.try_into().unwrap());
+    let size = u64::from_le_bytes(size.try_into().expect("eight bytes"));
     let Ok(header) = std::str::from_utf8(header) else { return };
     let inside = |start: u64, end: u64| assert!(start < end && end <= size, "{start}..{end} of {size}");
     match RangeHeader::parse(header, size) {
@@ -53,7 +53,9 @@ pub fn range(data: &[u8]) {
         RangeRequest::Single { start, end_exclusive } => inside(start, end_exclusive),
         RangeRequest::Multi(ranges) => {
             assert!(ranges.len() > 1);
-            ranges.into_iter().for_each(|(start, end)| inside(start, end));
+            for (start, end) in ranges {
+                inside(start, end);
+            }
         }
     }
 }

@@ -38,7 +38,8 @@ fn the_referrers_list_is_an_image_index() {
 #[test]
 fn a_manifest_reads_the_same_in_both() {
     let digest = hash::digest(Algorithm::Sha256, b"{}");
-    let descriptor = serde_json::json!({ "mediaType": "application/vnd.oci.empty.v1+json", "digest": digest, "size": 2 });
+    let descriptor =
+        serde_json::json!({ "mediaType": "application/vnd.oci.empty.v1+json", "digest": digest, "size": 2 });
     let json = serde_json::json!({
         "schemaVersion": 2,
         "mediaType": oci::media::OCI_IMAGE_MANIFEST,
@@ -51,6 +52,9 @@ fn a_manifest_reads_the_same_in_both() {
     let ours = oci::Manifest::parse(&bytes, None).unwrap();
     let theirs: ImageManifest = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(ours.layers.len(), theirs.layers().len());
-    assert_eq!(ours.subject.unwrap().digest.to_string(), theirs.subject().as_ref().unwrap().digest().to_string());
+    assert_eq!(
+        ours.subject.unwrap().digest.to_string(),
+        theirs.subject().as_ref().unwrap().digest().to_string()
+    );
     assert_eq!(ours.artifact_type, theirs.artifact_type().as_ref().map(ToString::to_string));
 }
