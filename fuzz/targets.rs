@@ -8,8 +8,11 @@ use artifactstore::oci::{
 use artifactstore::server::route::Route;
 use http::Method;
 
+/// A check of one input.
+pub type Target = fn(&[u8]);
+
 /// Every target by name.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+pub const ALL: &[(&str, Target)] = &[
     ("cbor", cbor),
     ("content_range", content_range),
     ("digest", digest),

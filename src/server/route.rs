@@ -297,6 +297,10 @@ fn repository(segments: &[&str]) -> Result<RepositoryName, RouteError> {
     if segments.iter().any(|segment| segment.starts_with('_')) {
         return Err(RouteError::NotFound);
     }
+    // `%2f`: joined, it would make two components of one.
+    if let Some(part) = segments.iter().find(|segment| segment.contains('/')) {
+        return Err(RouteError::Name(NameError::Component { part: (*part).into() }));
+    }
     segments.join("/").parse().map_err(RouteError::Name)
 }
 
