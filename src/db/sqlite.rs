@@ -12,7 +12,10 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Column as _, Executor as _, Row as _, Sqlite, TypeInfo as _, ValueRef as _};
+use sqlx::{
+    AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Executor as _, Row as _, Sqlite,
+    TypeInfo as _, ValueRef as _,
+};
 
 use super::{Error, Kind, Row, Value};
 
@@ -53,6 +56,9 @@ impl Files {
         let operational = beside(registry);
         match access {
             Access::Create => {
+                for path in [registry, &operational] {
+                    create(path).await?;
+                }
                 let writer = connect(registry, access, SqliteSynchronous::Full, 1).await?;
                 migrate(&writer, registry, &REGISTRY).await?;
                 let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
@@ -67,15 +73,18 @@ impl Files {
                     }
                 }
                 let readers = connect(registry, access, SqliteSynchronous::Full, READERS).await?;
-                let operational = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
+                let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
                 check_version(&readers, registry, &REGISTRY).await?;
-                Ok(Self { writer: readers.clone(), readers, operational })
+                check_version(&sessions, &operational, &OPERATIONAL).await?;
+                Ok(Self { writer: readers.clone(), readers, operational: sessions })
             }
         }
     }
 
     pub(super) async fn scratch(directory: &Path) -> Result<Self, Error> {
-        let path = directory.join("registry.db");
+        // Not the name of a live file: a careless `directory` must not open one for writing.
+        let path = directory.join("scratch.db");
+        create(&path).await?;
         let writer = connect(&path, Access::Create, SqliteSynchronous::Off, 1).await?;
         migrate(&writer, &path, &REGISTRY).await?;
         let readers = connect(&path, Access::Read, SqliteSynchronous::Off, 1).await?;
@@ -119,6 +128,12 @@ impl Files {
         let registry = self.writer.0.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await;
         registry.map(drop).map_err(Error::Engine)
     }
+
+    pub(super) async fn prepare_operational(&self, sql: &str) -> Result<(), Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let operational = self.operational.0.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await;
+        operational.map(drop).map_err(Error::Engine)
+    }
 }
 
 impl Connections {
@@ -148,6 +163,22 @@ impl Transaction {
     }
 }
 
+/// Makes an empty file of ours where there is none.
+///
+/// The application id is written before the file turns to WAL: in WAL it would stay in the log file until a
+/// checkpoint, and whoever reads the header before that would take the file for a foreign one.
+async fn create(path: &Path) -> Result<(), Error> {
+    if read_header(path).is_ok_and(|header| !header.is_empty()) {
+        return Ok(());
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .busy_timeout(Duration::from_secs(10))
+        .pragma("application_id", APPLICATION_ID.to_string());
+    Ok(options.connect().await?.close().await?)
+}
+
 async fn connect(
     path: &Path,
     access: Access,
@@ -161,10 +192,7 @@ async fn connect(
         .busy_timeout(Duration::from_secs(10))
         .statement_cache_capacity(256);
     options = match access {
-        Access::Create => options
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .pragma("application_id", APPLICATION_ID.to_string()),
+        Access::Create => options.create_if_missing(true).journal_mode(SqliteJournalMode::Wal),
         Access::Read => options.read_only(true),
     };
     let pool = SqlitePoolOptions::new()
