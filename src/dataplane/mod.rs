@@ -12,6 +12,9 @@ mod digester;
 mod ingest;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -143,14 +146,14 @@ impl DataPlane {
         let key: Key = self.key(location)?;
         let object = match backend.get(&key, range).await {
             Err(storage::Error::NotFound { .. }) => return Err(missing(location)),
+            // The caller's range is within the recorded size, so the object is shorter than it was.
+            Err(storage::Error::Range { size, .. }) if size != location.size => {
+                return Err(wrong_size(location, size));
+            }
             found => found?,
         };
         if object.size != location.size {
-            return Err(Error::Size {
-                key: location.key.clone(),
-                expected: location.size,
-                actual: object.size,
-            });
+            return Err(wrong_size(location, object.size));
         }
         Ok(object)
     }
@@ -177,4 +180,8 @@ impl DataPlane {
 
 fn missing(location: &Location) -> Error {
     Error::Missing { backend: location.backend.clone(), key: location.key.clone() }
+}
+
+fn wrong_size(location: &Location, actual: u64) -> Error {
+    Error::Size { key: location.key.clone(), expected: location.size, actual }
 }

@@ -72,15 +72,17 @@ impl Files {
                     }
                 }
                 let readers = connect(registry, access, SqliteSynchronous::Full, READERS).await?;
-                let operational = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
+                let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
                 check_version(&readers, registry, &REGISTRY).await?;
-                Ok(Self { writer: readers.clone(), readers, operational })
+                check_version(&sessions, &operational, &OPERATIONAL).await?;
+                Ok(Self { writer: readers.clone(), readers, operational: sessions })
             }
         }
     }
 
     pub(super) async fn scratch(directory: &Path) -> Result<Self, Error> {
-        let path = directory.join("registry.db");
+        // Not the name of a live file: a careless `directory` must not open one for writing.
+        let path = directory.join("scratch.db");
         let writer = connect(&path, Access::Create, SqliteSynchronous::Off, 1).await?;
         migrate(&writer, &path, &REGISTRY).await?;
         let readers = connect(&path, Access::Read, SqliteSynchronous::Off, 1).await?;
@@ -123,6 +125,12 @@ impl Files {
         let sql = AssertSqlSafe(sql.to_owned());
         let registry = self.writer.0.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await;
         registry.map(drop).map_err(Error::Engine)
+    }
+
+    pub(super) async fn prepare_operational(&self, sql: &str) -> Result<(), Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let operational = self.operational.0.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await;
+        operational.map(drop).map_err(Error::Engine)
     }
 }
 

@@ -30,7 +30,7 @@ impl Tx {
         self.run(sql.to_owned(), args).await
     }
 
-    /// Rows whose primary key (`index` is `None`) or index columns equal one of `keys`.
+    /// Rows whose primary key (`index` is `None`) or index columns equal one of `keys`, each row once.
     pub async fn load(
         &mut self,
         table: &Table,
@@ -39,10 +39,11 @@ impl Tx {
     ) -> Result<Vec<Row>, Error> {
         let mut rows = Vec::new();
         for (chunk, size) in chunks(keys, true) {
-            // A short chunk is filled up by repeating its last key, which repeats that key's rows.
-            let last = chunk.last().expect("chunks are not empty");
-            let padding = std::iter::repeat_n(last, size - chunk.len());
-            let args = chunk.iter().chain(padding).flatten().cloned().collect();
+            // A short chunk is filled up with NULLs, which equal nothing. Repeating a key instead would
+            // repeat all the rows an index finds under it.
+            let padding = (size - chunk.len()) * chunk[0].len();
+            let args =
+                chunk.iter().flatten().cloned().chain(std::iter::repeat_n(Value::Null, padding)).collect();
             rows.extend(self.rows(table.load(index, size), args).await?);
         }
         let mut seen = HashSet::new();

@@ -50,7 +50,8 @@ pub struct Rows {
 struct Loaded {
     table: &'static Table,
     rows: HashMap<Key, Slot>,
-    lookups: HashMap<(usize, Key), BTreeSet<Key>>,
+    /// Per index of the table: the keys of the rows under each value that was looked up.
+    lookups: Vec<HashMap<Key, BTreeSet<Key>>>,
 }
 
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Rows {
     pub fn lookup(&self, table: &'static Table, index: usize, key: &[Value]) -> Vec<&Row> {
         let loaded = self.tables.get(table.name);
         if let Some((loaded, keys)) =
-            loaded.and_then(|loaded| Some((loaded, loaded.lookups.get(&(index, key.to_vec()))?)))
+            loaded.and_then(|loaded| Some((loaded, loaded.lookups[index].get(key)?)))
         {
             return keys.iter().filter_map(|key| loaded.rows.get(key)?.row.as_ref()).collect();
         }
@@ -108,7 +109,7 @@ impl Rows {
     fn is_loaded(&self, read: &Read) -> bool {
         self.tables.get(read.table.name).is_some_and(|loaded| match read.index {
             None => loaded.rows.contains_key(&read.key),
-            Some(index) => loaded.lookups.contains_key(&(index, read.key.clone())),
+            Some(index) => loaded.lookups[index].contains_key(&read.key),
         })
     }
 
@@ -118,19 +119,23 @@ impl Rows {
         for row in found {
             loaded.rows.entry(table.key_of(&row)).or_insert(Slot { row: Some(row), changed: false });
         }
-        for key in keys {
-            match index {
-                None => {
-                    loaded.rows.entry(key).or_insert(Slot { row: None, changed: false });
-                }
-                Some(index) => {
-                    let present = loaded.rows.iter().filter_map(|(id, slot)| Some((id, slot.row.as_ref()?)));
-                    let matching = present.filter(|(_, row)| table.index_of(index, row) == key);
-                    let ids = matching.map(|(id, _)| id.clone()).collect();
-                    loaded.lookups.insert((index, key), ids);
-                }
+        let Some(index) = index else {
+            for key in keys {
+                loaded.rows.entry(key).or_insert(Slot { row: None, changed: false });
+            }
+            return;
+        };
+        // From all rows and not only from those found: the batch may have changed some so that they match
+        // now, or do not any more.
+        let mut lookups: HashMap<Key, BTreeSet<Key>> =
+            keys.into_iter().map(|key| (key, BTreeSet::new())).collect();
+        for (id, slot) in &loaded.rows {
+            let wanted = slot.row.as_ref().and_then(|row| lookups.get_mut(&table.index_of(index, row)));
+            if let Some(ids) = wanted {
+                ids.insert(id.clone());
             }
         }
+        loaded.lookups[index].extend(lookups);
     }
 
     /// Applies a change, so that later decisions of the batch see it.
@@ -164,19 +169,23 @@ impl Rows {
         self.tables.entry(table.name).or_insert_with(|| Loaded {
             table,
             rows: HashMap::new(),
-            lookups: HashMap::new(),
+            lookups: table.indexes.iter().map(|_| HashMap::new()).collect(),
         })
     }
 }
 
 impl Loaded {
     fn set(&mut self, key: Key, row: Option<Row>) {
-        for ((index, wanted), ids) in &mut self.lookups {
-            let matches = row.as_ref().is_some_and(|row| self.table.index_of(*index, row) == *wanted);
-            if matches {
-                ids.insert(key.clone());
-            } else {
+        let before = self.rows.get(&key).and_then(|slot| slot.row.as_ref());
+        for (index, lookups) in self.lookups.iter_mut().enumerate().filter(|(_, lookups)| !lookups.is_empty())
+        {
+            // A row that is not loaded is under no value that was looked up: a lookup loads its rows.
+            if let Some(ids) = before.and_then(|row| lookups.get_mut(&self.table.index_of(index, row))) {
                 ids.remove(&key);
+            }
+            let after = row.as_ref().and_then(|row| lookups.get_mut(&self.table.index_of(index, row)));
+            if let Some(ids) = after {
+                ids.insert(key.clone());
             }
         }
         self.rows.insert(key, Slot { row, changed: true });

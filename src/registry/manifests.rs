@@ -1,5 +1,7 @@
 //! Manifests: pull, push, delete.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use super::commands::{DeleteManifest, DeleteTag, Named, PushManifest, descriptors};
@@ -81,6 +83,8 @@ impl Registry {
         if let Reference::Tag(tag) = reference {
             tags.push(tag.clone());
         }
+        let mut seen = HashSet::new();
+        tags.retain(|tag| seen.insert(tag.clone()));
         let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
         let command = PushManifest {
             repository: repository.clone(),

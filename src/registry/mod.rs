@@ -16,6 +16,7 @@ mod health;
 mod manifests;
 mod referrers;
 mod sessions;
+mod sweep;
 mod tags;
 mod uploads;
 mod verify;
@@ -28,6 +29,7 @@ pub use error::Error;
 pub use health::{Component, Health, inspect};
 pub use manifests::{Manifest, PushedManifest};
 pub use referrers::ReferrersPage;
+pub use sweep::Swept;
 pub use uploads::{Progress, Upload};
 pub use verify::{Fault, Verification, replay, replay_check, verify};
 
@@ -132,11 +134,5 @@ impl Observer for cache::Cache {
         for repository in events.iter().filter_map(|event| event.fact.repository()) {
             self.invalidate(repository);
         }
-    }
-}
-impl Registry {
-    /// stand-in until the sweep lands
-    pub async fn sweep_uploads(&self) -> Result<(), Error> {
-        Ok(())
     }
 }
