@@ -12,7 +12,6 @@ class Row:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
-    note: str = ""
 
 
 @dataclass
@@ -33,8 +32,7 @@ class Verdict:
         print(f"| {'API':<{width}} | status   | passed | failed | skipped |")
         print(f"|{'-' * (width + 2)}|----------|--------|--------|---------|")
         for row in self.rows:
-            note = f" {row.note}" if row.note else ""
-            print(f"| {row.name:<{width}} | {row.status:<8} | {row.passed:>6} | {row.failed:>6} | {row.skipped:>7} |{note}")
+            print(f"| {row.name:<{width}} | {row.status:<8} | {row.passed:>6} | {row.failed:>6} | {row.skipped:>7} |")
         print()
         for problem in self.problems:
             print(f"FAIL {problem}")
