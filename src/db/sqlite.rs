@@ -1,4 +1,4 @@
-//! The embedded engine: two SQLite files side by side.
+//! The embedded engine: two `SQLite` files side by side.
 //!
 //! `registry.db` holds the log and its views: WAL with `synchronous=FULL`, one writer connection, a pool
 //! of read-only ones. `registry-operational.db` holds upload sessions with `synchronous=NORMAL`: a commit there
@@ -213,7 +213,7 @@ fn beside(registry: &Path) -> PathBuf {
     registry.with_file_name(format!("{stem}-operational.db"))
 }
 
-/// Reads the first 100 bytes: an existing file must be a SQLite database that carries our application id.
+/// Reads the first 100 bytes: an existing file must be an `SQLite` database that carries our application id.
 fn refuse_foreign(path: &Path) -> Result<(), Error> {
     let Ok(header) = read_header(path) else {
         return Ok(()); // absent, or unreadable: connecting says why

@@ -69,8 +69,8 @@ async fn the_copy_that_came_second_goes_and_its_removal_may_fail() {
     let bytes = pattern(1000);
     let hold = fixture.faults.hold(Op::Put);
     let slow = Arc::clone(&fixture);
-    let held = bytes.clone();
-    let first = tokio::spawn(async move { slow.push("a", &held).await });
+    let same = bytes.clone();
+    let first = tokio::spawn(async move { slow.push("a", &same).await });
     hold.reached().await;
     fixture.push("b", &bytes).await;
     fixture.faults.fail(Op::Delete, Cause::Broken);

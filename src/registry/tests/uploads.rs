@@ -27,7 +27,7 @@ impl Fixture {
     }
 }
 
-fn is_unknown<T>(outcome: Result<T, Error>) -> bool {
+fn is_unknown<T>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::UploadUnknown(_)))
 }
 
@@ -53,7 +53,7 @@ async fn an_upload_in_chunks_becomes_a_blob() {
             }
             let rest = whole(&bytes.slice(at..));
             fixture.registry.finish_upload(upload.clone(), sha256(&bytes), None, rest).await.unwrap();
-            assert!(is_unknown(fixture.progress(&upload).await));
+            assert!(is_unknown(&fixture.progress(&upload).await));
         }
         assert_eq!(fixture.pull("a", &sha256(&bytes)).await.unwrap(), bytes);
         assert_eq!((fixture.objects().await, fixture.leftovers().await), (1, 0));
@@ -211,9 +211,10 @@ async fn a_writer_whose_claim_ran_out_was_believed() {
         let registry = fixture.registry.clone();
         let (theirs, digest) = (upload.clone(), sha256(&stale));
         let mut first: std::pin::Pin<Box<dyn Future<Output = Result<(), Error>>>> = Box::pin(async move {
-            match close {
-                true => registry.finish_upload(theirs, digest, None, body).await.map(drop),
-                false => registry.append_upload(theirs, None, body).await.map(drop),
+            if close {
+                registry.finish_upload(theirs, digest, None, body).await.map(drop)
+            } else {
+                registry.append_upload(theirs, None, body).await.map(drop)
             }
         });
         feed.send(stale.clone());
@@ -239,10 +240,10 @@ async fn a_session_is_unknown_to_anybody_else() {
     let nowhere = Upload { id: crate::oci::UploadId::from_random([1; 20]), ..upload.clone() };
     let bytes = pattern(10);
     for other in [elsewhere, somebody, nowhere] {
-        assert!(is_unknown(fixture.progress(&other).await));
-        assert!(is_unknown(fixture.append(&other, None, &bytes).await));
-        assert!(is_unknown(fixture.finish(&other, &bytes).await));
-        assert!(is_unknown(fixture.cancel(&other).await));
+        assert!(is_unknown(&fixture.progress(&other).await));
+        assert!(is_unknown(&fixture.append(&other, None, &bytes).await));
+        assert!(is_unknown(&fixture.finish(&other, &bytes).await));
+        assert!(is_unknown(&fixture.cancel(&other).await));
     }
     fixture.append(&upload, None, &bytes).await.unwrap();
     fixture.finish(&upload, &bytes).await.unwrap();
@@ -258,9 +259,9 @@ async fn a_close_that_is_repeated_succeeds_again() {
         fixture.finish(&upload, &bytes).await.unwrap();
     }
     assert_eq!(fixture.registry.last_sequence(), 2);
-    assert!(is_unknown(fixture.finish(&upload, &pattern(11)).await), "another digest is another upload");
-    assert!(is_unknown(fixture.append(&upload, None, &bytes).await));
-    assert!(is_unknown(fixture.cancel(&upload).await));
+    assert!(is_unknown(&fixture.finish(&upload, &pattern(11)).await), "another digest is another upload");
+    assert!(is_unknown(&fixture.append(&upload, None, &bytes).await));
+    assert!(is_unknown(&fixture.cancel(&upload).await));
     fixture.delete("a", &sha256(&bytes)).await.unwrap();
     assert!(fixture.finish(&upload, &bytes).await.is_err(), "the blob is gone by now");
 }
@@ -273,7 +274,7 @@ async fn a_close_with_the_wrong_digest_ends_the_upload_and_leaves_nothing() {
         fixture.append(&upload, None, &pattern(len)).await.unwrap();
         let error = fixture.finish(&upload, &pattern(len + 1)).await.unwrap_err();
         assert!(matches!(error, Error::DigestMismatch { .. }));
-        assert!(is_unknown(fixture.progress(&upload).await));
+        assert!(is_unknown(&fixture.progress(&upload).await));
         assert_eq!((fixture.objects().await, fixture.leftovers().await), (0, 0));
     }
 }
@@ -286,8 +287,8 @@ async fn a_cancelled_upload_is_gone_with_its_bytes() {
     assert_eq!(fixture.leftovers().await, 1);
     fixture.cancel(&upload).await.unwrap();
     assert_eq!(fixture.leftovers().await, 0);
-    assert!(is_unknown(fixture.progress(&upload).await));
-    assert!(is_unknown(fixture.cancel(&upload).await));
+    assert!(is_unknown(&fixture.progress(&upload).await));
+    assert!(is_unknown(&fixture.cancel(&upload).await));
 }
 
 #[tokio::test]
@@ -392,7 +393,7 @@ async fn a_close_that_fails_ends_the_upload_and_leaves_nothing() {
         let finish = fixture.registry.finish_upload(upload.clone(), sha512(&bytes), None, body).await;
         assert!(matches!(finish, Err(Error::Data(_))), "{op:?} {finish:?}");
         assert_eq!((fixture.objects().await, fixture.leftovers().await), (0, 0), "{op:?}");
-        assert!(is_unknown(fixture.progress(&upload).await));
+        assert!(is_unknown(&fixture.progress(&upload).await));
         assert_eq!(fixture.registry.last_sequence(), 0);
     }
 }
@@ -403,8 +404,8 @@ async fn an_upload_whose_bytes_did_not_survive_is_unknown() {
     let upload = fixture.begin().await;
     fixture.append(&upload, None, &pattern(10)).await.unwrap();
     fixture.backend.unstage(&upload.staging()).await.unwrap();
-    assert!(is_unknown(fixture.append(&upload, None, &pattern(10)).await));
-    assert!(is_unknown(fixture.progress(&upload).await));
+    assert!(is_unknown(&fixture.append(&upload, None, &pattern(10)).await));
+    assert!(is_unknown(&fixture.progress(&upload).await));
 }
 
 #[tokio::test]
