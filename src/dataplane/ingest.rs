@@ -101,16 +101,15 @@ impl Ingest {
             return Ok(Self::new(backend, id, Digester::new(extra)));
         }
         let staged = backend.resume(&id, received).await?;
-        let digester = match digester {
-            Some(digester) => digester,
-            None => {
-                let mut digester = Digester::new(extra);
-                let mut body = staged.read().await?;
-                while let Some(bytes) = body.next().await {
-                    digester.update(&[bytes?]).await;
-                }
-                digester
+        let digester = if let Some(digester) = digester {
+            digester
+        } else {
+            let mut digester = Digester::new(extra);
+            let mut body = staged.read().await?;
+            while let Some(bytes) = body.next().await {
+                digester.update(&[bytes?]).await;
             }
+            digester
         };
         let progress = Staging(Arc::new(AtomicU64::new(received)));
         Ok(Self { backend, id, digester, held: Held::Staged(staged), length: received, staged: progress })
@@ -283,11 +282,11 @@ impl Sealed {
                 let mut body = staged.read().await?;
                 while let Some(bytes) = body.next().await {
                     let bytes = bytes?;
-                    let hashed = tokio::task::spawn_blocking(move || {
+                    let task = tokio::task::spawn_blocking(move || {
                         hasher.update(&bytes);
                         hasher
                     });
-                    hasher = hashed.await.expect("hashing does not panic");
+                    hasher = task.await.expect("hashing does not panic");
                 }
             }
         }

@@ -143,7 +143,7 @@ impl DataPlane {
     /// log says it exists, so this is damage and never "not found".
     pub async fn open(&self, location: &Location, range: Option<ByteRange>) -> Result<Object, Error> {
         let backend = self.backend(&location.backend)?;
-        let key: Key = self.key(location)?;
+        let key = parse_key(location)?;
         let object = match backend.get(&key, range).await {
             Err(storage::Error::NotFound { .. }) => return Err(missing(location)),
             // The caller's range is within the recorded size, so the object is shorter than it was.
@@ -160,7 +160,7 @@ impl DataPlane {
 
     /// Removes an object that no event names or whose deletion was recorded. Idempotent.
     pub async fn delete(&self, location: &Location) -> Result<Deletion, Error> {
-        let key = self.key(location)?;
+        let key = parse_key(location)?;
         Ok(self.backend(&location.backend)?.delete(&key).await?)
     }
 
@@ -172,10 +172,10 @@ impl DataPlane {
         }
         all
     }
+}
 
-    fn key(&self, location: &Location) -> Result<Key, Error> {
-        location.key.parse().map_err(|_| missing(location))
-    }
+fn parse_key(location: &Location) -> Result<Key, Error> {
+    location.key.parse().map_err(|_| missing(location))
 }
 
 fn missing(location: &Location) -> Error {

@@ -78,7 +78,7 @@ fn broken_after(bytes: &Bytes) -> Body {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().concat()
 }
 
 fn check_digests(digests: &digester::Digests, bytes: &[u8]) -> Result<(), TestCaseError> {

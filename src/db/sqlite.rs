@@ -1,4 +1,4 @@
-//! The embedded engine: two SQLite files side by side.
+//! The embedded engine: two `SQLite` files side by side.
 //!
 //! `registry.db` holds the log and its views: WAL with `synchronous=FULL`, one writer connection, a pool
 //! of read-only ones. `registry-operational.db` holds upload sessions with `synchronous=NORMAL`: a commit there

@@ -102,11 +102,8 @@ async fn padding_a_load_repeated_the_rows_of_its_last_key() {
     // 257 keys travel as 1024; 767 repetitions of a key with 1000 rows would be a lot of nothing.
     let mut keys: Vec<Key> = (0..256).map(|n| vec!["r".into(), format!("none{n}").into()]).collect();
     keys.push(vec!["r".into(), "c".into()]);
-    let sql = TAGS.load(Some(0), 1024);
-    let args: Vec<Value> = keys.iter().flatten().cloned().collect();
-    let padding = std::iter::repeat_n(Value::Null, 2048 - args.len());
-    let raw =
-        tx.query(Box::leak(sql.into_boxed_str()), args.into_iter().chain(padding).collect()).await.unwrap();
+    let sql = Box::leak(TAGS.load(Some(0), 1024).into_boxed_str());
+    let raw = tx.query(sql, tx::padded(&keys, 1024)).await.unwrap();
     assert_eq!(raw.len(), 1000);
     assert_eq!(tx.load(&TAGS, Some(0), &keys).await.unwrap().len(), 1000);
 }

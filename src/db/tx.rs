@@ -39,11 +39,7 @@ impl Tx {
     ) -> Result<Vec<Row>, Error> {
         let mut rows = Vec::new();
         for (chunk, size) in chunks(keys, true) {
-            // A short chunk is filled up with NULLs, which equal nothing. Repeating a key instead would
-            // repeat all the rows an index finds under it.
-            let padding = (size - chunk.len()) * chunk[0].len();
-            let args =
-                chunk.iter().flatten().cloned().chain(std::iter::repeat_n(Value::Null, padding)).collect();
+            let args = padded(chunk, size);
             rows.extend(self.rows(table.load(index, size), args).await?);
         }
         let mut seen = HashSet::new();
@@ -125,6 +121,13 @@ impl Operational {
     pub async fn execute(&self, sql: &'static str, args: Vec<Value>) -> Result<u64, Error> {
         self.0.execute(sql, args).await.map_err(Error::statement)
     }
+}
+
+/// The arguments of a load of `size` keys. What a short chunk lacks is filled up with NULLs, which equal
+/// nothing: repeating a key instead would repeat all the rows an index finds under it.
+pub(super) fn padded(chunk: &[Key], size: usize) -> Vec<Value> {
+    let padding = (size - chunk.len()) * chunk[0].len();
+    chunk.iter().flatten().cloned().chain(std::iter::repeat_n(Value::Null, padding)).collect()
 }
 
 /// Cuts `items` into pieces of the sizes in [`CHUNKS`], largest first. With `fill`, a rest may travel in

@@ -391,7 +391,9 @@ pub(super) async fn fold(
             continue;
         }
         let changes = changes.map_err(|panic| Error::Poisoned(reason(&*panic)))?;
-        changes.into_iter().for_each(|change| rows.apply(change));
+        for change in changes {
+            rows.apply(change);
+        }
         return Ok(());
     }
 }

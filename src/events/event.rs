@@ -14,6 +14,7 @@ use crate::clock::Micros;
 use crate::codec::cbor;
 use crate::db::{Column, Row, Table, Value};
 use crate::hash;
+use crate::oci::RepositoryName;
 
 /// Position in the log: 1, 2, 3, … without gaps.
 pub type Sequence = i64;
@@ -204,7 +205,7 @@ impl Event {
             self.fact.type_name().into(),
             self.recorded_at.into(),
             self.actor.as_str().into(),
-            self.fact.repository().map(|name| name.as_str()).into(),
+            self.fact.repository().map(RepositoryName::as_str).into(),
             Value::from(self.fact.subject().as_str()),
             self.command.as_str().into(),
             self.header.clone().into(),
@@ -244,7 +245,7 @@ impl Event {
             ("command", header.cmd == self.command.as_str()),
             ("payload length", header.payload_len == self.payload.len() as u64),
             ("payload", header.payload_commit == commitment(&self.salt, &self.payload)),
-            ("repository", row.optional_text(4) == self.fact.repository().map(|name| name.as_str())),
+            ("repository", row.optional_text(4) == self.fact.repository().map(RepositoryName::as_str)),
             ("subject", row.optional_text(5) == Some(self.fact.subject().as_str())),
         ];
         match checks.iter().find(|(_, holds)| !holds) {

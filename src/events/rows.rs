@@ -24,6 +24,10 @@ impl Read {
     pub fn lookup(table: &'static Table, index: usize, key: Key) -> Self {
         Self { table, index: Some(index), key }
     }
+
+    fn order(&self) -> (&'static str, Option<usize>, &Key) {
+        (self.table.name, self.index, &self.key)
+    }
 }
 
 /// A change to one view row.
@@ -89,17 +93,12 @@ impl Rows {
 
     /// Loads what is not loaded yet, with one statement per table and kind of read.
     pub(super) async fn load(&mut self, tx: &mut Tx, reads: Vec<Read>) -> Result<(), Error> {
-        let mut wanted: HashMap<(&'static str, Option<usize>), (&'static Table, BTreeSet<Key>)> =
-            HashMap::new();
-        for read in reads {
-            if !self.is_loaded(&read) {
-                let group =
-                    wanted.entry((read.table.name, read.index)).or_insert((read.table, BTreeSet::new()));
-                group.1.insert(read.key);
-            }
-        }
-        for ((_, index), (table, keys)) in wanted {
-            let keys: Vec<Key> = keys.into_iter().collect();
+        let mut wanted: Vec<Read> = reads.into_iter().filter(|read| !self.is_loaded(read)).collect();
+        wanted.sort_by(|a, b| a.order().cmp(&b.order()));
+        wanted.dedup();
+        for group in wanted.chunk_by(|a, b| (a.table, a.index) == (b.table, b.index)) {
+            let (table, index) = (group[0].table, group[0].index);
+            let keys: Vec<Key> = group.iter().map(|read| read.key.clone()).collect();
             let found = tx.load(table, index, &keys).await?;
             self.add(table, index, keys, found);
         }

@@ -21,6 +21,9 @@ mod tags;
 mod uploads;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -44,7 +44,8 @@ const EXPIRED: &str = "SELECT id FROM uploads WHERE expires_at < $1 AND (lease I
 
 const KNOWN: &str = "SELECT id FROM uploads WHERE id = $1";
 
-/// Every named statement of this table.
+/// Every named statement of this table, for the test that prepares each.
+#[cfg(test)]
 pub(super) static STATEMENTS: &[&str] =
     &[OPEN, FIND, CLAIM, RENEW, RELEASE, FINISH, REMOVE, REMOVE_EXPIRED, RELEASE_ALL, EXPIRED, KNOWN];
 

@@ -89,7 +89,7 @@ impl Upload {
         Owner { repository: self.repository.clone(), principal: self.actor.as_str().to_owned() }
     }
 
-    fn staging(&self) -> StagingId {
+    pub(super) fn staging(&self) -> StagingId {
         staging(&self.id)
     }
 

@@ -83,9 +83,8 @@ async fn follow(db: &Db, stored: BTreeMap<u8, u8>, steps: Vec<Step>) -> Result<(
                 prop_assert_eq!(found, expected);
             }
             Step::Load(reads) => {
-                let read = |(is_row, n)| match is_row {
-                    true => Read::row(&TAGS, key(n)),
-                    false => Read::lookup(&TAGS, 0, by(n)),
+                let read = |(is_row, n)| {
+                    if is_row { Read::row(&TAGS, key(n)) } else { Read::lookup(&TAGS, 0, by(n)) }
                 };
                 rows.load(&mut tx, reads.into_iter().map(read).collect()).await.unwrap();
             }
