@@ -3,3 +3,5 @@
 mod corpora;
 mod layers;
 mod spec_types;
+mod support;
+mod tricky;
