@@ -16,6 +16,9 @@ use crate::storage::{self, Backend, Key, Staged, StagingId};
 /// memory at a time: one being received, one being worked on.
 const CHUNK: usize = 512 * 1024;
 
+/// Frames of one piece at most: each has a cost of its own, however small it is.
+const FRAMES: usize = 1024;
+
 /// An object being received. Dropping it keeps what was appended; see [`DataPlane::resume`](super::DataPlane::resume).
 #[derive(Debug)]
 pub struct Ingest {
@@ -328,7 +331,7 @@ struct Piece {
 /// Receives about [`CHUNK`] bytes.
 async fn gather(body: &mut Body) -> Piece {
     let mut piece = Piece { buffers: Vec::new(), len: 0, end: None };
-    while piece.len < CHUNK as u64 {
+    while piece.len < CHUNK as u64 && piece.buffers.len() < FRAMES {
         match body.next().await {
             Some(Ok(bytes)) if bytes.is_empty() => {}
             Some(Ok(bytes)) => {

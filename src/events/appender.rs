@@ -33,7 +33,7 @@ const MAX_BATCH: usize = 256;
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Commands that may wait; a further one waits to be queued, which slows its client.
-const QUEUE: usize = 1024;
+const QUEUE: usize = 256;
 
 /// A change somebody wants.
 pub trait Command: Send + Sync + 'static {
