@@ -1,5 +1,6 @@
 //! The integration tests, one binary: linking once is most of the time they take.
 
+mod cli;
 mod corpora;
 mod layers;
 mod spec_types;
