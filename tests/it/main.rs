@@ -2,6 +2,7 @@
 
 mod cli;
 mod corpora;
+mod http;
 mod layers;
 mod spec_types;
 mod support;
