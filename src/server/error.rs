@@ -32,6 +32,8 @@ pub(super) enum Error {
     Unsatisfiable {
         size: u64,
     },
+    /// An upload cannot be cancelled while a request writes to it.
+    Busy,
     /// The body ended early; nobody reads this answer.
     Broken(String),
 }
@@ -60,7 +62,9 @@ fn route(error: &RouteError) -> Wire {
         RouteError::NotFound => refused(StatusCode::NOT_FOUND, ErrorCode::Unsupported),
         RouteError::Method(_) => refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
         RouteError::Name(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
-        RouteError::Digest(_) | RouteError::Reference(ReferenceError::Digest(_)) => {
+        RouteError::Digest(_)
+        | RouteError::DigestMissing
+        | RouteError::Reference(ReferenceError::Digest(_)) => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid)
         }
         // Not TAG_INVALID, which the spec's list does not have; skopeo takes MANIFEST_INVALID for a wish
@@ -137,6 +141,12 @@ pub(super) fn answer(error: Error) -> Answer {
             );
             full(StatusCode::RANGE_NOT_SATISFIABLE, "application/json", body.to_bytes())
                 .with(http::header::CONTENT_RANGE, &format!("bytes */{size}"))
+        }
+        // Not 416, which is for chunks: the specification knows 400 and 404 here.
+        Error::Busy => {
+            let reason = "a request is still writing to this upload; cancel it when that has ended";
+            let body = ErrorBody::new(ErrorCode::BlobUploadInvalid, reason);
+            full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
         }
         Error::Broken(reason) => {
             let body = ErrorBody::new(ErrorCode::SizeInvalid, reason);

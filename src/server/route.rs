@@ -116,6 +116,9 @@ pub enum RouteError {
     /// A digest is malformed or of an unknown algorithm.
     #[error("invalid digest: {0}")]
     Digest(#[source] DigestError),
+    /// A session is to be closed without a digest.
+    #[error("the query parameter digest is missing: it says what the upload is")]
+    DigestMissing,
     /// A reference to push to or to delete is malformed.
     #[error("invalid reference: {0}")]
     Reference(#[source] ReferenceError),
@@ -253,7 +256,7 @@ fn upload(method: &Method, name: RepositoryName, id: &str, query: &Query) -> Res
         Method::DELETE => Ok(Route::CancelUpload(name, id()?)),
         Method::PUT => {
             let id = id()?;
-            let digest = query.one("digest").unwrap_or_default();
+            let digest = query.one("digest").ok_or(RouteError::DigestMissing)?;
             Ok(Route::FinishUpload(name, id, digest.parse().map_err(RouteError::Digest)?))
         }
         _ => Err(RouteError::Method(&["GET", "HEAD", "PATCH", "PUT", "DELETE"])),

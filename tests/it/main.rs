@@ -1,6 +1,8 @@
 //! The integration tests, one binary: linking once is most of the time they take.
 
+mod cli;
 mod corpora;
+mod http;
 mod layers;
 mod spec_types;
 mod support;

@@ -92,8 +92,11 @@ pub(in crate::server) async fn cancel(
     name: RepositoryName,
     id: UploadId,
 ) -> Result<Answer, Error> {
-    call.state.registry.cancel_upload(upload(call, name, id)).await?;
-    Ok(empty(StatusCode::NO_CONTENT))
+    match call.state.registry.cancel_upload(upload(call, name, id)).await {
+        Ok(()) => Ok(empty(StatusCode::NO_CONTENT)),
+        Err(registry::Error::UploadOutOfOrder { .. }) => Err(Error::Busy),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn upload(call: &Call<'_>, repository: RepositoryName, id: UploadId) -> Upload {

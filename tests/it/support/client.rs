@@ -104,6 +104,11 @@ impl Connection {
         Response::read(&mut self.input, method)
     }
 
+    /// Reads one interim response, like 100, and returns its status.
+    pub(crate) fn receive_interim(&mut self) -> io::Result<u16> {
+        Response::read_one(&mut self.input, "GET").map(|response| response.status)
+    }
+
     /// A second handle on the socket, for sending from another thread.
     pub(crate) fn sender(&self) -> TcpStream {
         self.stream.try_clone().expect("a socket can be duplicated")

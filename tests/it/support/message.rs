@@ -140,7 +140,7 @@ impl Response {
         }
     }
 
-    fn read_one(input: &mut impl BufRead, method: &str) -> io::Result<Self> {
+    pub(super) fn read_one(input: &mut impl BufRead, method: &str) -> io::Result<Self> {
         let start = line(input)?;
         let status = start.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
         let status: u16 = status.ok_or_else(|| invalid(format!("status line {start:?}")))?;

@@ -8,6 +8,7 @@ mod client;
 mod content;
 mod h2;
 mod message;
+mod program;
 mod server;
 
 use std::time::{Duration, Instant};
@@ -18,7 +19,8 @@ pub(crate) use content::{
 };
 pub(crate) use h2::H2;
 pub(crate) use message::{Request, Response};
-pub(crate) use server::{Launch, Server, command, program};
+pub(crate) use program::{command, run, run_command, run_on};
+pub(crate) use server::{Launch, Server};
 
 /// Nothing a test waits for takes longer on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

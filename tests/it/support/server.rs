@@ -11,23 +11,7 @@ use std::thread::JoinHandle;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{Client, until};
-
-/// The program: what cargo built, or what `ARTIFACTSTORE_BIN` names.
-pub(crate) fn program() -> OsString {
-    std::env::var_os("ARTIFACTSTORE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_artifactstore").into())
-}
-
-/// The program with none of the settings of whoever runs the tests.
-pub(crate) fn command() -> Command {
-    let mut command = Command::new(program());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("ARTIFACTSTORE_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
+use super::{Client, command, until};
 
 /// How to start a server.
 #[derive(Clone, Debug)]
