@@ -184,7 +184,13 @@ impl Registry {
                 }
                 Claimed::Finished(_) => return Err(upload.unknown()),
             };
-            let ingest = registry.receive(&upload, &claim, range, body).await?;
+            let ingest = match registry.receive(&upload, &claim, range, body).await {
+                // Killed after the blob was recorded and before the session was: the answer is due again.
+                Err(Error::UploadUnknown(_)) if registry.blob(&upload.repository, &digest).await.is_ok() => {
+                    return Ok(PushedBlob { digest });
+                }
+                received => received?,
+            };
             let pushed = async {
                 registry.hold(&upload, &claim, &ingest).await?;
                 let sealed = ingest.seal(&digest).await?;

@@ -16,3 +16,4 @@ mod concurrency;
 mod kill;
 mod memory;
 mod support;
+mod sync;
