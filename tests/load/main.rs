@@ -13,6 +13,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what unwrap says")]
 
 mod concurrency;
+mod disk;
 mod kill;
 mod memory;
 mod support;
