@@ -129,6 +129,16 @@ impl DataPlane {
         Ingest::resume(Arc::clone(&self.default), id, received, digester, extra).await
     }
 
+    /// Cuts what was staged under an id back to `length`: the space of the rest is free at once.
+    pub async fn cut_back(&self, id: &StagingId, length: u64) -> Result<(), Error> {
+        if length == 0 {
+            self.default.unstage(id).await?;
+        } else {
+            drop(self.default.resume(id, length).await?);
+        }
+        Ok(())
+    }
+
     /// Removes what was staged under an id. Idempotent.
     pub async fn unstage(&self, id: &StagingId) -> Result<Deletion, Error> {
         Ok(self.default.unstage(id).await?)

@@ -12,7 +12,10 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Column as _, Executor as _, Row as _, Sqlite, TypeInfo as _, ValueRef as _};
+use sqlx::{
+    AssertSqlSafe, Column as _, Connection as _, Executor as _, Row as _, Sqlite, TypeInfo as _,
+    ValueRef as _,
+};
 
 use super::{Error, Kind, Row, Value};
 
@@ -183,6 +186,12 @@ async fn connect(
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            // The engine ends a transaction by itself when the disk is full or fails. sqlx then has nothing
+            // to roll back, counts it as open for ever and begins no other: only a new connection helps.
+            let is_usable = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_usable) })
+        })
         .connect_with(options)
         .await?;
     Ok(Connections(pool))

@@ -88,6 +88,7 @@ struct Inner {
     options: Options,
     cache: Arc<cache::Cache>,
     uploads: uploads::Active,
+    opened_at: Micros,
 }
 
 impl Registry {
@@ -99,7 +100,8 @@ impl Registry {
         let observer: Arc<dyn Observer> = Arc::clone(&cache) as _;
         let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
         let uploads = uploads::Active::default();
-        let inner = Inner { db, log, data, clock, options, cache, uploads };
+        let opened_at = clock.now();
+        let inner = Inner { db, log, data, clock, options, cache, uploads, opened_at };
         let registry = Self { inner: Arc::new(inner) };
         // The embedded database has one process: claims of an earlier one are void.
         registry.sessions().release_all().await?;

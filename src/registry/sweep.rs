@@ -21,12 +21,15 @@ pub struct Swept {
 }
 
 impl Registry {
-    /// Removes upload sessions that have expired, and staged bytes without a session that are as old. Bounded
-    /// per run: what is left is the next run's. Idempotent; never touches an upload that is in use.
+    /// Removes upload sessions that have expired, and staged bytes without a session that are as old or were
+    /// left by an earlier process: nobody can go on with those. Bounded per run: what is left is the next
+    /// run's. Idempotent; never touches an upload that is in use.
     pub async fn sweep_uploads(&self) -> Result<Swept, Error> {
         let now = self.inner.clock.now();
         let sessions = self.sweep_sessions(now).await?;
-        let leftovers = self.sweep_leftovers(now.saturating_sub(self.upload_expiry())).await?;
+        // The embedded database has one process: what was staged before it opened has no other writer.
+        let untouched_since = now.saturating_sub(self.upload_expiry()).max(self.inner.opened_at);
+        let leftovers = self.sweep_leftovers(untouched_since).await?;
         Ok(Swept { sessions, leftovers })
     }
 

@@ -184,7 +184,13 @@ impl Registry {
                 }
                 Claimed::Finished(_) => return Err(upload.unknown()),
             };
-            let ingest = registry.receive(&upload, &claim, range, body).await?;
+            let ingest = match registry.receive(&upload, &claim, range, body).await {
+                // Killed after the blob was recorded and before the session was: the answer is due again.
+                Err(Error::UploadUnknown(_)) if registry.blob(&upload.repository, &digest).await.is_ok() => {
+                    return Ok(PushedBlob { digest });
+                }
+                received => received?,
+            };
             let pushed = async {
                 registry.hold(&upload, &claim, &ingest).await?;
                 let sealed = ingest.seal(&digest).await?;
@@ -384,14 +390,15 @@ impl Registry {
         }
     }
 
-    /// Releases the claim at the offset it began with: the next request cuts back what came after. Called on
-    /// the way to another error, which says more than one of this; a claim that stays runs out.
+    /// Cuts the object back to where the claim began and releases it there. Called on the way to another
+    /// error, which says more than one of this; a claim that stays runs out.
     async fn rewind(&self, upload: &Upload, claim: &Claim) {
         let start = claim.session.received;
         let rewound = async {
             let is_ours = self.sessions().renew(claim, start, self.inner.clock.now()).await?;
-            if is_ours && start == 0 {
-                self.inner.data.unstage(&upload.staging()).await?;
+            if is_ours {
+                // Now, and not when the client goes on: on a full disk others wait for this space.
+                self.inner.data.cut_back(&upload.staging(), start).await?;
             }
             Ok::<_, Error>(())
         };
