@@ -23,24 +23,31 @@ section_clippy() { check "cargo clippy" cargo clippy --all-targets -- -D warning
 # The supply chain: `cargo deny check` over deny.toml belongs here, once it is required.
 section_deny() { echo "not required yet"; }
 
-section_test() {
-    local log=$LOGS/test code=0 totals
-    cargo test --no-fail-fast >"$log" 2>&1 || code=$?
+# count_cargo NAME CARGO-ARGUMENTS…: runs cargo test and counts what it counted.
+count_cargo() {
+    local name=$1 log=$LOGS/$1 code=0 totals cargo_passed cargo_failed cargo_ignored
+    shift
+    cargo test "$@" >"$log" 2>&1 || code=$?
     totals=$(awk '/^test result: / { passed += $4; failed += $6; ignored += $8 } END { print passed + 0, failed + 0, ignored + 0 }' "$log")
-    read -r test_passed test_failed test_ignored <<<"$totals"
-    passed "$test_passed"
-    failed "$test_failed"
-    ((test_ignored == 0)) || echo "$test_ignored ignored"
+    read -r cargo_passed cargo_failed cargo_ignored <<<"$totals"
+    passed "$cargo_passed"
+    failed "$cargo_failed"
+    ((cargo_ignored == 0)) || echo "$cargo_ignored left to the section load"
     if ((code != 0)); then
         cat "$log"
         # A compile error or a test binary that died leaves no total of its own.
-        ((test_failed)) || failed 1
-        echo "FAIL cargo test (exit code $code)"
-    elif ((test_passed == 0)); then
+        ((cargo_failed)) || failed 1
+        echo "FAIL $name (exit code $code)"
+    elif ((cargo_passed == 0)); then
         failed 1
-        echo "FAIL cargo test ran no test"
+        echo "FAIL $name ran no test"
     fi
 }
+
+section_test() { count_cargo test --no-fail-fast; }
+
+# What takes minutes and wants a release build: a hundred kills, gigabytes in bounded memory.
+section_load() { count_cargo load --release --no-fail-fast --test load -- --ignored; }
 
 section_build() {
     check "cargo build --release" cargo build --release --bin artifactstore
