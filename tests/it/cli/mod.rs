@@ -37,7 +37,7 @@ fn filled() -> Server {
     let client = server.client();
     let (a, b) = (Repo::new(&client, "first/a"), Repo::new(&client, "second/b"));
     a.push_artifact("v1");
-    let blob = a.push_blob(&[7; 100_000]);
+    let blob = a.push_blob(&vec![7; 100_000]);
     client.post(b.path(format!("blobs/uploads/?mount={blob}&from=first/a"))).expect(201);
     b.push_artifact("v2");
     server.stop();
