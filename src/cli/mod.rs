@@ -15,9 +15,18 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Flags, Settings};
 use crate::telemetry;
 
+/// Every setting there is; flags win.
+const ENVIRONMENT: &str = "Environment:
+  ARTIFACTSTORE_DATA                the data directory, like --data
+  ARTIFACTSTORE_LISTEN              where to listen, like serve --listen
+  ARTIFACTSTORE_ALLOW_SPARSE        true or false, like serve --allow-sparse
+  ARTIFACTSTORE_DATABASE_URL        sqlite:///absolute/path/registry.db, when not in the data directory
+  ARTIFACTSTORE_STORAGE_LOCAL_ROOT  where the stored bytes are, when not in the data directory
+  ARTIFACTSTORE_LOG_LEVEL           error, warn, info, debug, trace, or tracing directives";
+
 /// An OCI registry that keeps evidence.
 #[derive(Debug, Parser)]
-#[command(name = "artifactstore", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "artifactstore", version, propagate_version = true, arg_required_else_help = true, after_help = ENVIRONMENT)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
