@@ -8,10 +8,10 @@ use super::{Failure, Outcome, open};
 use crate::config::Settings;
 use crate::registry::{self, Health, StateDigest, Verification};
 
-pub(super) fn version(as_json: bool) -> bool {
+pub(super) fn version(as_json: bool) -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
-    print(as_json, &json!({ "version": version }), &format!("artifactstore {version}"));
-    true
+    print(as_json, &json!({ "version": version }), &format!("artifactstore {version}"))?;
+    Ok(true)
 }
 
 pub(super) async fn health(settings: &Settings, as_json: bool) -> Outcome {
@@ -22,7 +22,7 @@ pub(super) async fn health(settings: &Settings, as_json: bool) -> Outcome {
         Some(problem) => format!("{}: {problem}", component.name),
     };
     let lines: Vec<_> = health.components.iter().map(line).collect();
-    print(as_json, &describe(&health), &lines.join("\n"));
+    print(as_json, &describe(&health), &lines.join("\n"))?;
     Ok(health.is_ready())
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn migrate(settings: &Settings, as_json: bool) -> Outcome {
     parts.db.close().await;
     let path = settings.database.display().to_string();
     let text = format!("{path} is up to date; the log has {sequence} events");
-    print(as_json, &json!({ "database": path, "sequence": sequence }), &text);
+    print(as_json, &json!({ "database": path, "sequence": sequence }), &text)?;
     Ok(true)
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn replay(settings: &Settings, as_json: bool) -> Outcome {
     let replayed = registry::replay(&parts.db).await?;
     parts.db.close().await;
     let text = format!("replayed {} events\nstate {}", replayed.events, replayed.state.digest);
-    print(as_json, &json!({ "events": replayed.events, "state": state(&replayed.state) }), &text);
+    print(as_json, &json!({ "events": replayed.events, "state": state(&replayed.state) }), &text)?;
     Ok(true)
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn replay_check(settings: &Settings, as_json: bool) -> Outcome 
         "replayed": state(&replayed.state),
         "live": state(&live),
     });
-    print(as_json, &body, &text);
+    print(as_json, &body, &text)?;
     Ok(differences.is_empty())
 }
 
@@ -113,16 +113,14 @@ pub(super) async fn verify(settings: &Settings, as_json: bool) -> Outcome {
         "manifests": done.manifests,
         "faults": done.faults.iter().map(fault).collect::<Vec<_>>(),
     });
-    print(as_json, &body, &lines.join("\n"));
+    print(as_json, &body, &lines.join("\n"))?;
     Ok(done.faults.is_empty())
 }
 
-fn print(as_json: bool, body: &Value, text: &str) {
-    if as_json {
-        println!("{body:#}");
-    } else {
-        println!("{text}");
-    }
+fn print(as_json: bool, body: &Value, text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = if as_json { writeln!(out, "{body:#}") } else { writeln!(out, "{text}") };
+    written.and_then(|()| out.flush()).map_err(|error| Failure(format!("cannot write the result: {error}")))
 }
 
 /// A directory of our own that goes away with the command.

@@ -12,12 +12,21 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Flags, Settings};
+use crate::config::{self, Flags, Settings};
 use crate::telemetry;
+
+/// Every setting there is; flags win.
+const ENVIRONMENT: &str = "Environment:
+  ARTIFACTSTORE_DATA                the data directory, like --data
+  ARTIFACTSTORE_LISTEN              where to listen, like serve --listen
+  ARTIFACTSTORE_ALLOW_SPARSE        true or false, like serve --allow-sparse
+  ARTIFACTSTORE_DATABASE_URL        sqlite:///absolute/path/registry.db, when not in the data directory
+  ARTIFACTSTORE_STORAGE_LOCAL_ROOT  where the stored bytes are, when not in the data directory
+  ARTIFACTSTORE_LOG_LEVEL           error, warn, info, debug, trace, or tracing directives";
 
 /// An OCI registry that keeps evidence.
 #[derive(Debug, Parser)]
-#[command(name = "artifactstore", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "artifactstore", version, propagate_version = true, arg_required_else_help = true, after_help = ENVIRONMENT)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -142,7 +151,7 @@ impl Command {
                 let flags = Flags { data: data.directory, listen, allow_sparse };
                 serve::serve(&settings(flags)?, insecure_listen).await
             }
-            Self::Version { json } => Ok(check::version(json)),
+            Self::Version { json } => check::version(json),
             Self::Health { data, json } => check::health(&data.settings()?, json).await,
             Self::Migrate { data, json } => check::migrate(&data.settings()?, json).await,
             Self::Replay { data, check: true, json } => check::replay_check(&data.settings()?, json).await,
@@ -159,9 +168,18 @@ impl Data {
 }
 
 fn settings(flags: Flags) -> Result<Settings, Failure> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
-    let settings = Settings::load(flags, environment)?;
+    let mut environment = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => environment.push((name, value)),
+            // Repaired, a path would lead somewhere else.
+            (Ok(name), Err(_)) if name.starts_with(config::PREFIX) => {
+                return Err(Failure(format!("{name} is not UTF-8")));
+            }
+            _ => {}
+        }
+    }
+    let settings = Settings::load(flags, environment.into_iter())?;
     let invalid = |reason| Failure(format!("ARTIFACTSTORE_LOG_LEVEL: {reason}; try info or debug"));
     telemetry::start(&settings.log_level).map_err(invalid)?;
     Ok(settings)

@@ -100,8 +100,9 @@ fn refuse_foreign(settings: &Settings) -> Result<(), Failure> {
     match foreign {
         None => Ok(()),
         Some(name) => Err(Failure(format!(
-            "{} holds {name:?} and no registry; it belongs to another program, choose an empty --data directory",
-            data.display()
+            "{} holds \"{}\" and no registry; it belongs to another program, choose an empty --data directory",
+            data.display(),
+            name.display()
         ))),
     }
 }

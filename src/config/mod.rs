@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-const PREFIX: &str = "ARTIFACTSTORE_";
+/// What the name of every variable of ours begins with.
+pub const PREFIX: &str = "ARTIFACTSTORE_";
 
 /// Every variable there is.
 const KNOWN: [&str; 6] =

@@ -1,5 +1,6 @@
 //! Accepting connections, HTTP/1.1 and HTTP/2 (prior knowledge), until told to stop.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
+use super::socket::{Counted, Requests, Socket};
 use super::{Options, State, service};
 use crate::registry::Registry;
 
@@ -19,6 +22,9 @@ use crate::registry::Registry;
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 const STREAMS: u32 = 128;
+
+/// HTTP/2 peers are asked whether they are still there.
+const PING_EVERY: Duration = Duration::from_mins(1);
 
 /// After a failed accept (no file descriptors left) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -47,6 +53,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         let connections = Arc::new(Semaphore::new(self.state.options.max_connections));
         let graceful = GracefulShutdown::new();
+        let stopping = CancellationToken::new();
         let protocol = protocol(&self.state.options);
         tokio::pin!(stop);
         loop {
@@ -69,8 +76,16 @@ impl Server {
             // Answers are written whole; waiting to fill a packet only delays them.
             let _ = stream.set_nodelay(true);
             let state = Arc::clone(&self.state);
-            let service = service_fn(move |request| service::serve(Arc::clone(&state), request));
-            let connection = protocol.serve_connection(TokioIo::new(stream), service);
+            let requests = Requests::default();
+            let socket = Socket::new(stream, requests.clone(), self.state.options.header_timeout, &stopping);
+            let service = service_fn(move |request| {
+                let (state, under_way) = (Arc::clone(&state), requests.begin());
+                async move {
+                    let answer = service::serve(state, request).await?;
+                    Ok::<_, Infallible>(answer.map(|body| Counted::new(body, under_way)))
+                }
+            });
+            let connection = protocol.serve_connection(TokioIo::new(socket), service);
             let connection = graceful.watch(connection.into_owned());
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
@@ -80,6 +95,7 @@ impl Server {
             });
         }
         drop(self.listener);
+        stopping.cancel();
         tokio::time::timeout(self.state.options.drain, graceful.shutdown()).await.is_ok()
     }
 }
@@ -92,6 +108,7 @@ fn protocol(options: &Options) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(STREAMS);
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(Some(PING_EVERY));
     builder
 }

@@ -13,6 +13,7 @@ mod probes;
 mod respond;
 pub mod route;
 mod service;
+mod socket;
 mod v2;
 
 use std::time::Duration;

@@ -1,5 +1,10 @@
 //! The integration tests, one binary: linking once is most of the time they take.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what is not as a test takes it to be fails the test, also in its helpers"
+)]
+
 mod cli;
 mod corpora;
 mod http;

@@ -37,7 +37,7 @@ fn filled() -> Server {
     let client = server.client();
     let (a, b) = (Repo::new(&client, "first/a"), Repo::new(&client, "second/b"));
     a.push_artifact("v1");
-    let blob = a.push_blob(&[7; 100_000]);
+    let blob = a.push_blob(&vec![7; 100_000]);
     client.post(b.path(format!("blobs/uploads/?mount={blob}&from=first/a"))).expect(201);
     b.push_artifact("v2");
     server.stop();
@@ -53,6 +53,9 @@ fn help_and_version_are_no_errors() {
     let version = run(&["version"]).expect(0);
     assert_eq!(version.out, format!("artifactstore {}\n", env!("CARGO_PKG_VERSION")));
     assert_eq!(run(&["version", "--json"]).expect(0).json(), json!({ "version": env!("CARGO_PKG_VERSION") }));
+    for variable in ["DATA", "LISTEN", "DATABASE_URL", "STORAGE_LOCAL_ROOT", "LOG_LEVEL", "ALLOW_SPARSE"] {
+        assert!(run(&["--help"]).out.contains(&format!("ARTIFACTSTORE_{variable}")), "{variable}");
+    }
     for command in ["serve", "version", "health", "migrate", "replay", "verify"] {
         assert!(run(&["--help"]).out.contains(command), "{command}");
     }

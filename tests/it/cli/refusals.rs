@@ -1,7 +1,9 @@
 //! What cannot run says why, in a sentence, and ends with 2.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt as _;
 
 use super::{directory, edit, filled};
 use crate::support::{Launch, Request, Server, command, run, run_command, run_on};
@@ -46,6 +48,10 @@ fn a_variable_that_means_nothing_is_refused_with_a_hint() {
         }
         run_command(&mut serve).refused(texts);
     }
+    let mut serve = command();
+    serve.args(["serve", "--listen", "127.0.0.1:0"]);
+    serve.env("ARTIFACTSTORE_DATA", OsStr::from_bytes(b"\xff/data")).current_dir(directory.path());
+    run_command(&mut serve).refused(&["ARTIFACTSTORE_DATA", "UTF-8"]);
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "a refused start leaves nothing behind");
 }
 
@@ -145,6 +151,19 @@ fn a_database_of_a_newer_program_is_left_alone() {
         &["verify"],
     ] {
         run_on(server.data(), arguments).refused(&["registry.db", "9000", "newer"]);
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure_and_no_panic() {
+    let server = filled();
+    for arguments in [&["version"][..], &["verify", "--json"], &["health"]] {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "\"$0\" \"$@\" >/dev/full"]).arg(command().get_program()).args(arguments);
+        if arguments[0] != "version" {
+            shell.arg("--data").arg(server.data());
+        }
+        run_command(&mut shell).refused(&["cannot write the result"]);
     }
 }
 

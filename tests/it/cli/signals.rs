@@ -32,10 +32,17 @@ fn sigterm_lets_an_upload_end_and_exits_with_0() {
     let mut idle = server.client().connect();
     idle.exchange(&Request::get("/v2/")).unwrap().expect(200);
     let mut silent = server.client().connect();
+    let mut half_a_head = server.client().connect();
+    half_a_head.write("GET /v2/ HTTP/1.1\r\nHost: a\r\nX-").unwrap();
+    let mut half_again = server.client().connect();
+    half_again.exchange(&Request::get("/v2/")).unwrap().expect(200);
+    half_again.write("GET /v2/ HTTP/1.1\r\nHost: a\r\nX-").unwrap();
     server.signal(Signal::TERM);
     no_longer_accepts(&server);
     assert_eq!(idle.rest().unwrap(), b"");
     assert_eq!(silent.rest().unwrap(), b"");
+    assert_eq!(half_a_head.rest().unwrap(), b"");
+    assert_eq!(half_again.rest().unwrap(), b"");
     upload.write(&bytes[100_000..]).unwrap();
     upload.receive("PATCH").unwrap().expect(202).with("range", "0-199999");
     let status = server.wait();

@@ -156,3 +156,30 @@ fn extensions_are_discovered_at_both_levels() {
         }
     }
 }
+
+#[test]
+fn docker_types_come_back_as_they_were_pushed() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "docker");
+    let (docker, list) = (
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    );
+    let config = descriptor("application/vnd.docker.container.image.v1+json", &repo.push_blob(b"{}"), 2);
+    let manifest = json!({ "schemaVersion": 2, "mediaType": docker, "config": config, "layers": [] });
+    let manifest = manifest.to_string().into_bytes();
+    let child = descriptor(docker, &sha256(&manifest), manifest.len());
+    let index =
+        json!({ "schemaVersion": 2, "mediaType": list, "manifests": [child] }).to_string().into_bytes();
+    for (tag, media_type, bytes) in [("image", docker, &manifest), ("list", list, &index)] {
+        repo.put_manifest(tag, media_type, bytes).expect(201);
+        assert_eq!(
+            &repo.client.get(repo.manifest(tag)).expect(200).with("content-type", media_type).body,
+            bytes
+        );
+        // Without a header the body's own type counts.
+        let put = Request::put(repo.manifest("silent")).body(&bytes[..]);
+        repo.client.send(&put).expect(201);
+        repo.client.head(repo.manifest("silent")).expect(200).with("content-type", media_type);
+    }
+}

@@ -1,7 +1,5 @@
 //! Lists: paging walks, the catalog, referrers of an older client.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -16,9 +14,9 @@ fn walk(client: &Client, first: &str, field: &str) -> (Vec<String>, usize) {
         let entries = page.json()[field].as_array().unwrap().clone();
         found.extend(entries.iter().map(|entry| entry.as_str().unwrap().to_owned()));
         pages += 1;
-        let Some(link) = page.header("link") else { return (found, pages) };
-        next = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
-        assert!(next.starts_with("/v2/"), "{link}");
+        let Some(link) = page.next_page() else { return (found, pages) };
+        assert!(link.starts_with("/v2/"), "{link}");
+        next = link;
         assert!(!entries.is_empty(), "a page before the end has entries");
     }
 }
@@ -32,8 +30,8 @@ fn walking_the_pages_of_a_list_gives_the_whole_list() {
     let mut tags: Vec<String> =
         (0..50).flat_map(|n| [format!("v{n}"), format!("V-{n}.x"), format!("_{n}")]).collect();
     for some in tags.chunks(10) {
-        let mut target = format!("{}?", repo.manifest(&sha256(&bytes)));
-        some.iter().for_each(|tag| write!(target, "tag={tag}&").unwrap());
+        let tags: Vec<String> = some.iter().map(|tag| format!("tag={tag}")).collect();
+        let target = format!("{}?{}", repo.manifest(&sha256(&bytes)), tags.join("&"));
         let put = Request::put(target).header("Content-Type", MANIFEST).body(&bytes[..]);
         assert_eq!(repo.client.send(&put).expect(201).all("oci-tag").count(), 10);
     }
@@ -47,7 +45,7 @@ fn walking_the_pages_of_a_list_gives_the_whole_list() {
     // Tags that go away between two pages do not break the walk.
     let first = repo.client.get(repo.path("tags/list?n=5")).expect(200);
     repo.client.delete(repo.manifest(&tags[4])).expect(202);
-    let next = first.required("link").split(['<', '>']).nth(1).unwrap().to_owned();
+    let next = first.next_page().unwrap();
     assert_eq!(walk(&repo.client, &next, "tags").0, tags[5..]);
 }
 

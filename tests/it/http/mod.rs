@@ -4,6 +4,7 @@ mod conditional;
 mod connections;
 mod errors;
 mod headers;
+mod limits;
 mod lists;
 mod probes;
 mod ranges;

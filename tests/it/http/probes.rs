@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Repo, Server};
+use crate::support::{Repo, Request, Server, sha256, until};
 
 #[test]
 fn a_server_that_works_says_so() {
@@ -48,6 +48,18 @@ fn a_server_whose_storage_is_gone_is_alive_and_not_ready() {
     client.get("/livez").expect(200);
     // What needs no storage goes on.
     assert_eq!(client.get(repo.manifest(&digest)).expect(200).body, bytes);
+    // What needs it fails without a word of the specification's codes, and says why in the log.
+    let target = repo.path(format!("blobs/uploads/?digest={}", sha256(b"nowhere to go")));
+    let failed = client.send(&Request::post(&target).body("nowhere to go"));
+    if failed.status != 201 {
+        assert!(matches!(failed.status, 500 | 503), "{failed}");
+        let id = failed.json()["request_id"].as_str().unwrap().to_owned();
+        until("the log names the request", || {
+            server.log().lines().any(|line| line.contains(&id) && line.contains("ERROR")).then_some(())
+        });
+        client.head(repo.blob(&sha256(b"nowhere to go"))).expect(404);
+    }
     fs::rename(&aside, &storage).unwrap();
     client.get("/readyz").expect(200);
+    client.send(&Request::post(&target).body("nowhere to go")).expect(201);
 }

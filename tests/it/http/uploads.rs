@@ -46,6 +46,7 @@ fn the_digest_may_be_escaped_and_stand_among_other_parameters() {
     for query in [format!("digest={digest}&state=x%2By"), format!("state=&digest={digest}&ns=a.b")] {
         let put = Request::put(format!("{}?{query}", repo.begin())).body("escaped");
         repo.client.send(&put).expect(201).with("location", &repo.blob(&sha256(b"escaped")));
+        repo.client.get(repo.blob(&digest)).expect(200);
     }
 }
 

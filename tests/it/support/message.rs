@@ -76,7 +76,7 @@ impl Request {
             head += "Host: registry.test\r\n";
         }
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
         match &self.payload {
             _ if has("content-length") || has("transfer-encoding") => {}
@@ -85,7 +85,7 @@ impl Request {
                 head += "Content-Length: 0\r\n";
             }
             Payload::Absent => {}
-            Payload::Length(bytes) => head += &format!("Content-Length: {}\r\n", bytes.len()),
+            Payload::Length(bytes) => head.extend(["Content-Length: ", &bytes.len().to_string(), "\r\n"]),
             Payload::Chunked(_) => head += "Transfer-Encoding: chunked\r\n",
         }
         (head + "\r\n").into_bytes()
@@ -213,6 +213,14 @@ impl Response {
     #[track_caller]
     pub(crate) fn location(&self) -> String {
         self.required("location").to_owned()
+    }
+
+    /// Where the `Link` of a list leads.
+    #[track_caller]
+    pub(crate) fn next_page(&self) -> Option<String> {
+        let link = self.header("link")?;
+        let next = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
+        Some(next.unwrap_or_else(|| panic!("a link of another form: {self}")).to_owned())
     }
 
     #[track_caller]

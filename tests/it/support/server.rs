@@ -108,17 +108,13 @@ impl Launch {
             launch: self,
             out: Some(out),
         };
-        match address {
-            Some(address) => {
-                server.address = address;
-                Ok(server)
-            }
-            None => {
-                let status = server.child.wait().expect("it is our child");
-                server.join();
-                Err(format!("{status}, {read:?}, {line:?}\n{}", server.log()))
-            }
+        if let Some(address) = address {
+            server.address = address;
+            return Ok(server);
         }
+        let status = server.child.wait().expect("it is our child");
+        server.join();
+        Err(format!("{status}, {read:?}, {line:?}\n{}", server.log()))
     }
 }
 

@@ -107,9 +107,10 @@ fn early_refusal(bench: &Bench) {
         (Request::put(repo.path("nothing/here")), 404),
     ] {
         for chunked in [false, true] {
-            let request = match chunked {
-                true => request.clone().header("Transfer-Encoding", "chunked"),
-                false => request.clone().header("Content-Length", (PIECE * PIECES).to_string()),
+            let request = if chunked {
+                request.clone().header("Transfer-Encoding", "chunked")
+            } else {
+                request.clone().header("Content-Length", (PIECE * PIECES).to_string())
             };
             let mut connection = bench.client.connect();
             connection.write(request.head_bytes()).unwrap();

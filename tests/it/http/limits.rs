@@ -1,0 +1,132 @@
+//! The limits of the HTTP side, made small: the same server, in this process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use artifactstore::clock::Clock;
+use artifactstore::dataplane::DataPlane;
+use artifactstore::db::{Access, Db};
+use artifactstore::registry::{self, Registry};
+use artifactstore::server::{Options, Server};
+use artifactstore::storage::Memory;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::support::{Client, PATIENCE, Repo, Request, sha256, until};
+
+const SHORT: Duration = Duration::from_millis(200);
+
+struct Small {
+    runtime: Runtime,
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<bool>>,
+    _directory: TempDir,
+}
+
+impl Small {
+    fn start(options: Options) -> Self {
+        let directory = TempDir::with_prefix("artifactstore-it-").unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let database = directory.path().join("registry.db");
+        let (address, running) = runtime.block_on(async {
+            let db = Db::open(&database, Access::Create).await.unwrap();
+            let data = DataPlane::new(Arc::new(Memory::new()));
+            let registry =
+                Registry::open(db, data, Clock::system(), registry::Options::default()).await.unwrap();
+            let server = Server::bind("127.0.0.1:0".parse().unwrap(), registry, options).await.unwrap();
+            let address = server.address().unwrap();
+            (address, tokio::spawn(server.run(async move { drop(stopped.await) })))
+        });
+        Self { runtime, address, stop: Some(stop), running: Some(running), _directory: directory }
+    }
+
+    fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// Stops it; whether every request could end.
+    fn stop(&mut self) -> bool {
+        drop(self.stop.take());
+        let running = self.running.take().unwrap();
+        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, running).await }).unwrap().unwrap()
+    }
+}
+
+#[test]
+fn a_client_that_asks_for_nothing_is_let_go() {
+    let server = Small::start(Options { header_timeout: SHORT, ..Options::default() });
+    for begun in ["", "P", "PRI * HTTP/2.0\r\n", "GET /v2/ HTTP/1.1\r\nHost: a\r\nX-"] {
+        let mut connection = server.client().connect();
+        connection.write(begun).unwrap();
+        let start = Instant::now();
+        let rest = connection.rest();
+        assert!(rest.is_ok_and(|rest| rest.is_empty() || rest.starts_with(b"HTTP/1.1 408")), "{begun:?}");
+        assert!(start.elapsed() >= SHORT / 2, "{begun:?} was let go after {:?}", start.elapsed());
+    }
+    // One that takes its time over a body is not.
+    let repo = Repo::new(&server.client(), "a");
+    let location = repo.begin();
+    let mut connection = repo.client.connect();
+    connection.write(Request::patch(&location).header("Content-Length", "5").head_bytes()).unwrap();
+    let start = Instant::now();
+    for byte in ["s", "l", "o", "w", "!"] {
+        connection.write(byte).unwrap();
+        until("some of the header time has passed", || (start.elapsed() > SHORT / 2 * 3).then_some(()));
+    }
+    connection.receive("PATCH").unwrap().expect(202).with("range", "0-4");
+}
+
+#[test]
+fn a_body_that_stands_still_has_broken_off_and_is_kept() {
+    let server = Small::start(Options { idle_timeout: SHORT, ..Options::default() });
+    let repo = Repo::new(&server.client(), "a");
+    let location = repo.begin();
+    let mut connection = repo.client.connect();
+    connection.write(Request::patch(&location).header("Content-Length", "100").head_bytes()).unwrap();
+    connection.write("0123456789").unwrap();
+    connection.receive("PATCH").unwrap().refused(400, "BLOB_UPLOAD_INVALID");
+    repo.client.get(&location).expect(204).with("range", "0-9");
+    repo.close(&location, &sha256(b"0123456789")).expect(201);
+    let mut connection = repo.client.connect();
+    connection.write(Request::put(repo.manifest("v1")).header("Content-Length", "100").head_bytes()).unwrap();
+    connection.write("{").unwrap();
+    connection.receive("PUT").unwrap().refused(400, "SIZE_INVALID");
+}
+
+#[test]
+fn a_connection_too_many_waits_for_its_turn() {
+    let server = Small::start(Options { max_connections: 2, ..Options::default() });
+    let get = Request::get("/v2/");
+    let mut first = server.client().connect();
+    let mut second = server.client().connect();
+    first.exchange(&get).unwrap().expect(200);
+    second.exchange(&get).unwrap().expect(200);
+    let mut third = server.client().connect();
+    third.write(get.head_bytes()).unwrap();
+    // The others go on meanwhile, and when one ends the third has its turn.
+    first.exchange(&get).unwrap().expect(200);
+    drop(second);
+    third.receive("GET").unwrap().expect(200);
+}
+
+#[test]
+fn a_request_that_does_not_end_in_time_is_cut_off() {
+    let mut server = Small::start(Options { drain: SHORT, ..Options::default() });
+    let repo = Repo::new(&server.client(), "a");
+    let location = repo.begin();
+    let mut connection = repo.client.connect();
+    let head = Request::patch(&location).header("Content-Length", "5").header("Expect", "100-continue");
+    connection.write(head.head_bytes()).unwrap();
+    assert_eq!(connection.receive_interim().unwrap(), 100);
+    assert!(!server.stop());
+
+    let mut server = Small::start(Options { drain: PATIENCE, ..Options::default() });
+    server.client().get("/v2/").expect(200);
+    assert!(server.stop());
+}
