@@ -201,6 +201,8 @@ impl Client {
         Ok(Self { stream: BufReader::with_capacity(64 * 1024, stream) })
     }
 
+    /// Sends a request and all of its body before it looks at the answer: a server that says no early has
+    /// to read on, or such clients see a broken connection.
     pub(crate) fn send(
         &mut self,
         method: &str,
@@ -208,33 +210,9 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<Answer> {
-        let mut left = Some(body);
-        self.send_pieces(method, path, headers, body.len() as u64, || left.take())
-    }
-
-    /// Sends a body of `length` bytes in pieces.
-    ///
-    /// A server that says no early may stop reading; its answer counts then.
-    pub(crate) fn send_pieces<B: AsRef<[u8]>>(
-        &mut self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        length: u64,
-        mut next: impl FnMut() -> Option<B>,
-    ) -> io::Result<Answer> {
-        self.begin(method, path, headers, length)?;
-        let mut sent = Ok(());
-        while let Some(piece) = next() {
-            sent = self.write(piece.as_ref());
-            if sent.is_err() {
-                break;
-            }
-        }
-        match (sent, self.collect(method == "HEAD")) {
-            (_, Ok(answer)) => Ok(answer),
-            (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
-        }
+        self.begin(method, path, headers, body.len() as u64)?;
+        self.write(body)?;
+        self.collect(method == "HEAD")
     }
 
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
@@ -259,7 +237,17 @@ impl Client {
         headers: &[(&str, &str)],
         length: u64,
     ) -> io::Result<()> {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: registry\r\ncontent-length: {length}\r\n");
+        let length = length.to_string();
+        self.head_of(method, path, &[headers, &[("content-length", length.as_str())]].concat())
+    }
+
+    /// The same for a body whose length is not told; the caller writes its chunks.
+    pub(crate) fn begin_chunked(&mut self, method: &str, path: &str) -> io::Result<()> {
+        self.head_of(method, path, &[("transfer-encoding", "chunked")])
+    }
+
+    fn head_of(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> io::Result<()> {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: registry\r\n");
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
