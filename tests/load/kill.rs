@@ -126,7 +126,7 @@ fn storm(server: &mut Server, shared: &Shared, seed: u64, round: u64, random: &m
         })
         .collect();
     // A random number of acknowledgements and then a random moment: in the middle of whatever comes next.
-    let target = before + random.below(40);
+    let target = before + random.below(120);
     let moment = Duration::from_micros(random.below(60_000));
     eventually("the clients to be served", || (shared.1.load(Ordering::SeqCst) >= target).then_some(()));
     std::thread::sleep(moment);
