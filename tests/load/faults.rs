@@ -70,13 +70,13 @@ impl Lab {
         let folder = folder();
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
-        let faulty = Faulty::new(Arc::new(Local::open(&data.join("storage")).unwrap()));
-        let faults = faulty.faults();
+        let backend = Faulty::new(Arc::new(Local::open(&data.join("storage")).unwrap()));
+        let faults = backend.faults();
         let runtime = Runtime::new().unwrap();
         let (stop, stopped) = oneshot::channel();
         let (db, server) = runtime.block_on(async {
             let db = Db::open(&data.join("registry.db"), Access::Create).await.unwrap();
-            let plane = DataPlane::new(Arc::new(faulty));
+            let plane = DataPlane::new(Arc::new(backend));
             let registry =
                 Registry::open(db.clone(), plane, Clock::system(), Options::default()).await.unwrap();
             let loopback = ([127, 0, 0, 1], 0).into();
@@ -204,8 +204,8 @@ fn a_failing_call_fails_its_push_and_leaves_nothing_of_it() {
         assert!((500..600).contains(&answer.status), "{case} says {answer:?}");
         let log = Lab::log()[logged..].to_owned();
         let sentences: Vec<_> = log.lines().filter(|line| line.contains("A request failed")).collect();
-        let (Fault::Fail(cause) | Fault::LoseResponse(cause)) = fault else { unreachable!("only these") };
-        let reason = cause.to_io().to_string();
+        let (Fault::Fail(why) | Fault::LoseResponse(why)) = fault else { unreachable!("only these") };
+        let reason = why.to_io().to_string();
         assert!(matches!(sentences.as_slice(), [one] if one.contains(&reason)), "{case}: {reason} in\n{log}");
 
         lab.client().head(&blob(content)).unwrap().expect(404);
@@ -287,10 +287,10 @@ fn a_client_that_goes_away_in_the_middle_leaves_only_its_session() {
 
     let begun = lab.client().send("POST", "/v2/some/app/blobs/uploads/", &[], b"").unwrap().expect(202);
     let location = begun.location();
-    let mut patch = lab.client();
-    patch.begin("PATCH", &location, &[], LARGE.length).unwrap();
-    patch.write(&bytes[..2_000_000]).unwrap();
-    drop(patch);
+    let mut chunk = lab.client();
+    chunk.begin("PATCH", &location, &[], LARGE.length).unwrap();
+    chunk.write(&bytes[..2_000_000]).unwrap();
+    drop(chunk);
     let stands = eventually("the broken chunk to be put aside", || {
         let answer = lab.client().get(&location).unwrap().expect(204);
         let range = answer.header("range").unwrap().to_owned();

@@ -71,8 +71,9 @@ fn large_blob(mib: u64) {
     let start = Instant::now();
     let digest = stream(&mut client, "large", content).unwrap();
     let (pushed, push_peak) = (start.elapsed(), server.peak_memory());
+    let start = Instant::now();
     compare(&mut client, &format!("/v2/large/blobs/{digest}"), content);
-    let (pulled, peak) = (start.elapsed() - pushed, server.peak_memory());
+    let (pulled, peak) = (start.elapsed(), server.peak_memory());
     println!("{mib} MiB: pushed in {pushed:.1?}, pulled in {pulled:.1?}");
     println!(
         "peak memory: {idle:.0} MiB idle, {push_peak:.0} MiB after the push, {peak:.0} MiB after the pull"

@@ -15,7 +15,7 @@ use artifactstore::oci::Algorithm;
 use tempfile::TempDir;
 
 /// No answer takes this long, even on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Held by every test: they run one after the other.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
@@ -273,7 +273,7 @@ impl Client {
     fn head_of(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> io::Result<()> {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: registry\r\n");
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
         head += "\r\n";
         self.stream.get_mut().write_all(head.as_bytes())
@@ -325,7 +325,7 @@ impl Client {
             Some((_, length)) => length.parse().map_err(|_| invalid(length))?,
             None => return Err(invalid("the answer does not say how long it is")),
         };
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         while left > 0 {
             let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
             let got = self.stream.read(&mut buffer[..want])?;
@@ -347,7 +347,7 @@ impl Client {
     }
 }
 
-/// SplitMix64: reproducible choices.
+/// `SplitMix64`: reproducible choices.
 #[derive(Clone)]
 pub(crate) struct Random(u64);
 
