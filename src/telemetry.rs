@@ -17,6 +17,9 @@ pub fn start(filter: &str) -> Result<(), String> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(parsed)
         .with_writer(std::io::stderr)
+        // It would report a line that cannot be written (a full disk) on the same standard error, by a macro
+        // that panics then: the request that logs would die, or the log's appender.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     // A second start in one process (tests) keeps the first.
     let _ = subscriber.try_init();

@@ -82,7 +82,7 @@ fn kills(rounds: u64) {
         let started = Instant::now();
         storm(&mut server, &shared, seed, round, &mut random);
         busy += started.elapsed();
-        if round % WHOLE == 0 {
+        if round.is_multiple_of(WHOLE) {
             // On the files as the kill left them.
             check_whole(&data);
         }
@@ -126,7 +126,7 @@ fn storm(server: &mut Server, shared: &Shared, seed: u64, round: u64, random: &m
         })
         .collect();
     // A random number of acknowledgements and then a random moment: in the middle of whatever comes next.
-    let target = before + random.below(40);
+    let target = before + random.below(120);
     let moment = Duration::from_micros(random.below(60_000));
     eventually("the clients to be served", || (shared.1.load(Ordering::SeqCst) >= target).then_some(()));
     std::thread::sleep(moment);
@@ -221,7 +221,7 @@ impl Pusher {
         let bytes = image(blob, content.length, &format!("{}-{}-{step}", self.number, self.round));
         let digest = sha256(&bytes);
         let tag = |which: u64| format!("t{}-{which}", self.number);
-        let tags = if step % 2 == 0 { vec![tag(0)] } else { vec![tag(1), tag(2)] };
+        let tags = if step.is_multiple_of(2) { vec![tag(0)] } else { vec![tag(1), tag(2)] };
         let key = |tag: &str| (repository.to_owned(), tag.to_owned());
         for tag in &tags {
             let mut ledger = self.shared.0.lock().unwrap();

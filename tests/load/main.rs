@@ -14,6 +14,7 @@
 
 mod concurrency;
 mod disk;
+mod faults;
 mod kill;
 mod memory;
 mod support;

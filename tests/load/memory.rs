@@ -34,6 +34,33 @@ fn uploads_of_64_mib_at_once_go_through_less_than_256_mib() {
     many_uploads(setting("LOAD_UPLOADS", 64), 64);
 }
 
+/// Every chunk of a chunked body is a frame of its own, however small.
+#[test]
+fn a_body_in_tiny_chunks_goes_through_little_memory() {
+    let _alone = alone();
+    let folder = folder();
+    let server = Server::start(&folder.path().join("data"));
+    let content = Content { seed: 1, length: 2 * MIB };
+    let chunked: Vec<u8> = content.bytes().iter().flat_map(|&byte| [b'1', 13, 10, byte, 13, 10]).collect();
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let (server, chunked) = (&server, &chunked);
+            scope.spawn(move || {
+                let mut client = server.client();
+                let path = format!("/v2/tiny/{number}/blobs/uploads/?digest={}", content.digest());
+                client.begin_chunked("POST", &path).unwrap();
+                client.write(chunked).unwrap();
+                client.write(b"0\r\n\r\n").unwrap();
+                client.end().unwrap().expect(201);
+            });
+        }
+    });
+    let peak = server.peak_memory();
+    println!("8 bodies in chunks of one byte: peak memory {peak:.0} MiB");
+    assert!(peak < 64.0, "{peak:.0} MiB");
+    server.stop();
+}
+
 fn large_blob(mib: u64) {
     let _alone = alone();
     let folder = folder();
@@ -44,8 +71,9 @@ fn large_blob(mib: u64) {
     let start = Instant::now();
     let digest = stream(&mut client, "large", content).unwrap();
     let (pushed, push_peak) = (start.elapsed(), server.peak_memory());
+    let start = Instant::now();
     compare(&mut client, &format!("/v2/large/blobs/{digest}"), content);
-    let (pulled, peak) = (start.elapsed() - pushed, server.peak_memory());
+    let (pulled, peak) = (start.elapsed(), server.peak_memory());
     println!("{mib} MiB: pushed in {pushed:.1?}, pulled in {pulled:.1?}");
     println!(
         "peak memory: {idle:.0} MiB idle, {push_peak:.0} MiB after the push, {peak:.0} MiB after the pull"

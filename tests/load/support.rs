@@ -1,12 +1,13 @@
 //! A server process, an HTTP/1.1 client on plain sockets, and content that needs no memory to remember.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use artifactstore::hash::{self, Hasher};
@@ -14,7 +15,7 @@ use artifactstore::oci::Algorithm;
 use tempfile::TempDir;
 
 /// No answer takes this long, even on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Held by every test: they run one after the other.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
@@ -69,7 +70,7 @@ pub(crate) fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> 
             return found;
         }
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -77,8 +78,12 @@ pub(crate) fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> 
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    log: PathBuf,
+    log: Log,
 }
+
+/// What a server writes to its standard error. A pipe and not a file: the log must not share the fate of
+/// files that cannot grow.
+type Log = Arc<Mutex<Vec<u8>>>;
 
 impl Server {
     /// Starts the binary on a data directory and waits until it listens.
@@ -86,20 +91,31 @@ impl Server {
         Self::start_with(data, |command| command)
     }
 
-    /// The same with a word about its environment. What it logs goes to `<data>.log`.
+    /// The same with a word about its environment.
     pub(crate) fn start_with(data: &Path, set: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         let mut command = command(&["serve", "--listen", "127.0.0.1:0"], data);
+        command.stderr(Stdio::piped());
         set(&mut command);
-        Self::spawn(command, data.with_extension("log"))
+        Self::spawn(command)
     }
 
     /// Starts a prepared `serve` command.
-    pub(crate) fn spawn(mut command: Command, log: PathBuf) -> Self {
-        let errors = File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn().expect("the binary starts");
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
+        let log = Log::default();
+        if let Some(errors) = child.stderr.take() {
+            let log = Arc::clone(&log);
+            thread::spawn(move || {
+                for line in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
+                    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                    log.extend_from_slice(&line);
+                    log.push(b'\n');
+                }
+            });
+        }
         let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
         let (tell, told) = mpsc::channel();
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             let mut line = String::new();
             let _ = out.read_line(&mut line);
             let _ = tell.send(line);
@@ -108,12 +124,10 @@ impl Server {
         });
         let line = told.recv_timeout(PATIENCE).unwrap_or_default();
         let address = line.trim().strip_prefix("listening on http://").and_then(|text| text.parse().ok());
-        let Some(address) = address else {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("the server said {line:?}; its log:\n{}", fs::read_to_string(&log).unwrap_or_default());
-        };
-        Self { child, address, log }
+        let address = address.unwrap_or(SocketAddr::from(([0; 4], 0)));
+        let server = Self { child, address, log };
+        assert_ne!(address.port(), 0, "the server said {line:?}");
+        server
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -124,9 +138,19 @@ impl Server {
         self.child.id()
     }
 
-    /// Everything it has logged so far.
+    /// Everything it has logged so far. What belongs to an answer may come a moment after it.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// The line of the log that holds all of `words`.
+    pub(crate) fn logged(&self, words: &[&str]) -> String {
+        eventually(&format!("{words:?} in the log"), || {
+            let log = self.log();
+            let line = log.lines().find(|line| words.iter().all(|word| line.contains(word)));
+            line.map(str::to_owned)
+        })
     }
 
     /// SIGKILL, at once.
@@ -154,7 +178,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             eprintln!("the log of the server:\n{}", self.log());
         }
         let _ = self.child.kill();
@@ -201,6 +225,8 @@ impl Client {
         Ok(Self { stream: BufReader::with_capacity(64 * 1024, stream) })
     }
 
+    /// Sends a request and all of its body before it looks at the answer: a server that says no early has
+    /// to read on, or such clients see a broken connection.
     pub(crate) fn send(
         &mut self,
         method: &str,
@@ -208,33 +234,9 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<Answer> {
-        let mut left = Some(body);
-        self.send_pieces(method, path, headers, body.len() as u64, || left.take())
-    }
-
-    /// Sends a body of `length` bytes in pieces.
-    ///
-    /// A server that says no early may stop reading; its answer counts then.
-    pub(crate) fn send_pieces<B: AsRef<[u8]>>(
-        &mut self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        length: u64,
-        mut next: impl FnMut() -> Option<B>,
-    ) -> io::Result<Answer> {
-        self.begin(method, path, headers, length)?;
-        let mut sent = Ok(());
-        while let Some(piece) = next() {
-            sent = self.write(piece.as_ref());
-            if sent.is_err() {
-                break;
-            }
-        }
-        match (sent, self.collect(method == "HEAD")) {
-            (_, Ok(answer)) => Ok(answer),
-            (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
-        }
+        self.begin(method, path, headers, body.len() as u64)?;
+        self.write(body)?;
+        self.collect(method == "HEAD")
     }
 
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
@@ -259,9 +261,19 @@ impl Client {
         headers: &[(&str, &str)],
         length: u64,
     ) -> io::Result<()> {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: registry\r\ncontent-length: {length}\r\n");
+        let length = length.to_string();
+        self.head_of(method, path, &[headers, &[("content-length", length.as_str())]].concat())
+    }
+
+    /// The same for a body whose length is not told; the caller writes its chunks.
+    pub(crate) fn begin_chunked(&mut self, method: &str, path: &str) -> io::Result<()> {
+        self.head_of(method, path, &[("transfer-encoding", "chunked")])
+    }
+
+    fn head_of(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> io::Result<()> {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: registry\r\n");
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
         head += "\r\n";
         self.stream.get_mut().write_all(head.as_bytes())
@@ -313,7 +325,7 @@ impl Client {
             Some((_, length)) => length.parse().map_err(|_| invalid(length))?,
             None => return Err(invalid("the answer does not say how long it is")),
         };
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         while left > 0 {
             let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
             let got = self.stream.read(&mut buffer[..want])?;
@@ -335,7 +347,7 @@ impl Client {
     }
 }
 
-/// SplitMix64: reproducible choices.
+/// `SplitMix64`: reproducible choices.
 #[derive(Clone)]
 pub(crate) struct Random(u64);
 
