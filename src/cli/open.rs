@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Failure;
@@ -25,7 +25,7 @@ pub(super) struct Parts {
 /// Opens everything for writing, making what is missing. Refuses a directory that another process or
 /// another program uses.
 pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
-    refuse_foreign(&settings.data)?;
+    refuse_foreign(settings)?;
     let parent = settings.database.parent().filter(|parent| !parent.as_os_str().is_empty());
     for directory in [Some(settings.data.as_path()), parent].into_iter().flatten() {
         let failed = |error| Failure(format!("cannot create {}: {error}", directory.display()));
@@ -60,7 +60,7 @@ impl Parts {
 
 /// One writer per database. The lock goes with the process, however it ends.
 fn lock(database: &Path) -> Result<File, Failure> {
-    let path = database.with_extension("lock");
+    let path = lock_of(database);
     let failed = |error: io::Error| Failure(format!("cannot lock {}: {error}", path.display()));
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     match file.try_lock() {
@@ -73,20 +73,28 @@ fn lock(database: &Path) -> Result<File, Failure> {
     }
 }
 
+fn lock_of(database: &Path) -> PathBuf {
+    database.with_extension("lock")
+}
+
 /// A directory with files in it but no registry belongs to something else.
-fn refuse_foreign(data: &Path) -> Result<(), Failure> {
+fn refuse_foreign(settings: &Settings) -> Result<(), Failure> {
+    let data = &settings.data;
     let entries = match fs::read_dir(data) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Failure(format!("cannot read {}: {error}", data.display()))),
     };
+    let lock = lock_of(&settings.database);
+    let ours = [&settings.database, &lock, &settings.storage].map(|path| path.file_name());
     let mut foreign = None;
     for entry in entries {
         let name = entry?.file_name();
-        match name.to_string_lossy().as_ref() {
-            "registry.db" | "registry.lock" | "storage" => return Ok(()),
-            "lost+found" => {}
-            other => foreign = Some(other.to_owned()),
+        if ours.contains(&Some(&name)) {
+            return Ok(());
+        }
+        if name != "lost+found" {
+            foreign = Some(name);
         }
     }
     match foreign {

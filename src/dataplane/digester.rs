@@ -30,14 +30,18 @@ impl Digester {
     pub async fn update(&mut self, chunk: &[Bytes]) {
         if chunk.iter().map(Bytes::len).sum::<usize>() <= INLINE {
             for hasher in &mut self.hashers {
-                chunk.iter().for_each(|bytes| hasher.update(bytes));
+                for bytes in chunk {
+                    hasher.update(bytes);
+                }
             }
             return;
         }
         let lanes: Vec<_> = self.hashers.drain(..).map(|hasher| (hasher, chunk.to_vec())).collect();
         let lanes = lanes.into_iter().map(|(mut hasher, chunk)| {
             spawn_blocking(move || {
-                chunk.iter().for_each(|bytes| hasher.update(bytes));
+                for bytes in &chunk {
+                    hasher.update(bytes);
+                }
                 hasher
             })
         });

@@ -16,6 +16,9 @@ use crate::storage::{self, Backend, Key, Staged, StagingId};
 /// memory at a time: one being received, one being worked on.
 const CHUNK: usize = 512 * 1024;
 
+/// Frames of one piece at most: each has a cost of its own, however small it is.
+const FRAMES: usize = 1024;
+
 /// An object being received. Dropping it keeps what was appended; see [`DataPlane::resume`](super::DataPlane::resume).
 #[derive(Debug)]
 pub struct Ingest {
@@ -67,6 +70,7 @@ pub struct Received {
 #[derive(Debug)]
 pub struct Sealed {
     backend: Arc<dyn Backend>,
+    id: StagingId,
     held: Held,
     /// Its digests, among them the one that was claimed.
     pub digests: Digests,
@@ -100,16 +104,15 @@ impl Ingest {
             return Ok(Self::new(backend, id, Digester::new(extra)));
         }
         let staged = backend.resume(&id, received).await?;
-        let digester = match digester {
-            Some(digester) => digester,
-            None => {
-                let mut digester = Digester::new(extra);
-                let mut body = staged.read().await?;
-                while let Some(bytes) = body.next().await {
-                    digester.update(&[bytes?]).await;
-                }
-                digester
+        let digester = if let Some(digester) = digester {
+            digester
+        } else {
+            let mut digester = Digester::new(extra);
+            let mut body = staged.read().await?;
+            while let Some(bytes) = body.next().await {
+                digester.update(&[bytes?]).await;
             }
+            digester
         };
         let progress = Staging(Arc::new(AtomicU64::new(received)));
         Ok(Self { backend, id, digester, held: Held::Staged(staged), length: received, staged: progress })
@@ -142,9 +145,9 @@ impl Ingest {
                 let broken = piece.end.and_then(Result::err);
                 return Ok(Received { length: self.length, broken });
             }
-            let (next, taken) = tokio::join!(gather(body), self.take(piece.buffers, piece.len, false));
-            taken?;
-            piece = next;
+            // A failing disk ends the request at once, however slow the client is.
+            let next = async { Ok(gather(body).await) };
+            (piece, ()) = tokio::try_join!(next, self.take(piece.buffers, piece.len, false))?;
         }
     }
 
@@ -172,7 +175,7 @@ impl Ingest {
         let Held::Memory(held) = &mut self.held else {
             return Ok(());
         };
-        let mut staged = match self.backend.stage(&self.id).await {
+        let staged = match self.backend.stage(&self.id).await {
             // Bytes of a session that were never acknowledged: its row says zero.
             Err(storage::Error::Exists { .. }) => {
                 self.backend.unstage(&self.id).await?;
@@ -180,10 +183,14 @@ impl Ingest {
             }
             staged => staged?,
         };
-        if !held.is_empty() {
-            staged.append(std::mem::take(held)).await?;
-        }
+        let kept = std::mem::take(held);
         self.held = Held::Staged(staged);
+        if let Held::Staged(staged) = &mut self.held
+            && !kept.is_empty()
+        {
+            staged.append(kept).await?;
+            self.staged.0.store(self.length, Ordering::Release);
+        }
         Ok(())
     }
 
@@ -199,6 +206,7 @@ impl Ingest {
     pub async fn seal(self, claimed: &Digest) -> Result<Sealed, Error> {
         let mut sealed = Sealed {
             backend: self.backend,
+            id: self.id,
             held: self.held,
             digests: self.digester.finish(),
             size: self.length,
@@ -206,34 +214,50 @@ impl Ingest {
         let algorithm = claimed.algorithm();
         if sealed.digests.get(algorithm).is_none() {
             // Asked for only now: one more read instead of hashing every upload with every algorithm.
-            let digest = sealed.rehash(algorithm).await?;
-            sealed.digests.add(digest);
+            match sealed.rehash(algorithm).await {
+                Ok(digest) => sealed.digests.add(digest),
+                Err(error) => {
+                    sealed.give_up().await;
+                    return Err(error);
+                }
+            }
         }
         let actual = sealed.digests.get(algorithm).expect("it was just computed").clone();
         if actual == *claimed {
             return Ok(sealed);
         }
-        sealed.discard().await?;
+        sealed.give_up().await;
         Err(Error::DigestMismatch { claimed: claimed.clone(), actual })
     }
 
     /// Ends receiving and removes the bytes.
     pub async fn discard(self) -> Result<(), Error> {
-        match self.held {
-            Held::Memory(_) => Ok(()),
-            Held::Staged(staged) => Ok(staged.discard().await?),
-        }
+        remove(&*self.backend, &self.id, self.held).await
     }
 }
 
 impl Sealed {
-    /// Makes the object durable under a key of its own.
+    /// Makes the object durable under a key of its own. On an error its bytes are gone.
     pub async fn publish(self) -> Result<Stored, Error> {
         let key = key(self.digests.content());
-        let receipt = match self.held {
-            Held::Memory(held) => self.backend.put(&key, concat(held)).await?,
-            Held::Staged(staged) => staged.publish(&key).await?,
+        let published = match self.held {
+            Held::Memory(held) => self.backend.put(&key, concat(held)).await,
+            Held::Staged(staged) => staged.publish(&key).await,
         };
+        let receipt = match published {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                // The answer may be what got lost, and no event will ever name this key.
+                forget(&key, self.backend.delete(&key).await);
+                forget(&self.id, self.backend.unstage(&self.id).await);
+                return Err(error.into());
+            }
+        };
+        if receipt.size != self.size {
+            forget(&key, self.backend.delete(&key).await);
+            let (key, expected, actual) = (key.to_string(), self.size, receipt.size);
+            return Err(Error::Size { key, expected, actual });
+        }
         let location = Location {
             backend: receipt.backend.to_string(),
             key: receipt.key.to_string(),
@@ -244,10 +268,13 @@ impl Sealed {
 
     /// Removes the bytes.
     pub async fn discard(self) -> Result<(), Error> {
-        match self.held {
-            Held::Memory(_) => Ok(()),
-            Held::Staged(staged) => Ok(staged.discard().await?),
-        }
+        remove(&*self.backend, &self.id, self.held).await
+    }
+
+    /// Removes the bytes on the way to another error, which says more than one of this.
+    async fn give_up(self) {
+        let id = self.id.clone();
+        forget(&id, self.discard().await);
     }
 
     async fn rehash(&self, algorithm: Algorithm) -> Result<Digest, Error> {
@@ -258,15 +285,29 @@ impl Sealed {
                 let mut body = staged.read().await?;
                 while let Some(bytes) = body.next().await {
                     let bytes = bytes?;
-                    let hashed = tokio::task::spawn_blocking(move || {
+                    let task = tokio::task::spawn_blocking(move || {
                         hasher.update(&bytes);
                         hasher
                     });
-                    hasher = hashed.await.expect("hashing does not panic");
+                    hasher = task.await.expect("hashing does not panic");
                 }
             }
         }
         Ok(hasher.finish())
+    }
+}
+
+/// Removes a staged write by its name and not by its handle: one whose answer got lost has no handle.
+async fn remove(backend: &dyn Backend, id: &StagingId, held: Held) -> Result<(), Error> {
+    drop(held);
+    backend.unstage(id).await?;
+    Ok(())
+}
+
+/// What cannot be removed now is found by a sweep.
+fn forget<T, E: std::error::Error + 'static>(what: &impl std::fmt::Display, removed: Result<T, E>) {
+    if let Err(error) = removed {
+        tracing::warn!(%what, error = &error as &dyn std::error::Error, "Left bytes behind for the next sweep");
     }
 }
 
@@ -290,7 +331,7 @@ struct Piece {
 /// Receives about [`CHUNK`] bytes.
 async fn gather(body: &mut Body) -> Piece {
     let mut piece = Piece { buffers: Vec::new(), len: 0, end: None };
-    while piece.len < CHUNK as u64 {
+    while piece.len < CHUNK as u64 && piece.buffers.len() < FRAMES {
         match body.next().await {
             Some(Ok(bytes)) if bytes.is_empty() => {}
             Some(Ok(bytes)) => {

@@ -12,6 +12,9 @@ mod digester;
 mod ingest;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -126,6 +129,16 @@ impl DataPlane {
         Ingest::resume(Arc::clone(&self.default), id, received, digester, extra).await
     }
 
+    /// Cuts what was staged under an id back to `length`: the space of the rest is free at once.
+    pub async fn cut_back(&self, id: &StagingId, length: u64) -> Result<(), Error> {
+        if length == 0 {
+            self.default.unstage(id).await?;
+        } else {
+            drop(self.default.resume(id, length).await?);
+        }
+        Ok(())
+    }
+
     /// Removes what was staged under an id. Idempotent.
     pub async fn unstage(&self, id: &StagingId) -> Result<Deletion, Error> {
         Ok(self.default.unstage(id).await?)
@@ -140,24 +153,24 @@ impl DataPlane {
     /// log says it exists, so this is damage and never "not found".
     pub async fn open(&self, location: &Location, range: Option<ByteRange>) -> Result<Object, Error> {
         let backend = self.backend(&location.backend)?;
-        let key: Key = self.key(location)?;
+        let key = parse_key(location)?;
         let object = match backend.get(&key, range).await {
             Err(storage::Error::NotFound { .. }) => return Err(missing(location)),
+            // The caller's range is within the recorded size, so the object is shorter than it was.
+            Err(storage::Error::Range { size, .. }) if size != location.size => {
+                return Err(wrong_size(location, size));
+            }
             found => found?,
         };
         if object.size != location.size {
-            return Err(Error::Size {
-                key: location.key.clone(),
-                expected: location.size,
-                actual: object.size,
-            });
+            return Err(wrong_size(location, object.size));
         }
         Ok(object)
     }
 
     /// Removes an object that no event names or whose deletion was recorded. Idempotent.
     pub async fn delete(&self, location: &Location) -> Result<Deletion, Error> {
-        let key = self.key(location)?;
+        let key = parse_key(location)?;
         Ok(self.backend(&location.backend)?.delete(&key).await?)
     }
 
@@ -169,12 +182,16 @@ impl DataPlane {
         }
         all
     }
+}
 
-    fn key(&self, location: &Location) -> Result<Key, Error> {
-        location.key.parse().map_err(|_| missing(location))
-    }
+fn parse_key(location: &Location) -> Result<Key, Error> {
+    location.key.parse().map_err(|_| missing(location))
 }
 
 fn missing(location: &Location) -> Error {
     Error::Missing { backend: location.backend.clone(), key: location.key.clone() }
+}
+
+fn wrong_size(location: &Location, actual: u64) -> Error {
+    Error::Size { key: location.key.clone(), expected: location.size, actual }
 }

@@ -57,14 +57,15 @@ pub enum Error {
     Engine(#[from] sqlx::Error),
 }
 
+/// `SQLITE_TOOBIG`, `SQLITE_CONSTRAINT`, `SQLITE_MISMATCH`: the row is at fault, not the engine.
+const REFUSES_ROW: [u32; 3] = [18, 19, 20];
+
 impl Error {
     pub(super) fn statement(error: sqlx::Error) -> Self {
-        let constraint = error.as_database_error().is_some_and(|e| {
-            e.is_unique_violation()
-                || e.is_check_violation()
-                || e.is_foreign_key_violation()
-                || matches!(e.kind(), sqlx::error::ErrorKind::NotNullViolation)
-        });
+        // SQLite tells a violation of a constraint, of a trigger or of a STRICT column type by its primary
+        // code; the extended code in the upper bytes says which.
+        let code = error.as_database_error().and_then(|e| e.code()?.parse::<u32>().ok());
+        let constraint = code.is_some_and(|code| REFUSES_ROW.contains(&(code & 0xff)));
         if constraint { Self::Constraint(error) } else { Self::Engine(error) }
     }
 }

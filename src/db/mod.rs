@@ -15,6 +15,9 @@ mod table;
 mod tx;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -104,6 +107,13 @@ impl Db {
     pub async fn prepare(&self, sql: &str) -> Result<(), Error> {
         match &self.engine {
             Engine::Sqlite(files) => files.prepare(sql).await,
+        }
+    }
+
+    /// The same for a statement on an operational table.
+    pub async fn prepare_operational(&self, sql: &str) -> Result<(), Error> {
+        match &self.engine {
+            Engine::Sqlite(files) => files.prepare_operational(sql).await,
         }
     }
 

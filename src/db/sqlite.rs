@@ -1,4 +1,4 @@
-//! The embedded engine: two SQLite files side by side.
+//! The embedded engine: two `SQLite` files side by side.
 //!
 //! `registry.db` holds the log and its views: WAL with `synchronous=FULL`, one writer connection, a pool
 //! of read-only ones. `registry-operational.db` holds upload sessions with `synchronous=NORMAL`: a commit there
@@ -12,7 +12,10 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Column as _, Executor as _, Row as _, Sqlite, TypeInfo as _, ValueRef as _};
+use sqlx::{
+    AssertSqlSafe, Column as _, Connection as _, Executor as _, Row as _, Sqlite, TypeInfo as _,
+    ValueRef as _,
+};
 
 use super::{Error, Kind, Row, Value};
 
@@ -72,15 +75,17 @@ impl Files {
                     }
                 }
                 let readers = connect(registry, access, SqliteSynchronous::Full, READERS).await?;
-                let operational = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
+                let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
                 check_version(&readers, registry, &REGISTRY).await?;
-                Ok(Self { writer: readers.clone(), readers, operational })
+                check_version(&sessions, &operational, &OPERATIONAL).await?;
+                Ok(Self { writer: readers.clone(), readers, operational: sessions })
             }
         }
     }
 
     pub(super) async fn scratch(directory: &Path) -> Result<Self, Error> {
-        let path = directory.join("registry.db");
+        // Not the name of a live file: a careless `directory` must not open one for writing.
+        let path = directory.join("scratch.db");
         let writer = connect(&path, Access::Create, SqliteSynchronous::Off, 1).await?;
         migrate(&writer, &path, &REGISTRY).await?;
         let readers = connect(&path, Access::Read, SqliteSynchronous::Off, 1).await?;
@@ -123,6 +128,12 @@ impl Files {
         let sql = AssertSqlSafe(sql.to_owned());
         let registry = self.writer.0.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await;
         registry.map(drop).map_err(Error::Engine)
+    }
+
+    pub(super) async fn prepare_operational(&self, sql: &str) -> Result<(), Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let operational = self.operational.0.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await;
+        operational.map(drop).map_err(Error::Engine)
     }
 }
 
@@ -175,6 +186,12 @@ async fn connect(
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            // The engine ends a transaction by itself when the disk is full or fails. sqlx then has nothing
+            // to roll back, counts it as open for ever and begins no other: only a new connection helps.
+            let is_usable = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_usable) })
+        })
         .connect_with(options)
         .await?;
     Ok(Connections(pool))

@@ -145,7 +145,7 @@ fn names(columns: &[Column]) -> String {
     columns.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Appends `($1, $2), ($3, $4)…`. With `cast`, parameters name their type, which PostgreSQL needs where
+/// Appends `($1, $2), ($3, $4)…`. With `cast`, parameters name their type, which `PostgreSQL` needs where
 /// no column tells it.
 fn tuples(sql: &mut String, columns: &[Column], rows: usize, cast: bool) {
     let mut n = 0;

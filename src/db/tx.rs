@@ -30,7 +30,7 @@ impl Tx {
         self.run(sql.to_owned(), args).await
     }
 
-    /// Rows whose primary key (`index` is `None`) or index columns equal one of `keys`.
+    /// Rows whose primary key (`index` is `None`) or index columns equal one of `keys`, each row once.
     pub async fn load(
         &mut self,
         table: &Table,
@@ -39,10 +39,7 @@ impl Tx {
     ) -> Result<Vec<Row>, Error> {
         let mut rows = Vec::new();
         for (chunk, size) in chunks(keys, true) {
-            // A short chunk is filled up by repeating its last key, which repeats that key's rows.
-            let last = chunk.last().expect("chunks are not empty");
-            let padding = std::iter::repeat_n(last, size - chunk.len());
-            let args = chunk.iter().chain(padding).flatten().cloned().collect();
+            let args = padded(chunk, size);
             rows.extend(self.rows(table.load(index, size), args).await?);
         }
         let mut seen = HashSet::new();
@@ -124,6 +121,13 @@ impl Operational {
     pub async fn execute(&self, sql: &'static str, args: Vec<Value>) -> Result<u64, Error> {
         self.0.execute(sql, args).await.map_err(Error::statement)
     }
+}
+
+/// The arguments of a load of `size` keys. What a short chunk lacks is filled up with NULLs, which equal
+/// nothing: repeating a key instead would repeat all the rows an index finds under it.
+pub(super) fn padded(chunk: &[Key], size: usize) -> Vec<Value> {
+    let padding = (size - chunk.len()) * chunk[0].len();
+    chunk.iter().flatten().cloned().chain(std::iter::repeat_n(Value::Null, padding)).collect()
 }
 
 /// Cuts `items` into pieces of the sizes in [`CHUNKS`], largest first. With `fill`, a rest may travel in

@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Kind {
     /// 64-bit signed; `BIGINT`, in `SQLite` `INTEGER`.
     Integer,
-    /// UTF-8, ordered bytewise; `TEXT`, on PostgreSQL with `COLLATE "C"`.
+    /// UTF-8, ordered bytewise; `TEXT`, on `PostgreSQL` with `COLLATE "C"`.
     Text,
     /// Bytes; `BYTEA`, in `SQLite` `BLOB`.
     Blob,

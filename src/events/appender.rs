@@ -8,8 +8,8 @@
 //! publish the head; answer everyone
 //! ```
 //! A rejected command records nothing and its answer waits for the commit too, since it may have been
-//! decided on what an earlier command of the batch did. When the engine refuses a batch, each command is
-//! tried alone, so one that cannot be stored fails alone.
+//! decided on what an earlier command of the batch did. When the engine refuses a batch or code of a
+//! projection panics in it, each command is tried alone, so one that cannot be stored fails alone.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,7 +33,7 @@ const MAX_BATCH: usize = 256;
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Commands that may wait; a further one waits to be queued, which slows its client.
-const QUEUE: usize = 1024;
+const QUEUE: usize = 256;
 
 /// A change somebody wants.
 pub trait Command: Send + Sync + 'static {
@@ -81,7 +81,8 @@ pub enum Refusal<R> {
 /// Told of every commit before its commands are answered, so that a cache is never behind a reader that was
 /// told of its own write.
 pub trait Observer: Send + Sync {
-    /// These events are durable now. Must not block.
+    /// These events are durable now, or may be: when the outcome of a commit can not be found out, forgetting
+    /// too much is right. Must not block.
     fn committed(&self, events: &[Event]);
 }
 
@@ -224,11 +225,21 @@ struct Batch {
 
 impl Appender {
     async fn run(self, mut commands: mpsc::Receiver<Box<dyn Queued>>) {
-        while let Some(first) = commands.recv().await {
+        let mut too_heavy = None;
+        loop {
+            let first = match too_heavy.take() {
+                Some(command) => Some(command),
+                None => commands.recv().await,
+            };
+            let Some(first) = first else { break };
             let mut weight = first.weight();
             let mut batch = vec![first];
-            while batch.len() < MAX_BATCH && weight < MAX_BATCH_BYTES {
+            while batch.len() < MAX_BATCH {
                 let Ok(next) = commands.try_recv() else { break };
+                if weight + next.weight() > MAX_BATCH_BYTES {
+                    too_heavy = Some(next);
+                    break;
+                }
                 weight += next.weight();
                 batch.push(next);
             }
@@ -239,11 +250,11 @@ impl Appender {
         }
     }
 
-    /// Appends the batch; when the engine refuses a row, one command at a time.
+    /// Appends the batch; when one of its commands spoils it, one command at a time.
     async fn append_all(&self, batch: &mut [Box<dyn Queued>]) -> Vec<Outcome> {
         match self.append(batch).await {
             Ok(outcomes) => outcomes,
-            Err(Error::Db(db::Error::Constraint(_))) if batch.len() > 1 => {
+            Err(Error::Db(db::Error::Constraint(_)) | Error::Poisoned(_)) if batch.len() > 1 => {
                 let mut outcomes = Vec::with_capacity(batch.len());
                 for command in batch.chunks_mut(1) {
                     let alone = self.append(command).await;
@@ -262,7 +273,7 @@ impl Appender {
         let mut tx = self.db.write().await?;
         let mut head = Head::load(&mut tx).await?;
         let mut batch = Batch::default();
-        batch.rows.load(&mut tx, commands.iter().flat_map(|command| command.reads()).collect()).await?;
+        batch.rows.load(&mut tx, commands.iter().flat_map(|command| reads(&**command)).collect()).await?;
         let mut outcomes = Vec::with_capacity(commands.len());
         for command in &mut *commands {
             outcomes.push(self.decide(&mut **command, &mut batch, &mut head, &mut tx).await?);
@@ -271,17 +282,26 @@ impl Appender {
             return Ok(outcomes);
         }
         batch.write(&head, &mut tx).await?;
-        match tx.commit().await {
-            Ok(()) => {}
-            // The commit may have happened: the log itself knows, by command id.
-            Err(error) if !self.is_recorded(commands, &outcomes).await? => return Err(error.into()),
-            Err(_) => {}
+        if let Err(error) = tx.commit().await {
+            // The commit may have happened all the same: the log itself knows, by command id.
+            match self.is_recorded(commands, &outcomes).await {
+                Ok(true) => {}
+                Ok(false) => return Err(error.into()),
+                Err(_) => {
+                    self.tell(&outcomes);
+                    return Err(error.into());
+                }
+            }
         }
+        self.tell(&outcomes);
+        self.publish.send_replace(head);
+        Ok(outcomes)
+    }
+
+    fn tell(&self, outcomes: &[Outcome]) {
         for done in outcomes.iter().flatten() {
             self.observer.committed(&done.events);
         }
-        self.publish.send_replace(head);
-        Ok(outcomes)
     }
 
     /// Decides one command and folds its events into the batch.
@@ -295,10 +315,14 @@ impl Appender {
         let decision = loop {
             let decided = catch_unwind(AssertUnwindSafe(|| command.decide(&batch.rows)));
             let missed = batch.rows.take_missed();
+            if !missed.is_empty() {
+                // Whatever it came to, it came to it without rows that are there.
+                batch.rows.load(tx, missed).await?;
+                continue;
+            }
             match decided {
                 Err(panic) => return Ok(Err(Arc::new(Error::Poisoned(reason(&*panic))))),
-                Ok(decision) if missed.is_empty() => break decision,
-                Ok(_) => batch.rows.load(tx, missed).await?,
+                Ok(decision) => break decision,
             }
         };
         let Some(decision) = decision else {
@@ -312,7 +336,7 @@ impl Appender {
             match Event::seal(fact, envelope) {
                 Ok(event) => events.push(event),
                 // Nothing of this command is in the batch yet.
-                Err(error) => return Ok(Err(Arc::new(Error::Encode(error)))),
+                Err(error) => return Ok(Err(Arc::new(error))),
             }
         }
         for event in &events {
@@ -360,14 +384,23 @@ pub(super) async fn fold(
     tx: &mut Tx,
 ) -> Result<(), Error> {
     loop {
-        let changes = views.apply(event, rows);
+        let changes = catch_unwind(AssertUnwindSafe(|| views.apply(event, rows)));
         let missed = rows.take_missed();
-        if missed.is_empty() {
-            changes.into_iter().for_each(|change| rows.apply(change));
-            return Ok(());
+        if !missed.is_empty() {
+            rows.load(tx, missed).await?;
+            continue;
         }
-        rows.load(tx, missed).await?;
+        let changes = changes.map_err(|panic| Error::Poisoned(reason(&*panic)))?;
+        for change in changes {
+            rows.apply(change);
+        }
+        return Ok(());
     }
+}
+
+/// The declared reads. Only a hint, so a command that panics over them goes without: its decision says more.
+fn reads(command: &dyn Queued) -> Vec<Read> {
+    catch_unwind(AssertUnwindSafe(|| command.reads())).unwrap_or_default()
 }
 
 /// Writes the net changes of a working set in bulk.

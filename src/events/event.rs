@@ -8,11 +8,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::fact::{Fact, FactError};
 use crate::clock::Micros;
 use crate::codec::cbor;
 use crate::db::{Column, Row, Table, Value};
 use crate::hash;
+use crate::oci::RepositoryName;
 
 /// Position in the log: 1, 2, 3, … without gaps.
 pub type Sequence = i64;
@@ -149,10 +151,10 @@ pub enum EventError {
 
 impl Event {
     /// Seals a fact into an event with a fresh random salt.
-    pub(super) fn seal(fact: Fact, envelope: Envelope<'_>) -> Result<Self, cbor::Error> {
+    pub(super) fn seal(fact: Fact, envelope: Envelope<'_>) -> Result<Self, Error> {
         let mut salt = vec![0; 32];
         getrandom::fill(&mut salt).expect("the operating system gives random bytes");
-        let payload = fact.encode()?;
+        let payload = fact.encode().map_err(Error::Encode)?;
         let header = cbor::to_vec(&Header {
             v: 1,
             log: envelope.log_id.to_owned(),
@@ -163,8 +165,11 @@ impl Event {
             cmd: envelope.command.as_str().to_owned(),
             payload_len: payload.len() as u64,
             payload_commit: commitment(&salt, &payload),
-        })?;
-        assert!(header.len() <= MAX_HEADER, "every field of a header is bounded");
+        })
+        .map_err(Error::Encode)?;
+        if header.len() > MAX_HEADER {
+            return Err(Error::HeaderTooLong { len: header.len(), limit: MAX_HEADER });
+        }
         let leaf_hash = leaf(&header);
         Ok(Self {
             sequence: envelope.sequence,
@@ -200,7 +205,7 @@ impl Event {
             self.fact.type_name().into(),
             self.recorded_at.into(),
             self.actor.as_str().into(),
-            self.fact.repository().map(|name| name.as_str()).into(),
+            self.fact.repository().map(RepositoryName::as_str).into(),
             Value::from(self.fact.subject().as_str()),
             self.command.as_str().into(),
             self.header.clone().into(),
@@ -240,7 +245,7 @@ impl Event {
             ("command", header.cmd == self.command.as_str()),
             ("payload length", header.payload_len == self.payload.len() as u64),
             ("payload", header.payload_commit == commitment(&self.salt, &self.payload)),
-            ("repository", row.optional_text(4) == self.fact.repository().map(|name| name.as_str())),
+            ("repository", row.optional_text(4) == self.fact.repository().map(RepositoryName::as_str)),
             ("subject", row.optional_text(5) == Some(self.fact.subject().as_str())),
         ];
         match checks.iter().find(|(_, holds)| !holds) {
@@ -257,4 +262,60 @@ fn commitment(salt: &[u8], payload: &[u8]) -> String {
 
 fn leaf(header: &[u8]) -> [u8; 32] {
     hash::sha256(&[LEAF_PREFIX, header])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{TagDeleted, fact};
+    use super::*;
+
+    fn sealed(fact: Fact, actor: &Actor) -> Result<Event, Error> {
+        let command = CommandId::random();
+        let (sequence, recorded_at) = ((1 << 53) - 1, (1 << 53) - 1);
+        Event::seal(
+            fact,
+            Envelope { log_id: command.as_str(), sequence, recorded_at, actor, command: &command },
+        )
+    }
+
+    #[test]
+    fn a_header_stays_small_however_long_the_names_are() {
+        let actor = Actor("a".repeat(255).into());
+        for fact in fact::tests::examples(&"r".repeat(255), &"t".repeat(128)) {
+            let header = sealed(fact, &actor).unwrap().header;
+            assert!(header.len() < MAX_HEADER / 2, "{} bytes", header.len());
+        }
+    }
+
+    #[test]
+    fn a_header_that_would_be_too_long_ended_the_appender() {
+        let fact = fact::tests::examples("r", "t").remove(0);
+        let error = sealed(fact, &Actor("a".repeat(2000).into())).unwrap_err();
+        assert!(matches!(error, Error::HeaderTooLong { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn the_same_payload_is_committed_to_differently_each_time() {
+        let fact: Fact = TagDeleted {
+            repository: "r".parse().unwrap(),
+            tag: "t".parse().unwrap(),
+            digest: hash::digest(crate::oci::Algorithm::Sha256, b""),
+        }
+        .into();
+        let [a, b] = [(); 2].map(|()| sealed(fact.clone(), &Actor::anonymous()).unwrap());
+        assert_eq!(a.payload, b.payload);
+        assert_ne!(a.salt, b.salt);
+        assert_ne!(a.leaf_hash, b.leaf_hash);
+    }
+
+    #[test]
+    fn an_event_read_back_is_the_one_recorded() {
+        for fact in fact::tests::examples("a/b", "v1") {
+            let event = sealed(fact, &Actor::system()).unwrap();
+            let header: Header = cbor::from_slice(&event.header).unwrap();
+            assert_eq!(Event::from_row(&event.row(), &header.log).unwrap(), event);
+            let other = Event::from_row(&event.row(), "another log").unwrap_err();
+            assert!(matches!(other, EventError::Mismatch("log id")), "{other:?}");
+        }
+    }
 }

@@ -269,3 +269,122 @@ impl Fact {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::hash;
+    use crate::oci::Algorithm;
+
+    /// One fact of every type, with everything optional set.
+    pub(in crate::events) fn examples(repository: &str, tag: &str) -> Vec<Fact> {
+        let repository: RepositoryName = repository.parse().unwrap();
+        let tag: Tag = tag.parse().unwrap();
+        let content = hash::digest(Algorithm::Blake3, b"content");
+        let digest = hash::digest(Algorithm::Sha512, b"content");
+        let digests = vec![content.clone(), digest.clone()];
+        let reference = |role| Reference { role, target: content.clone() };
+        let subject = Subject {
+            digest: digest.clone(),
+            artifact_type: Some("application/vnd.example+json".to_owned()),
+            annotations: vec![(String::new(), "ä\"\n".to_owned()), ("key".to_owned(), String::new())],
+        };
+        vec![
+            BlobStored {
+                content: content.clone(),
+                digests: digests.clone(),
+                size: (1 << 53) - 1,
+                backend: "local".to_owned(),
+                key: "blake3/ab/cd/ab.01".to_owned(),
+            }
+            .into(),
+            BlobLinked {
+                repository: repository.clone(),
+                content: content.clone(),
+                digest: digest.clone(),
+                mounted_from: Some(repository.clone()),
+            }
+            .into(),
+            BlobUnlinked { repository: repository.clone(), content: content.clone() }.into(),
+            ContentDigested { content: content.clone(), digest: digest.clone() }.into(),
+            ManifestPushed {
+                repository: repository.clone(),
+                content: content.clone(),
+                digests,
+                digest: digest.clone(),
+                media_type: crate::oci::media::OCI_IMAGE_INDEX.to_owned(),
+                size: 0,
+                references: [Role::Config, Role::Layer, Role::Child].map(reference).into(),
+                subject: Some(subject),
+            }
+            .into(),
+            ManifestDeleted {
+                repository: repository.clone(),
+                content: content.clone(),
+                digest: digest.clone(),
+                tags: vec![tag.clone()],
+            }
+            .into(),
+            TagMoved {
+                repository: repository.clone(),
+                tag: tag.clone(),
+                digest: digest.clone(),
+                content: content.clone(),
+                previous: Some(content),
+            }
+            .into(),
+            TagDeleted { repository, tag, digest }.into(),
+        ]
+    }
+
+    /// The examples with everything optional left out.
+    fn bare() -> Vec<Fact> {
+        let mut facts = examples("r", "t");
+        for fact in &mut facts {
+            match fact {
+                Fact::BlobLinked(fact) => fact.mounted_from = None,
+                Fact::TagMoved(fact) => fact.previous = None,
+                Fact::ManifestPushed(fact) => fact.subject = None,
+                _ => {}
+            }
+        }
+        facts
+    }
+
+    #[test]
+    fn every_type_is_read_back_as_it_was_written() {
+        for fact in examples("a/b", "v1").into_iter().chain(bare()) {
+            let payload = fact.encode().unwrap();
+            assert_eq!(Fact::decode(fact.type_name(), &payload).unwrap(), fact);
+        }
+    }
+
+    #[test]
+    fn there_is_an_example_of_every_type_and_no_name_twice() {
+        let names: Vec<_> = examples("r", "t").iter().map(Fact::type_name).collect();
+        assert_eq!(names, Fact::TYPES);
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        let payload = examples("r", "t")[0].encode().unwrap();
+        assert!(matches!(Fact::decode("v2.blob.stored", &payload), Err(FactError::UnknownType(_))));
+        assert!(matches!(Fact::decode("v1.tag.moved", &payload), Err(FactError::Payload(_))));
+        assert!(matches!(Fact::decode("v1.blob.stored", &payload[1..]), Err(FactError::Payload(_))));
+    }
+
+    #[test]
+    fn a_payload_with_an_unknown_field_is_refused() {
+        #[derive(Serialize)]
+        struct Extended {
+            repository: &'static str,
+            content: Digest,
+            extra: u8,
+        }
+        let content = hash::digest(Algorithm::Blake3, b"");
+        let payload = cbor::to_vec(&Extended { repository: "r", content, extra: 1 }).unwrap();
+        assert!(matches!(Fact::decode("v1.blob.unlinked", &payload), Err(FactError::Payload(_))));
+    }
+}

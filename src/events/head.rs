@@ -94,7 +94,7 @@ impl Head {
         Ok(tx.upsert(&LOG_HEAD, &[row]).await?)
     }
 
-    /// The tables that hold the truth, for the catalog test.
+    /// Its table.
     pub(super) fn table() -> &'static Table {
         &LOG_HEAD
     }

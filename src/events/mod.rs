@@ -17,6 +17,9 @@ mod replay;
 mod rows;
 mod state;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 pub use appender::{Command, Committed, Decision, Log, Observer, Refusal};
@@ -39,6 +42,11 @@ pub static MANIFEST_CONTENTS: Table = Table {
     key: 1,
     indexes: &[],
 };
+
+/// The tables that hold the truth: never rebuilt, what a backup must have.
+pub fn tables() -> [&'static Table; 3] {
+    [&event::EVENTS, Head::table(), &MANIFEST_CONTENTS]
+}
 
 /// Folds events into the rows of its tables.
 ///
@@ -105,6 +113,14 @@ pub enum Error {
     /// A fact does not fit the encoding: a text too long, an integer too large.
     #[error("a fact cannot be encoded")]
     Encode(#[source] crate::codec::cbor::Error),
+    /// An event's header would not fit into a proof.
+    #[error("an event header of {len} bytes, at most {limit} are allowed")]
+    HeaderTooLong {
+        /// How long it would be.
+        len: usize,
+        /// How long it may be.
+        limit: usize,
+    },
     /// A stored event is not what was recorded.
     #[error("event {sequence} is damaged")]
     Damaged {
@@ -133,8 +149,8 @@ pub enum Error {
     /// The log was never initialised.
     #[error("the database has no log")]
     Absent,
-    /// A command made its own code panic; nothing of it is recorded, others are unharmed.
-    #[error("deciding a command failed: {0}")]
+    /// Deciding a command or folding its events panicked; nothing of it is recorded, others are unharmed.
+    #[error("deciding or folding panicked: {0}")]
     Poisoned(String),
     /// The appender has stopped.
     #[error("the log is closed")]

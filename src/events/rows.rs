@@ -24,6 +24,10 @@ impl Read {
     pub fn lookup(table: &'static Table, index: usize, key: Key) -> Self {
         Self { table, index: Some(index), key }
     }
+
+    fn order(&self) -> (&'static str, Option<usize>, &Key) {
+        (self.table.name, self.index, &self.key)
+    }
 }
 
 /// A change to one view row.
@@ -50,7 +54,8 @@ pub struct Rows {
 struct Loaded {
     table: &'static Table,
     rows: HashMap<Key, Slot>,
-    lookups: HashMap<(usize, Key), BTreeSet<Key>>,
+    /// Per index of the table: the keys of the rows under each value that was looked up.
+    lookups: Vec<HashMap<Key, BTreeSet<Key>>>,
 }
 
 #[derive(Debug)]
@@ -73,7 +78,7 @@ impl Rows {
     pub fn lookup(&self, table: &'static Table, index: usize, key: &[Value]) -> Vec<&Row> {
         let loaded = self.tables.get(table.name);
         if let Some((loaded, keys)) =
-            loaded.and_then(|loaded| Some((loaded, loaded.lookups.get(&(index, key.to_vec()))?)))
+            loaded.and_then(|loaded| Some((loaded, loaded.lookups[index].get(key)?)))
         {
             return keys.iter().filter_map(|key| loaded.rows.get(key)?.row.as_ref()).collect();
         }
@@ -88,17 +93,12 @@ impl Rows {
 
     /// Loads what is not loaded yet, with one statement per table and kind of read.
     pub(super) async fn load(&mut self, tx: &mut Tx, reads: Vec<Read>) -> Result<(), Error> {
-        let mut wanted: HashMap<(&'static str, Option<usize>), (&'static Table, BTreeSet<Key>)> =
-            HashMap::new();
-        for read in reads {
-            if !self.is_loaded(&read) {
-                let group =
-                    wanted.entry((read.table.name, read.index)).or_insert((read.table, BTreeSet::new()));
-                group.1.insert(read.key);
-            }
-        }
-        for ((_, index), (table, keys)) in wanted {
-            let keys: Vec<Key> = keys.into_iter().collect();
+        let mut wanted: Vec<Read> = reads.into_iter().filter(|read| !self.is_loaded(read)).collect();
+        wanted.sort_by(|a, b| a.order().cmp(&b.order()));
+        wanted.dedup();
+        for group in wanted.chunk_by(|a, b| (a.table, a.index) == (b.table, b.index)) {
+            let (table, index) = (group[0].table, group[0].index);
+            let keys: Vec<Key> = group.iter().map(|read| read.key.clone()).collect();
             let found = tx.load(table, index, &keys).await?;
             self.add(table, index, keys, found);
         }
@@ -108,7 +108,7 @@ impl Rows {
     fn is_loaded(&self, read: &Read) -> bool {
         self.tables.get(read.table.name).is_some_and(|loaded| match read.index {
             None => loaded.rows.contains_key(&read.key),
-            Some(index) => loaded.lookups.contains_key(&(index, read.key.clone())),
+            Some(index) => loaded.lookups[index].contains_key(&read.key),
         })
     }
 
@@ -118,19 +118,23 @@ impl Rows {
         for row in found {
             loaded.rows.entry(table.key_of(&row)).or_insert(Slot { row: Some(row), changed: false });
         }
-        for key in keys {
-            match index {
-                None => {
-                    loaded.rows.entry(key).or_insert(Slot { row: None, changed: false });
-                }
-                Some(index) => {
-                    let present = loaded.rows.iter().filter_map(|(id, slot)| Some((id, slot.row.as_ref()?)));
-                    let matching = present.filter(|(_, row)| table.index_of(index, row) == key);
-                    let ids = matching.map(|(id, _)| id.clone()).collect();
-                    loaded.lookups.insert((index, key), ids);
-                }
+        let Some(index) = index else {
+            for key in keys {
+                loaded.rows.entry(key).or_insert(Slot { row: None, changed: false });
+            }
+            return;
+        };
+        // From all rows and not only from those found: the batch may have changed some so that they match
+        // now, or do not any more.
+        let mut lookups: HashMap<Key, BTreeSet<Key>> =
+            keys.into_iter().map(|key| (key, BTreeSet::new())).collect();
+        for (id, slot) in &loaded.rows {
+            let wanted = slot.row.as_ref().and_then(|row| lookups.get_mut(&table.index_of(index, row)));
+            if let Some(ids) = wanted {
+                ids.insert(id.clone());
             }
         }
+        loaded.lookups[index].extend(lookups);
     }
 
     /// Applies a change, so that later decisions of the batch see it.
@@ -164,19 +168,23 @@ impl Rows {
         self.tables.entry(table.name).or_insert_with(|| Loaded {
             table,
             rows: HashMap::new(),
-            lookups: HashMap::new(),
+            lookups: table.indexes.iter().map(|_| HashMap::new()).collect(),
         })
     }
 }
 
 impl Loaded {
     fn set(&mut self, key: Key, row: Option<Row>) {
-        for ((index, wanted), ids) in &mut self.lookups {
-            let matches = row.as_ref().is_some_and(|row| self.table.index_of(*index, row) == *wanted);
-            if matches {
-                ids.insert(key.clone());
-            } else {
+        let before = self.rows.get(&key).and_then(|slot| slot.row.as_ref());
+        for (index, lookups) in self.lookups.iter_mut().enumerate().filter(|(_, lookups)| !lookups.is_empty())
+        {
+            // A row that is not loaded is under no value that was looked up: a lookup loads its rows.
+            if let Some(ids) = before.and_then(|row| lookups.get_mut(&self.table.index_of(index, row))) {
                 ids.remove(&key);
+            }
+            let after = row.as_ref().and_then(|row| lookups.get_mut(&self.table.index_of(index, row)));
+            if let Some(ids) = after {
+                ids.insert(key.clone());
             }
         }
         self.rows.insert(key, Slot { row, changed: true });

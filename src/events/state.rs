@@ -4,6 +4,8 @@
 //! `state = BLAKE3("artifactstore/state/v1" + canonical CBOR {log_id, seq, tables, version})`. Bytes are
 //! hex text. Two databases, on any engine, have the same views exactly when their digests are equal.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::fact::LIMITS;
@@ -105,7 +107,14 @@ fn cells(row: &Row) -> Vec<Cell<'_>> {
         &Value::Null => Cell::Null(()),
         &Value::Integer(n) => Cell::Integer(n),
         Value::Text(text) => Cell::Text(text),
-        Value::Blob(bytes) => Cell::Hex(bytes.iter().map(|b| format!("{b:02x}")).collect()),
+        Value::Blob(bytes) => Cell::Hex(hex(bytes)),
     };
     row.0.iter().map(cell).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -1,8 +1,9 @@
 //! Blobs: pull, push in one piece, mount, delete.
 
 use super::commands::{LinkBlob, UnlinkBlob};
+use super::uploads::run;
 use super::{Actor, Body, ByteRange, Error, Object, Registry};
-use crate::dataplane::{Location, Sealed};
+use crate::dataplane::{self, Location, Received, Sealed};
 use crate::events::Fact;
 use crate::oci::{Digest, RepositoryName};
 use crate::storage::StagingId;
@@ -55,25 +56,31 @@ impl Registry {
         digest: &Digest,
         mut body: Body,
     ) -> Result<PushedBlob, Error> {
-        let id: StagingId =
-            format!("once-{}", ulid::Ulid::generate()).parse().expect("ULIDs make staging ids");
-        let mut ingest = self.inner.data.ingest(id, Some(digest.algorithm()));
-        let received = match ingest.append(&mut body, self.inner.options.max_blob).await {
-            Ok(received) => received,
-            Err(error) => {
-                ingest.discard().await?;
-                return Err(error.into());
-            }
-        };
-        if let Some(broken) = received.broken {
-            ingest.discard().await?;
-            return Err(Error::BodyBroken { received: 0, reason: broken.0 });
-        }
-        let sealed = ingest.seal(digest).await?;
-        self.link(repository, actor, digest, sealed).await
+        let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
+        // In a task of its own: a client that goes away must not leave bytes that nobody removes.
+        run(async move {
+            let id: StagingId =
+                format!("once-{}", ulid::Ulid::generate()).parse().expect("ULIDs make staging ids");
+            let mut ingest = registry.inner.data.ingest(id, Some(digest.algorithm()));
+            let error = match ingest.append(&mut body, registry.inner.options.max_blob).await {
+                Ok(Received { broken: None, .. }) => {
+                    let sealed = ingest.seal(&digest).await?;
+                    return registry.link(&repository, actor, &digest, sealed).await;
+                }
+                Ok(Received { broken: Some(broken), .. }) => {
+                    Error::BodyBroken { received: 0, reason: broken.0 }
+                }
+                Err(error) => error.into(),
+            };
+            forget(ingest.discard().await);
+            Err(error)
+        })
+        .await
     }
 
     /// Makes a complete blob durable and links it; keeps the copy that is there if its content is live.
+    /// Whatever happens, the bytes are an object that the log names, or gone; unless the log failed after
+    /// they became an object: then a collection finds it.
     pub(super) async fn link(
         &self,
         repository: &RepositoryName,
@@ -81,28 +88,30 @@ impl Registry {
         digest: &Digest,
         sealed: Sealed,
     ) -> Result<PushedBlob, Error> {
-        let content = sealed.digests.content().clone();
+        let pushed = PushedBlob { digest: digest.clone() };
         let command = |stored| LinkBlob {
             repository: repository.clone(),
-            content: content.clone(),
+            content: sealed.digests.content().clone(),
             digest: digest.clone(),
             stored,
             from: None,
         };
-        if contents::find(&self.inner.db, &content).await?.is_some() {
-            match self.submit(actor.clone(), command(None)).await {
-                Ok(_) => {
-                    sealed.discard().await?;
-                    return Ok(PushedBlob { digest: digest.clone() });
-                }
-                // Known as a manifest only, or not live any more: ours becomes the copy.
-                Err(Error::BlobUnknown(_)) => {}
-                Err(error) => return Err(error),
+        match self.link_known(actor.clone(), command(None)).await {
+            Ok(false) => {}
+            Ok(true) => {
+                forget(sealed.discard().await);
+                return Ok(pushed);
+            }
+            Err(error) => {
+                forget(sealed.discard().await);
+                return Err(error);
             }
         }
+        let mut command = command(None);
         let stored = sealed.publish().await?;
         let location = stored.location.clone();
-        let committed = match self.submit(actor, command(Some(stored))).await {
+        command.stored = Some(stored);
+        let committed = match self.submit(actor, command).await {
             Ok(committed) => committed,
             Err(error) => {
                 tracing::warn!(key = location.key, "Left an object behind whose event was not recorded");
@@ -111,9 +120,21 @@ impl Registry {
         };
         if !committed.events.iter().any(|event| matches!(event.fact, Fact::BlobStored(_))) {
             // Another upload of the same content was first; its copy is the one the log names.
-            self.inner.data.delete(&location).await?;
+            forget(self.inner.data.delete(&location).await);
         }
-        Ok(PushedBlob { digest: digest.clone() })
+        Ok(pushed)
+    }
+
+    /// Links content that is live already. `false` when it is not: known as a manifest only, or not at all.
+    async fn link_known(&self, actor: Actor, command: LinkBlob) -> Result<bool, Error> {
+        if contents::find(&self.inner.db, &command.content).await?.is_none() {
+            return Ok(false);
+        }
+        match self.submit(actor, command).await {
+            Ok(_) => Ok(true),
+            Err(Error::BlobUnknown(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Links a blob that another repository holds. `None` when that cannot be done: the client uploads.
@@ -176,5 +197,12 @@ impl Blob {
     fn new(digest: Digest, blob: views::blobs::Blob) -> Self {
         let location = Location { backend: blob.backend, key: blob.key, size: blob.size };
         Self { digest, size: location.size, location }
+    }
+}
+
+/// Bytes of no use that cannot be removed now are found by a sweep: no reason to fail a request for.
+fn forget<T>(removed: Result<T, dataplane::Error>) {
+    if let Err(error) = removed {
+        tracing::warn!(error = &error as &dyn std::error::Error, "Left bytes behind that nobody needs");
     }
 }

@@ -1,5 +1,7 @@
 //! The commands: what the registry asks the log to decide. Pure; tested without a database.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use super::Error;
@@ -163,19 +165,20 @@ impl PushManifest {
     fn references(&self, rows: &Rows) -> Result<Vec<Reference>, Error> {
         let mut references = Vec::with_capacity(self.named.len());
         let mut missing = Vec::new();
+        let mut seen = HashSet::new();
         for named in &self.named {
             let held = named.content.as_ref().filter(|content| match named.role {
                 Role::Child => manifests::pushed_as(rows, &self.repository, content).is_some(),
                 Role::Config | Role::Layer => links::exists(rows, &self.repository, content),
             });
-            if held.is_none() && named.role != Role::Child && !named.is_foreign && !self.allow_sparse {
+            let is_needed = named.role != Role::Child && !named.is_foreign && !self.allow_sparse;
+            if held.is_none() && is_needed && seen.insert(&named.digest) {
                 missing.push(named.digest.clone());
             }
             let target = held.unwrap_or(&named.digest).clone();
             references.push(Reference { role: named.role, target });
         }
         if !missing.is_empty() {
-            missing.dedup();
             return Err(Error::ReferencesUnknown(missing));
         }
         references.sort();

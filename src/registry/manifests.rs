@@ -1,5 +1,7 @@
 //! Manifests: pull, push, delete.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use super::commands::{DeleteManifest, DeleteTag, Named, PushManifest, descriptors};
@@ -43,17 +45,16 @@ impl Registry {
         reference: &Reference,
     ) -> Result<Manifest, Error> {
         let cache = &self.inner.cache;
-        let (found, bytes) = match cache.manifest(repository, reference) {
-            Some(cached) => cached,
-            None => {
-                let version = cache.version(repository);
-                let found = manifests::find(&self.inner.db, repository, reference).await?;
-                let found = found.ok_or_else(|| Error::ManifestUnknown(reference.to_string()))?;
-                let bytes = manifests::bytes(&self.inner.db, &found.content).await?;
-                let bytes = Bytes::from(bytes.ok_or_else(|| Error::ManifestLost(found.content.clone()))?);
-                cache.keep_manifest(version, repository, reference, &found, &bytes);
-                (found, bytes)
-            }
+        let (found, bytes) = if let Some(cached) = cache.manifest(repository, reference) {
+            cached
+        } else {
+            let version = cache.version(repository);
+            let found = manifests::find(&self.inner.db, repository, reference).await?;
+            let found = found.ok_or_else(|| Error::ManifestUnknown(reference.to_string()))?;
+            let bytes = manifests::bytes(&self.inner.db, &found.content).await?;
+            let bytes = Bytes::from(bytes.ok_or_else(|| Error::ManifestLost(found.content.clone()))?);
+            cache.keep_manifest(version, repository, reference, &found, &bytes);
+            (found, bytes)
         };
         Ok(Manifest { digest: found.digest, media_type: found.media_type, bytes })
     }
@@ -81,6 +82,8 @@ impl Registry {
         if let Reference::Tag(tag) = reference {
             tags.push(tag.clone());
         }
+        let mut seen = HashSet::new();
+        tags.retain(|tag| seen.insert(tag.clone()));
         let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
         let command = PushManifest {
             repository: repository.clone(),

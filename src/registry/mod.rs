@@ -16,9 +16,13 @@ mod health;
 mod manifests;
 mod referrers;
 mod sessions;
+mod sweep;
 mod tags;
 mod uploads;
 mod verify;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +32,7 @@ pub use error::Error;
 pub use health::{Component, Health, inspect};
 pub use manifests::{Manifest, PushedManifest};
 pub use referrers::ReferrersPage;
+pub use sweep::Swept;
 pub use uploads::{Progress, Upload};
 pub use verify::{Fault, Verification, replay, replay_check, verify};
 
@@ -83,6 +88,7 @@ struct Inner {
     options: Options,
     cache: Arc<cache::Cache>,
     uploads: uploads::Active,
+    opened_at: Micros,
 }
 
 impl Registry {
@@ -94,7 +100,8 @@ impl Registry {
         let observer: Arc<dyn Observer> = Arc::clone(&cache) as _;
         let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
         let uploads = uploads::Active::default();
-        let inner = Inner { db, log, data, clock, options, cache, uploads };
+        let opened_at = clock.now();
+        let inner = Inner { db, log, data, clock, options, cache, uploads, opened_at };
         let registry = Self { inner: Arc::new(inner) };
         // The embedded database has one process: claims of an earlier one are void.
         registry.sessions().release_all().await?;
@@ -132,11 +139,5 @@ impl Observer for cache::Cache {
         for repository in events.iter().filter_map(|event| event.fact.repository()) {
             self.invalidate(repository);
         }
-    }
-}
-impl Registry {
-    /// stand-in until the sweep lands
-    pub async fn sweep_uploads(&self) -> Result<(), Error> {
-        Ok(())
     }
 }

@@ -37,37 +37,40 @@ impl Registry {
             artifact_types.is_empty()
                 || artifact_types.iter().any(|wanted| artifact_type.as_deref() == Some(wanted))
         };
-        let mut entries = Vec::new();
-        let mut size = 0;
-        let mut last = after.cloned();
+        // Both sources are walked in the order of the content address, so one cursor pages through both.
+        let mut listed = self.listed_under_fallback_tag(repository, subject).await?;
+        listed.retain(|content, entry| {
+            after.is_none_or(|after| content > after) && wanted(&entry.artifact_type)
+        });
+        let mut page = Page { entries: Vec::new(), size: 0, last: after.cloned() };
         loop {
-            let page =
-                views::referrers::page(&self.inner.db, repository, subject, last.as_ref(), PAGE).await?;
-            let is_end = page.len() < usize::try_from(PAGE).expect("a small number");
-            for referrer in page {
+            let rows =
+                views::referrers::page(&self.inner.db, repository, subject, page.last.as_ref(), PAGE).await?;
+            let is_end = rows.len() < usize::try_from(PAGE).expect("a small number");
+            for referrer in rows {
                 let content = referrer.content.clone();
-                if wanted(&referrer.artifact_type) {
-                    let entry = descriptor(referrer);
-                    size += weight(&entry);
-                    if size > MAX_BODY && !entries.is_empty() {
-                        let index = oci::referrer::index(entries.into_iter());
-                        return Ok(ReferrersPage { index, next: last });
+                while let Some(first) = listed.first_entry().filter(|first| *first.key() < content) {
+                    let (before, entry) = first.remove_entry();
+                    if !page.add(before, entry) {
+                        return Ok(page.followed());
                     }
-                    entries.push(entry);
                 }
-                last = Some(content);
+                if !wanted(&referrer.artifact_type) {
+                    page.last = Some(content);
+                } else if !page.add(content, descriptor(referrer)) {
+                    return Ok(page.followed());
+                }
             }
             if is_end {
                 break;
             }
         }
-        for entry in self.listed_under_fallback_tag(repository, subject).await? {
-            size += weight(&entry);
-            if wanted(&entry.artifact_type) && size <= MAX_BODY {
-                entries.push(entry);
+        for (content, entry) in listed {
+            if !page.add(content, entry) {
+                return Ok(page.followed());
             }
         }
-        Ok(ReferrersPage { index: oci::referrer::index(entries.into_iter()), next: None })
+        Ok(ReferrersPage { index: oci::referrer::index(page.entries.into_iter()), next: None })
     }
 
     /// What the index under the fallback tag lists and the repository holds, except manifests whose own
@@ -76,25 +79,23 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         subject: &Digest,
-    ) -> Result<Vec<ReferrerDescriptor>, Error> {
+    ) -> Result<BTreeMap<Digest, ReferrerDescriptor>, Error> {
+        let mut entries = BTreeMap::new();
         let Some(tag) = oci::referrer::fallback_tag(subject) else {
-            return Ok(Vec::new());
+            return Ok(entries);
         };
         let index = match self.manifest(repository, &Reference::Tag(tag)).await {
-            Err(Error::ManifestUnknown(_)) => return Ok(Vec::new()),
+            Err(Error::ManifestUnknown(_)) => return Ok(entries),
             index => index?,
         };
         let Ok(index) = oci::Manifest::parse(&index.bytes, Some(&index.media_type)) else {
-            return Ok(Vec::new());
+            return Ok(entries);
         };
         if index.kind != Kind::Index {
-            return Ok(Vec::new());
+            return Ok(entries);
         }
-        let mut entries = Vec::new();
         for child in index.children {
-            if let Some(entry) = self.fallback_entry(repository, subject, child).await? {
-                entries.push(entry);
-            }
+            entries.extend(self.fallback_entry(repository, subject, child).await?);
         }
         Ok(entries)
     }
@@ -104,10 +105,10 @@ impl Registry {
         repository: &RepositoryName,
         subject: &Digest,
         child: oci::Descriptor,
-    ) -> Result<Option<ReferrerDescriptor>, Error> {
-        if contents::find(&self.inner.db, &child.digest).await?.is_none() {
+    ) -> Result<Option<(Digest, ReferrerDescriptor)>, Error> {
+        let Some(content) = contents::find(&self.inner.db, &child.digest).await? else {
             return Ok(None);
-        }
+        };
         let manifest = match self.manifest(repository, &Reference::Digest(child.digest.clone())).await {
             Err(Error::ManifestUnknown(_)) => return Ok(None),
             manifest => manifest?,
@@ -118,7 +119,33 @@ impl Registry {
         if parsed.subject.as_ref().is_some_and(|own| own.digest == *subject) {
             return Ok(None);
         }
-        Ok(Some(ReferrerDescriptor::of(&parsed, child.digest, manifest.bytes.len() as u64)))
+        let entry = ReferrerDescriptor::of(&parsed, child.digest, manifest.bytes.len() as u64);
+        Ok(Some((content, entry)))
+    }
+}
+
+/// A page in the making.
+struct Page {
+    entries: Vec<ReferrerDescriptor>,
+    size: usize,
+    /// The content address of the newest entry that was looked at.
+    last: Option<Digest>,
+}
+
+impl Page {
+    /// Adds an entry, unless the page is full without it.
+    fn add(&mut self, content: Digest, entry: ReferrerDescriptor) -> bool {
+        self.size += weight(&entry);
+        if self.size > MAX_BODY && !self.entries.is_empty() {
+            return false;
+        }
+        self.entries.push(entry);
+        self.last = Some(content);
+        true
+    }
+
+    fn followed(self) -> ReferrersPage {
+        ReferrersPage { index: oci::referrer::index(self.entries.into_iter()), next: self.last }
     }
 }
 

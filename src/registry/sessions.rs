@@ -32,7 +32,10 @@ const RELEASE: &str =
 const FINISH: &str =
     "UPDATE uploads SET finished = $1, lease = NULL, expires_at = $2 WHERE id = $3 AND lease = $4";
 
-const REMOVE: &str = "DELETE FROM uploads WHERE id = $1";
+const REMOVE: &str = "DELETE FROM uploads WHERE id = $1 AND lease = $2";
+
+const REMOVE_EXPIRED: &str =
+    "DELETE FROM uploads WHERE id = $1 AND expires_at < $2 AND (lease IS NULL OR lease_until < $2)";
 
 const RELEASE_ALL: &str = "UPDATE uploads SET lease = NULL WHERE lease IS NOT NULL";
 
@@ -41,9 +44,10 @@ const EXPIRED: &str = "SELECT id FROM uploads WHERE expires_at < $1 AND (lease I
 
 const KNOWN: &str = "SELECT id FROM uploads WHERE id = $1";
 
-/// Every named statement of this table.
+/// Every named statement of this table, for the test that prepares each.
+#[cfg(test)]
 pub(super) static STATEMENTS: &[&str] =
-    &[OPEN, FIND, CLAIM, RENEW, RELEASE, FINISH, REMOVE, RELEASE_ALL, EXPIRED, KNOWN];
+    &[OPEN, FIND, CLAIM, RENEW, RELEASE, FINISH, REMOVE, REMOVE_EXPIRED, RELEASE_ALL, EXPIRED, KNOWN];
 
 /// Who may use a session: bound to repository and principal.
 #[derive(Clone, Debug)]
@@ -156,8 +160,8 @@ impl Sessions {
         }))
     }
 
-    /// Notes progress and keeps the claim alive.
-    pub(super) async fn renew(&self, claim: &Claim, received: u64, now: Micros) -> Result<(), Error> {
+    /// Notes progress and keeps the claim alive. `false` when it had ended and somebody else has the session.
+    pub(super) async fn renew(&self, claim: &Claim, received: u64, now: Micros) -> Result<bool, Error> {
         let args = vec![
             received.cast_signed().into(),
             (now + LEASE).into(),
@@ -165,19 +169,18 @@ impl Sessions {
             claim.id.as_str().into(),
             claim.lease.as_str().into(),
         ];
-        self.table.execute(RENEW, args).await?;
-        Ok(())
+        Ok(self.table.execute(RENEW, args).await? > 0)
     }
 
-    pub(super) async fn release(&self, claim: &Claim, received: u64, now: Micros) -> Result<(), Error> {
+    /// Notes progress and ends the claim. `false` when it had ended already and nothing was noted.
+    pub(super) async fn release(&self, claim: &Claim, received: u64, now: Micros) -> Result<bool, Error> {
         let args = vec![
             received.cast_signed().into(),
             self.expires(now),
             claim.id.as_str().into(),
             claim.lease.as_str().into(),
         ];
-        self.table.execute(RELEASE, args).await?;
-        Ok(())
+        Ok(self.table.execute(RELEASE, args).await? > 0)
     }
 
     /// Turns the session into a note of its result, so that a repeated close is answered alike.
@@ -192,9 +195,15 @@ impl Sessions {
         Ok(())
     }
 
-    pub(super) async fn remove(&self, id: &UploadId) -> Result<(), Error> {
-        self.table.execute(REMOVE, vec![id.as_str().into()]).await?;
-        Ok(())
+    /// Removes a claimed session. `false` when the claim had ended.
+    pub(super) async fn remove(&self, claim: &Claim) -> Result<bool, Error> {
+        let args = vec![claim.id.as_str().into(), claim.lease.as_str().into()];
+        Ok(self.table.execute(REMOVE, args).await? > 0)
+    }
+
+    /// Removes a session that is still expired and not claimed. `false` when it is in use again or gone.
+    pub(super) async fn remove_expired(&self, id: &UploadId, now: Micros) -> Result<bool, Error> {
+        Ok(self.table.execute(REMOVE_EXPIRED, vec![id.as_str().into(), now.into()]).await? > 0)
     }
 
     /// Ends every claim. For the one process that owns the table, when it starts.

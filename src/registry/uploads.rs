@@ -70,6 +70,11 @@ impl Active {
         }
     }
 
+    /// Drops what is kept of a session.
+    pub(super) fn forget(&self, id: &UploadId) {
+        self.take(id, 0);
+    }
+
     /// The hash state at exactly this offset, if it was kept.
     fn take(&self, id: &UploadId, received: u64) -> Option<Digester> {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,8 +89,8 @@ impl Upload {
         Owner { repository: self.repository.clone(), principal: self.actor.as_str().to_owned() }
     }
 
-    fn staging(&self) -> StagingId {
-        self.id.as_str().parse().expect("upload ids make staging ids")
+    pub(super) fn staging(&self) -> StagingId {
+        staging(&self.id)
     }
 
     fn unknown(&self) -> Error {
@@ -154,7 +159,7 @@ impl Registry {
             };
             let ingest = registry.receive(&upload, &claim, range, body).await?;
             let received = ingest.length();
-            registry.suspend(&claim, ingest).await?;
+            registry.suspend(&upload, &claim, ingest).await?;
             Ok(Progress { received })
         })
         .await
@@ -179,23 +184,26 @@ impl Registry {
                 }
                 Claimed::Finished(_) => return Err(upload.unknown()),
             };
-            let ingest = registry.receive(&upload, &claim, range, body).await?;
-            let sealed = match ingest.seal(&digest).await {
-                Ok(sealed) => sealed,
-                Err(error) => {
-                    // The bytes are gone or of no use: so is the session.
-                    registry.forget(&claim).await;
-                    return Err(error.into());
+            let ingest = match registry.receive(&upload, &claim, range, body).await {
+                // Killed after the blob was recorded and before the session was: the answer is due again.
+                Err(Error::UploadUnknown(_)) if registry.blob(&upload.repository, &digest).await.is_ok() => {
+                    return Ok(PushedBlob { digest });
                 }
+                received => received?,
             };
-            match registry.link(&upload.repository, upload.actor.clone(), &digest, sealed).await {
+            let pushed = async {
+                registry.hold(&upload, &claim, &ingest).await?;
+                let sealed = ingest.seal(&digest).await?;
+                registry.link(&upload.repository, upload.actor.clone(), &digest, sealed).await
+            };
+            match pushed.await {
                 Ok(blob) => {
-                    registry.sessions().finish(&claim, &digest, registry.inner.clock.now()).await?;
-                    registry.inner.uploads.released.notify_waiters();
+                    registry.note_finished(&claim, &digest).await;
                     Ok(blob)
                 }
                 Err(error) => {
-                    registry.forget(&claim).await;
+                    // The bytes are gone or of no use: so is the session.
+                    registry.forget(&upload, &claim).await;
                     Err(error)
                 }
             }
@@ -207,15 +215,12 @@ impl Registry {
     pub async fn cancel_upload(&self, upload: Upload) -> Result<(), Error> {
         let registry = self.clone();
         run(async move {
-            match registry.claim(&upload, None).await {
-                Ok(Claimed::Open(claim)) => {
-                    registry.inner.uploads.take(&claim.id, claim.session.received);
-                    registry.inner.data.unstage(&upload.staging()).await?;
-                    registry.forget(&claim).await;
+            match registry.wait_for_claim(&upload).await?.0 {
+                Claimed::Open(claim) => {
+                    registry.forget(&upload, &claim).await;
                     Ok(())
                 }
-                Ok(Claimed::Finished(_)) => Err(upload.unknown()),
-                Err(error) => Err(error),
+                Claimed::Finished(_) => Err(upload.unknown()),
             }
         })
         .await
@@ -223,23 +228,9 @@ impl Registry {
 
     /// Claims the session for writing at the right offset.
     async fn claim(&self, upload: &Upload, range: Option<ContentRange>) -> Result<Claimed, Error> {
-        let sessions = self.sessions();
-        let owner = upload.owner();
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        let mut waited = false;
-        let claim = loop {
-            let released = self.inner.uploads.released.notified();
-            match sessions.claim(&upload.id, &owner, self.inner.clock.now()).await? {
-                Ok(claim) => break claim,
-                Err(Unclaimed::Unknown) => return Err(upload.unknown()),
-                Err(Unclaimed::Finished(digest)) => return Ok(Claimed::Finished(digest)),
-                Err(Unclaimed::Busy { received }) => {
-                    waited = true;
-                    if tokio::time::timeout_at(deadline, released).await.is_err() {
-                        return Err(Error::UploadOutOfOrder { received });
-                    }
-                }
-            }
+        let (claim, waited) = match self.wait_for_claim(upload).await? {
+            (Claimed::Open(claim), waited) => (claim, waited),
+            (finished, _) => return Ok(finished),
         };
         let received = claim.session.received;
         // Without a range a chunk follows whatever is there; if that changed while it waited, its client
@@ -250,6 +241,29 @@ impl Registry {
         }
         self.release(&claim, received).await?;
         Err(Error::UploadOutOfOrder { received })
+    }
+
+    /// Claims the session wherever it stands, and says whether another request had to end for that.
+    async fn wait_for_claim(&self, upload: &Upload) -> Result<(Claimed, bool), Error> {
+        let sessions = self.sessions();
+        let owner = upload.owner();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut waited = false;
+        loop {
+            // Listening before looking: a release in between is not missed.
+            let released = self.inner.uploads.released.notified();
+            match sessions.claim(&upload.id, &owner, self.inner.clock.now()).await? {
+                Ok(claim) => return Ok((Claimed::Open(claim), waited)),
+                Err(Unclaimed::Unknown) => return Err(upload.unknown()),
+                Err(Unclaimed::Finished(digest)) => return Ok((Claimed::Finished(digest), waited)),
+                Err(Unclaimed::Busy { received }) => {
+                    waited = true;
+                    if tokio::time::timeout_at(deadline, released).await.is_err() {
+                        return Err(Error::UploadOutOfOrder { received });
+                    }
+                }
+            }
+        }
     }
 
     /// Receives a body under a claim. On an error the claim is released and what counts is kept.
@@ -264,27 +278,27 @@ impl Registry {
         let mut ingest = match self.resume(upload, claim).await {
             Ok(ingest) => ingest,
             Err(error) => {
-                self.release(claim, start).await?;
+                self.rewind(upload, claim).await;
                 return Err(error);
             }
         };
-        let received = match self.stream(claim, &mut ingest, body).await {
+        let received = match self.stream(upload, claim, &mut ingest, body).await {
             Ok(received) => received,
             Err(error) => {
                 drop(ingest);
-                self.rewind(upload, claim).await?;
+                self.rewind(upload, claim).await;
                 return Err(error);
             }
         };
         if let Some(broken) = received.broken {
-            self.suspend(claim, ingest).await?;
+            self.suspend(upload, claim, ingest).await?;
             return Err(Error::BodyBroken { received: received.length, reason: broken.0 });
         }
         if let Some(range) = range
             && received.length - start != range.len()
         {
             drop(ingest);
-            self.rewind(upload, claim).await?;
+            self.rewind(upload, claim).await;
             return Err(Error::ChunkSize { declared: range.len(), actual: received.length - start });
         }
         Ok(ingest)
@@ -298,7 +312,7 @@ impl Registry {
             Err(dataplane::Error::Storage(
                 storage::Error::NotFound { .. } | storage::Error::Short { .. },
             )) => {
-                self.forget(claim).await;
+                self.forget(upload, claim).await;
                 Err(upload.unknown())
             }
             resumed => Ok(resumed?),
@@ -308,11 +322,13 @@ impl Registry {
     /// Streams the body into the object, noting progress and renewing the claim on the way.
     async fn stream(
         &self,
+        upload: &Upload,
         claim: &Claim,
         ingest: &mut Ingest,
         mut body: Body,
     ) -> Result<dataplane::Received, Error> {
-        let left = self.inner.options.max_blob.saturating_sub(ingest.length());
+        let limit = self.inner.options.max_blob;
+        let left = limit.saturating_sub(ingest.length());
         let progress = ingest.progress();
         let append = ingest.append(&mut body, left);
         tokio::pin!(append);
@@ -320,50 +336,112 @@ impl Registry {
         ticks.tick().await;
         loop {
             tokio::select! {
-                received = &mut append => return Ok(received?),
+                received = &mut append => return received.map_err(|error| match error {
+                    dataplane::Error::TooLarge { .. } => Error::BlobTooLarge { limit },
+                    error => error.into(),
+                }),
                 _ = ticks.tick() => {
-                    self.sessions().renew(claim, progress.staged(), self.inner.clock.now()).await?;
+                    if !self.sessions().renew(claim, progress.staged(), self.inner.clock.now()).await? {
+                        return Err(self.lost(upload).await);
+                    }
                 }
             }
         }
     }
 
-    /// Puts the object aside and releases the claim.
-    async fn suspend(&self, claim: &Claim, ingest: Ingest) -> Result<(), Error> {
+    /// Puts the object aside and releases the claim, which is kept alive until its bytes are safe.
+    async fn suspend(&self, upload: &Upload, claim: &Claim, ingest: Ingest) -> Result<(), Error> {
+        self.hold(upload, claim, &ingest).await?;
         let received = ingest.length();
         match ingest.suspend().await {
             Ok(digester) => {
+                if !self.release(claim, received).await? {
+                    return Err(self.lost(upload).await);
+                }
+                // Only now: the state of bytes that were not noted must never meet other bytes.
                 self.inner.uploads.keep(claim.id.clone(), received, digester);
-                self.release(claim, received).await
+                Ok(())
             }
             Err(error) => {
-                self.release(claim, claim.session.received).await?;
+                self.rewind(upload, claim).await;
                 Err(error.into())
             }
         }
     }
 
-    /// Releases the claim at the offset it began with: the next request cuts back what came after.
-    async fn rewind(&self, upload: &Upload, claim: &Claim) -> Result<(), Error> {
-        if claim.session.received == 0 {
-            self.inner.data.unstage(&upload.staging()).await?;
+    /// Makes sure that the session is still ours before its bytes are put to use.
+    async fn hold(&self, upload: &Upload, claim: &Claim, ingest: &Ingest) -> Result<(), Error> {
+        let staged = ingest.progress().staged();
+        if self.sessions().renew(claim, staged, self.inner.clock.now()).await? {
+            return Ok(());
         }
-        self.release(claim, claim.session.received).await
+        Err(self.lost(upload).await)
     }
 
-    async fn release(&self, claim: &Claim, received: u64) -> Result<(), Error> {
+    /// The claim ended before its time, because this process or its clock stood still: what another request
+    /// did to the session since is what counts.
+    async fn lost(&self, upload: &Upload) -> Error {
+        match self.sessions().find(&upload.id, &upload.owner(), self.inner.clock.now()).await {
+            Ok(Some(session)) if session.finished.is_none() => {
+                Error::UploadOutOfOrder { received: session.received }
+            }
+            Ok(_) => upload.unknown(),
+            Err(error) => error,
+        }
+    }
+
+    /// Cuts the object back to where the claim began and releases it there. Called on the way to another
+    /// error, which says more than one of this; a claim that stays runs out.
+    async fn rewind(&self, upload: &Upload, claim: &Claim) {
+        let start = claim.session.received;
+        let rewound = async {
+            let is_ours = self.sessions().renew(claim, start, self.inner.clock.now()).await?;
+            if is_ours {
+                // Now, and not when the client goes on: on a full disk others wait for this space.
+                self.inner.data.cut_back(&upload.staging(), start).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        let rewound = rewound.await;
+        if let Err(error) = rewound.and(self.release(claim, start).await) {
+            tracing::warn!(upload = %claim.id, error = &error as &dyn std::error::Error, "An upload was not cut back");
+        }
+    }
+
+    /// Ends the claim, at what was received. `false` when it had ended already.
+    async fn release(&self, claim: &Claim, received: u64) -> Result<bool, Error> {
         let released = self.sessions().release(claim, received, self.inner.clock.now()).await;
         self.inner.uploads.released.notify_waiters();
         released
     }
 
-    /// Removes the session. A row that stays behind is swept when it expires.
-    async fn forget(&self, claim: &Claim) {
-        if let Err(error) = self.sessions().remove(&claim.id).await {
+    /// Keeps the result for a client that did not get the answer. Without it the repeated close is refused.
+    async fn note_finished(&self, claim: &Claim, digest: &Digest) {
+        if let Err(error) = self.sessions().finish(claim, digest, self.inner.clock.now()).await {
             tracing::warn!(upload = %claim.id, error = &error as &dyn std::error::Error, "An upload session outlives its upload");
         }
         self.inner.uploads.released.notify_waiters();
     }
+
+    /// Removes the session and its bytes, if it is still ours. What stays behind is swept when it expires.
+    async fn forget(&self, upload: &Upload, claim: &Claim) {
+        self.inner.uploads.forget(&claim.id);
+        let removed = async {
+            if self.sessions().remove(claim).await? {
+                self.inner.data.unstage(&upload.staging()).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = removed.await {
+            tracing::warn!(upload = %claim.id, error = &error as &dyn std::error::Error, "An upload session outlives its upload");
+        }
+        self.inner.uploads.released.notify_waiters();
+    }
+}
+
+/// Where the bytes of a session are staged.
+pub(super) fn staging(id: &UploadId) -> StagingId {
+    id.as_str().parse().expect("upload ids make staging ids")
 }
 
 enum Claimed {
@@ -373,7 +451,7 @@ enum Claimed {
 }
 
 /// Runs a use case to its end even when whoever waits for it goes away.
-async fn run<T: Send + 'static>(
+pub(super) async fn run<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::spawn(work).await.unwrap_or(Err(Error::Stopping))

@@ -69,10 +69,64 @@ impl HttpBody for ResponseBody {
     }
 }
 
+/// After an early refusal this much more of a body is read, so that a client that keeps sending gets to
+/// read the answer and not a reset.
+const DRAIN: u64 = 64 * 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+
 /// A request body as the registry takes it: data frames, and an error when the connection breaks or the
 /// client stands still for too long. A body ends only when its last chunk arrived; a cut connection is
 /// never taken for an end.
-pub(super) fn incoming(body: Incoming, idle: Duration) -> Body {
+///
+/// Whoever drops it before its end need not care about the rest: it is read on, within limits, beside the
+/// answer. A client that waits for "100 Continue" has sent nothing and is not asked to when the body was
+/// never looked at.
+pub(super) fn incoming(body: Incoming, waits_for_continue: bool, idle: Duration) -> Body {
+    let is_done = body.is_end_stream();
+    Box::pin(Request { frames: frames(body, idle), is_done, is_wanted: !waits_for_continue })
+}
+
+struct Request {
+    frames: Body,
+    is_done: bool,
+    /// Whether the client sends it, by itself or because it was asked for.
+    is_wanted: bool,
+}
+
+impl Stream for Request {
+    type Item = Result<Bytes, ClientError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.is_wanted = true;
+        let polled = self.frames.poll_next_unpin(cx);
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            self.is_done = true;
+        }
+        polled
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if self.is_done || !self.is_wanted {
+            return;
+        }
+        let mut rest = std::mem::replace(&mut self.frames, Box::pin(futures_util::stream::empty()));
+        // Outside a runtime the process is about to end.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        drop(runtime.spawn(tokio::time::timeout(DRAIN_TIME, async move {
+            let mut read = 0;
+            while let Some(Ok(bytes)) = rest.next().await {
+                read += bytes.len() as u64;
+                if read > DRAIN {
+                    break;
+                }
+            }
+        })));
+    }
+}
+
+fn frames(body: Incoming, idle: Duration) -> Body {
     let frames = futures_util::stream::unfold(Some(body), move |body| async move {
         let mut body = body?;
         loop {

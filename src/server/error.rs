@@ -6,8 +6,11 @@ use serde_json::json;
 
 use super::respond::{Answer, Headers as _, full};
 use super::route::RouteError;
-use crate::oci::{ErrorBody, ErrorCode, received_range_status};
+use crate::oci::{Digest, ErrorBody, ErrorCode, ReferenceError, received_range_status};
 use crate::registry;
+
+/// Missing digests named in one answer; a client that pushes them meets the others next.
+const MAX_MISSING: usize = 1000;
 
 /// Why a request was not answered as asked.
 #[derive(Debug)]
@@ -23,11 +26,14 @@ pub(super) enum Error {
     ContentRange {
         reason: String,
         location: String,
+        received: u64,
     },
     /// The `Range` of a download cannot be satisfied.
     Unsatisfiable {
         size: u64,
     },
+    /// An upload cannot be cancelled while a request writes to it.
+    Busy,
     /// The body ended early; nobody reads this answer.
     Broken(String),
 }
@@ -56,12 +62,18 @@ fn route(error: &RouteError) -> Wire {
         RouteError::NotFound => refused(StatusCode::NOT_FOUND, ErrorCode::Unsupported),
         RouteError::Method(_) => refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
         RouteError::Name(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
-        RouteError::Digest(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
+        RouteError::Digest(_)
+        | RouteError::DigestMissing
+        | RouteError::Reference(ReferenceError::Digest(_)) => {
+            refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid)
+        }
         // Not TAG_INVALID, which the spec's list does not have; skopeo takes MANIFEST_INVALID for a wish
         // to see another manifest type, but a malformed reference fails with any.
-        RouteError::Reference(_) | RouteError::Tag(_) => {
+        RouteError::Reference(ReferenceError::Tag(_)) | RouteError::Tag(_) => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
         }
+        // The conformance suite of 1.1 asks for 404 here, and a tag that cannot be is one that is not.
+        RouteError::NoSuchTag(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         RouteError::Query { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
     }
@@ -104,6 +116,7 @@ pub(super) fn answer(error: Error) -> Answer {
                 _ => rendered,
             }
         }
+        Error::Registry(registry::Error::ReferencesUnknown(missing)) => references_unknown(&missing),
         Error::Registry(error) => render(wire(&error), &error, detail(&error)).with_extras(&error),
         Error::Upload { error, location } => {
             let rendered = render(wire(&error), &error, detail(&error)).with_extras(&error);
@@ -114,11 +127,12 @@ pub(super) fn answer(error: Error) -> Answer {
                 _ => rendered,
             }
         }
-        Error::ContentRange { reason, location } => {
+        Error::ContentRange { reason, location, received } => {
             let body =
                 ErrorBody::new(ErrorCode::BlobUploadInvalid, format!("invalid Content-Range: {reason}"));
             full(StatusCode::RANGE_NOT_SATISFIABLE, "application/json", body.to_bytes())
                 .with(LOCATION, &location)
+                .with(RANGE, &received_range_status(received))
         }
         Error::Unsatisfiable { size } => {
             let body = ErrorBody::new(
@@ -128,11 +142,37 @@ pub(super) fn answer(error: Error) -> Answer {
             full(StatusCode::RANGE_NOT_SATISFIABLE, "application/json", body.to_bytes())
                 .with(http::header::CONTENT_RANGE, &format!("bytes */{size}"))
         }
+        // Not 416, which is for chunks: the specification knows 400 and 404 here.
+        Error::Busy => {
+            let reason = "a request is still writing to this upload; cancel it when that has ended";
+            let body = ErrorBody::new(ErrorCode::BlobUploadInvalid, reason);
+            full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
+        }
         Error::Broken(reason) => {
             let body = ErrorBody::new(ErrorCode::SizeInvalid, reason);
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
         }
     }
+}
+
+/// One error per missing digest, each once (distribution-spec "Pushing Manifests").
+fn references_unknown(missing: &[Digest]) -> Answer {
+    let mut named: Vec<&Digest> = Vec::new();
+    for digest in missing {
+        if named.len() < MAX_MISSING && !named.contains(&digest) {
+            named.push(digest);
+        }
+    }
+    let code = ErrorCode::ManifestBlobUnknown;
+    let message =
+        |digest: &Digest| format!("the manifest names {digest}, which this repository does not hold");
+    let mut named = named.into_iter();
+    let first = named.next().expect("the registry names at least one");
+    let mut body = ErrorBody::new(code, message(first)).with_detail(json!({ "digest": first }));
+    for digest in named {
+        body = body.and(code, message(digest)).with_detail(json!({ "digest": digest }));
+    }
+    full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
 }
 
 fn render(
@@ -167,10 +207,6 @@ fn failed(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Answ
 /// Facts a client can act on.
 fn detail(error: &registry::Error) -> Option<serde_json::Value> {
     match error {
-        registry::Error::ReferencesUnknown(missing) => {
-            let missing: Vec<_> = missing.iter().map(|digest| json!({ "digest": digest })).collect();
-            Some(missing.into())
-        }
         registry::Error::BlobInUse { manifest, .. } => Some(json!({ "manifest": manifest })),
         registry::Error::DigestMismatch { claimed, actual } => {
             Some(json!({ "claimed": claimed, "actual": actual }))

@@ -116,9 +116,15 @@ pub enum RouteError {
     /// A digest is malformed or of an unknown algorithm.
     #[error("invalid digest: {0}")]
     Digest(#[source] DigestError),
-    /// A digest for reading is of an unknown algorithm or malformed.
+    /// A session is to be closed without a digest.
+    #[error("the query parameter digest is missing: it says what the upload is")]
+    DigestMissing,
+    /// A reference to push to or to delete is malformed.
     #[error("invalid reference: {0}")]
     Reference(#[source] ReferenceError),
+    /// A tag to read is malformed, so there is none like it.
+    #[error("there is no such tag: {0}")]
+    NoSuchTag(#[source] TagError),
     /// A tag is malformed.
     #[error("invalid tag: {0}")]
     Tag(#[source] TagError),
@@ -250,7 +256,7 @@ fn upload(method: &Method, name: RepositoryName, id: &str, query: &Query) -> Res
         Method::DELETE => Ok(Route::CancelUpload(name, id()?)),
         Method::PUT => {
             let id = id()?;
-            let digest = query.one("digest").unwrap_or_default();
+            let digest = query.one("digest").ok_or(RouteError::DigestMissing)?;
             Ok(Route::FinishUpload(name, id, digest.parse().map_err(RouteError::Digest)?))
         }
         _ => Err(RouteError::Method(&["GET", "HEAD", "PATCH", "PUT", "DELETE"])),
@@ -260,7 +266,11 @@ fn upload(method: &Method, name: RepositoryName, id: &str, query: &Query) -> Res
 fn manifest(method: &Method, name: RepositoryName, text: &str, query: &Query) -> Result<Route, RouteError> {
     let reference = || text.parse().map_err(RouteError::Reference);
     match *method {
-        Method::GET | Method::HEAD => Ok(Route::Manifest(name, reference()?)),
+        Method::GET | Method::HEAD => match text.parse() {
+            Ok(reference) => Ok(Route::Manifest(name, reference)),
+            Err(ReferenceError::Tag(error)) => Err(RouteError::NoSuchTag(error)),
+            Err(error) => Err(RouteError::Reference(error)),
+        },
         Method::DELETE => Ok(Route::DeleteManifest(name, reference()?)),
         Method::PUT => {
             let reference = reference()?;
@@ -289,6 +299,10 @@ fn repository(segments: &[&str]) -> Result<RepositoryName, RouteError> {
     // An extension we do not have: no name component starts with an underscore.
     if segments.iter().any(|segment| segment.starts_with('_')) {
         return Err(RouteError::NotFound);
+    }
+    // `%2f`: joined, it would make two components of one.
+    if let Some(part) = segments.iter().find(|segment| segment.contains('/')) {
+        return Err(RouteError::Name(NameError::Component { part: (*part).into() }));
     }
     segments.join("/").parse().map_err(RouteError::Name)
 }

@@ -2,10 +2,8 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use http::header::{CONTENT_LENGTH, HeaderName};
+use http::header::{CONTENT_LENGTH, EXPECT, HeaderName};
 use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
 
@@ -15,11 +13,6 @@ use super::respond::{Answer, Headers as _};
 use super::route::{Permission, Route};
 use super::{State, probes, v2};
 use crate::registry::{Actor, Body};
-
-/// After an early refusal this much more of a body is read, so that the client gets to read the answer
-/// and not a reset.
-const DRAIN: u64 = 64 * 1024 * 1024;
-const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// What a handler may use of a request.
 pub(super) struct Call<'a> {
@@ -49,12 +42,13 @@ impl Call<'_> {
 
 pub(super) async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let (parts, incoming) = request.into_parts();
+    let waits_for_continue = parts.headers.contains_key(EXPECT);
     let mut call = Call {
         state: &state,
         actor: Actor::anonymous(),
         headers: parts.headers,
         is_head: parts.method == Method::HEAD,
-        body: Some(body::incoming(incoming, state.options.idle_timeout)),
+        body: Some(body::incoming(incoming, waits_for_continue, state.options.idle_timeout)),
     };
     let route = Route::parse(&parts.method, parts.uri.path(), parts.uri.query());
     let answered = match route {
@@ -66,9 +60,6 @@ pub(super) async fn serve(state: Arc<State>, request: Request<Incoming>) -> Resu
     };
     let mut answer = answered.unwrap_or_else(error::answer);
     tracing::debug!(status = answer.status().as_u16(), "{} {}", parts.method, parts.uri);
-    if let Some(unread) = call.body.take() {
-        drain(unread);
-    }
     if call.is_head {
         *answer.body_mut() = ResponseBody::Empty;
     }
@@ -103,17 +94,4 @@ async fn dispatch(route: Route, call: &mut Call<'_>) -> Result<Answer, Error> {
         Route::PushManifest(name, reference, tags) => v2::manifests::put(call, &name, &reference, tags).await,
         Route::DeleteManifest(name, reference) => v2::manifests::delete(call, &name, &reference).await,
     }
-}
-
-/// Reads on, within limits, beside the answer that is being sent.
-fn drain(mut body: Body) {
-    tokio::spawn(tokio::time::timeout(DRAIN_TIME, async move {
-        let mut read = 0;
-        while let Some(Ok(bytes)) = body.next().await {
-            read += bytes.len() as u64;
-            if read > DRAIN {
-                break;
-            }
-        }
-    }));
 }

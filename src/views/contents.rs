@@ -1,6 +1,8 @@
 //! By which digests content can be asked for. A further algorithm is a row, never a second copy.
 
-use crate::db::{Column, Db, Error, Key, Row, Table, Value};
+use std::collections::HashMap;
+
+use crate::db::{Column, Db, Error, Key, Row, Table};
 use crate::events::{Change, Event, Fact, Projection, Read, Rows};
 use crate::oci::Digest;
 
@@ -82,9 +84,8 @@ pub async fn find_all(db: &Db, digests: &[Digest]) -> Result<Vec<Option<Digest>>
         };
         let keys: Vec<Key> = chunk.iter().map(key).collect();
         let rows = tx.load(&CONTENT_DIGESTS, None, &keys).await?;
-        let content = |digest: &Digest| {
-            rows.iter().find(|row| row.0[0] == Value::from(digest.as_str())).map(|row| stored_digest(row, 1))
-        };
+        let contents: HashMap<&str, &Row> = rows.iter().map(|row| (row.text(0), row)).collect();
+        let content = |digest: &Digest| contents.get(digest.as_str()).map(|row| stored_digest(row, 1));
         found.extend(chunk.iter().map(content));
     }
     Ok(found)

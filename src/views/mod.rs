@@ -12,6 +12,9 @@ pub mod referrers;
 pub mod repositories;
 pub mod tags;
 
+#[cfg(test)]
+mod tests;
+
 use crate::events::{Projection, Projections};
 
 /// Grows whenever a fold or a view's schema changes; stored views of another version are rebuilt.

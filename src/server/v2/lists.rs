@@ -1,5 +1,7 @@
 //! Lists: repositories, tags, referrers.
 
+use std::fmt::Write as _;
+
 use http::StatusCode;
 use http::header::LINK;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -60,8 +62,11 @@ pub(in crate::server) async fn referrers(
         answer.set(OCI_FILTERS, "artifactType");
     }
     let next = page.next.map(|last| {
-        let types: String = types.iter().map(|t| format!("&artifactType={}", plain(t))).collect();
-        format!("/v2/{name}/referrers/{digest}?last={}{types}", plain(last.as_str()))
+        let mut next = format!("/v2/{name}/referrers/{digest}?last={}", plain(last.as_str()));
+        for artifact_type in types {
+            let _ = write!(next, "&artifactType={}", plain(artifact_type));
+        }
+        next
     });
     Ok(link(answer, next))
 }

@@ -44,15 +44,10 @@ pub(in crate::server) async fn put(
 ) -> Result<Answer, Error> {
     let registry = &call.state.registry;
     let limit = registry.options().max_manifest;
-    let bytes = if call.content_length().is_some_and(|length| length > limit as u64) {
-        // The body stays where it is and is drained beside the answer.
-        return Err(registry::Error::ManifestTooLarge { limit }.into());
-    } else {
-        match collect(call.body(), call.content_length(), limit).await {
-            Collected::Whole(bytes) => bytes,
-            Collected::TooLarge => return Err(registry::Error::ManifestTooLarge { limit }.into()),
-            Collected::Broken(error) => return Err(Error::Broken(error.to_string())),
-        }
+    let bytes = match collect(call.body(), call.content_length(), limit).await {
+        Collected::Whole(bytes) => bytes,
+        Collected::TooLarge => return Err(registry::Error::ManifestTooLarge { limit }.into()),
+        Collected::Broken(error) => return Err(Error::Broken(error.to_string())),
     };
     let content_type = call.header(&CONTENT_TYPE);
     let pushed =

@@ -26,12 +26,12 @@ pub(super) async fn answer(registry: &Registry, blob: Blob, range: RangeRequest)
             Ok(respond::stream(StatusCode::PARTIAL_CONTENT, media::OCTET_STREAM, body, end - start)
                 .with(CONTENT_RANGE, &format!("bytes {start}-{}/{}", end - 1, blob.size)))
         }
-        RangeRequest::Multi(ranges) => Ok(multipart(registry, blob, ranges)),
+        RangeRequest::Multi(ranges) => Ok(multipart(registry, blob, &ranges)),
         RangeRequest::Unsatisfiable => Err(Error::Unsatisfiable { size: blob.size }),
     }
 }
 
-fn multipart(registry: &Registry, blob: Blob, ranges: Vec<(u64, u64)>) -> Answer {
+fn multipart(registry: &Registry, blob: Blob, ranges: &[(u64, u64)]) -> Answer {
     let size = blob.size;
     let header = |(start, end): (u64, u64)| {
         let content_type = media::OCTET_STREAM;

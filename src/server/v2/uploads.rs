@@ -1,7 +1,7 @@
 //! Uploads: begin, chunk, status, finish, cancel.
 
-use http::StatusCode;
 use http::header::{CONTENT_RANGE, LOCATION, RANGE};
+use http::{HeaderValue, StatusCode};
 
 use super::super::error::Error;
 use super::super::respond::{Answer, DIGEST, Headers as _, UPLOAD_UUID, empty};
@@ -64,7 +64,7 @@ pub(in crate::server) async fn chunk(
     id: UploadId,
 ) -> Result<Answer, Error> {
     let upload = upload(call, name, id);
-    let range = content_range(call, &upload)?;
+    let range = content_range(&call.state.registry, call.headers.get(CONTENT_RANGE), &upload).await?;
     let body = call.body();
     let progress = call.state.registry.append_upload(upload.clone(), range, body).await;
     let progress = progress.map_err(|error| on_upload(error, &upload))?;
@@ -79,7 +79,7 @@ pub(in crate::server) async fn finish(
     digest: Digest,
 ) -> Result<Answer, Error> {
     let upload = upload(call, name, id);
-    let range = content_range(call, &upload)?;
+    let range = content_range(&call.state.registry, call.headers.get(CONTENT_RANGE), &upload).await?;
     let body = call.body();
     let finished = call.state.registry.finish_upload(upload.clone(), digest.clone(), range, body).await;
     finished.map_err(|error| on_upload(error, &upload))?;
@@ -92,24 +92,34 @@ pub(in crate::server) async fn cancel(
     name: RepositoryName,
     id: UploadId,
 ) -> Result<Answer, Error> {
-    call.state.registry.cancel_upload(upload(call, name, id)).await?;
-    Ok(empty(StatusCode::NO_CONTENT))
+    match call.state.registry.cancel_upload(upload(call, name, id)).await {
+        Ok(()) => Ok(empty(StatusCode::NO_CONTENT)),
+        Err(registry::Error::UploadOutOfOrder { .. }) => Err(Error::Busy),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn upload(call: &Call<'_>, repository: RepositoryName, id: UploadId) -> Upload {
     Upload { repository, actor: call.actor.clone(), id }
 }
 
-fn content_range(call: &Call<'_>, upload: &Upload) -> Result<Option<ContentRange>, Error> {
-    let Some(header) = call.headers.get(CONTENT_RANGE) else {
+/// The range of the chunk, if it says one. A malformed one is answered like one that does not fit.
+async fn content_range(
+    registry: &Registry,
+    header: Option<&HeaderValue>,
+    upload: &Upload,
+) -> Result<Option<ContentRange>, Error> {
+    let Some(header) = header else {
         return Ok(None);
     };
-    let text = header.to_str().unwrap_or_default();
-    let invalid = |error: crate::oci::ContentRangeError| Error::ContentRange {
-        reason: error.to_string(),
-        location: upload_path(&upload.repository, &upload.id),
-    };
-    ContentRange::parse(text).map(Some).map_err(invalid)
+    match ContentRange::parse(header.to_str().unwrap_or_default()) {
+        Ok(range) => Ok(Some(range)),
+        Err(error) => {
+            let received = registry.upload_progress(upload).await?.received;
+            let location = upload_path(&upload.repository, &upload.id);
+            Err(Error::ContentRange { reason: error.to_string(), location, received })
+        }
+    }
 }
 
 fn on_upload(error: registry::Error, upload: &Upload) -> Error {

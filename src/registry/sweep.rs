@@ -1,0 +1,74 @@
+//! Sweeping uploads that nobody goes on with.
+
+use super::uploads::staging;
+use super::{Error, Registry};
+use crate::clock::Micros;
+use crate::storage::{Deletion, StagingId};
+
+/// Sessions removed in one run at most.
+const SESSIONS: i64 = 1000;
+
+/// Staged writes looked at in one run at most.
+const LEFTOVERS: usize = 10_000;
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Expired sessions, with the bytes they had received.
+    pub sessions: u64,
+    /// Staged bytes that no session knows.
+    pub leftovers: u64,
+}
+
+impl Registry {
+    /// Removes upload sessions that have expired, and staged bytes without a session that are as old or were
+    /// left by an earlier process: nobody can go on with those. Bounded per run: what is left is the next
+    /// run's. Idempotent; never touches an upload that is in use.
+    pub async fn sweep_uploads(&self) -> Result<Swept, Error> {
+        let now = self.inner.clock.now();
+        let sessions = self.sweep_sessions(now).await?;
+        // The embedded database has one process: what was staged before it opened has no other writer.
+        let untouched_since = now.saturating_sub(self.upload_expiry()).max(self.inner.opened_at);
+        let leftovers = self.sweep_leftovers(untouched_since).await?;
+        Ok(Swept { sessions, leftovers })
+    }
+
+    async fn sweep_sessions(&self, now: Micros) -> Result<u64, Error> {
+        let sessions = self.sessions();
+        let mut swept = 0;
+        for id in sessions.expired(now, SESSIONS).await? {
+            // The row first: nobody can claim it any more, and bytes without one are leftovers.
+            if !sessions.remove_expired(&id, now).await? {
+                continue;
+            }
+            self.inner.uploads.forget(&id);
+            self.unstage(&staging(&id)).await;
+            swept += 1;
+        }
+        Ok(swept)
+    }
+
+    /// The backend's list may be longer than a run, but what stands in it is young or removed here.
+    async fn sweep_leftovers(&self, untouched_since: Micros) -> Result<u64, Error> {
+        let sessions = self.sessions();
+        let mut swept = 0;
+        for leftover in self.inner.data.leftovers(LEFTOVERS).await? {
+            if leftover.touched_at >= untouched_since || sessions.is_known(leftover.id.as_str()).await? {
+                continue;
+            }
+            swept += u64::from(self.unstage(&leftover.id).await);
+        }
+        Ok(swept)
+    }
+
+    /// One write that cannot be removed, because it is open or the disk fails, does not keep the others.
+    async fn unstage(&self, id: &StagingId) -> bool {
+        match self.inner.data.unstage(id).await {
+            Ok(removed) => removed == Deletion::Deleted,
+            Err(error) => {
+                tracing::warn!(%id, error = &error as &dyn std::error::Error, "A staged write cannot be removed");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The declarations against the real schema.
+
+use std::collections::BTreeMap;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::db::{Access, Db, Kind, Table, Value};
+use crate::events;
+use crate::hash;
+use crate::oci::{Algorithm, Digest};
+
+async fn db() -> (TempDir, Db) {
+    let dir = TempDir::new().unwrap();
+    let db = Db::open(&dir.path().join("registry.db"), Access::Create).await.unwrap();
+    (dir, db)
+}
+
+fn tables() -> Vec<&'static Table> {
+    projections().tables().into_iter().chain(events::tables()).collect()
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_the_real_schema() {
+    let (_dir, db) = db().await;
+    let named = STATEMENTS.iter().copied().flatten().map(|sql| (*sql).to_owned());
+    for sql in named.chain(tables().into_iter().flat_map(Db::statements_of)) {
+        db.prepare(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+}
+
+#[tokio::test]
+async fn the_declared_tables_are_the_tables_there_are() {
+    let (_dir, db) = db().await;
+    let mut found: BTreeMap<String, Vec<(String, Kind)>> = db.catalog().await.unwrap().into_iter().collect();
+    found.remove("uploads").expect("the operational table is not declared");
+    let columns = |table: &Table| table.columns.iter().map(|c| (c.name.to_owned(), c.kind)).collect();
+    let declared = tables().into_iter().map(|table| (table.name.to_owned(), columns(table))).collect();
+    assert_eq!(found, declared);
+}
+
+#[tokio::test]
+async fn the_declared_keys_are_the_primary_keys() {
+    let (_dir, db) = db().await;
+    for table in tables() {
+        let sql = format!("SELECT name FROM pragma_table_info('{}') WHERE pk > 0 ORDER BY pk", table.name);
+        let keys = db.query(Box::leak(sql.into_boxed_str()), vec![]).await.unwrap();
+        let keys: Vec<_> = keys.iter().map(|row| row.text(0)).collect();
+        let declared: Vec<_> = table.columns[..table.key].iter().map(|column| column.name).collect();
+        assert_eq!(keys, declared, "{}", table.name);
+    }
+}
+
+#[tokio::test]
+async fn no_table_is_declared_by_two_projections() {
+    let names: Vec<_> = tables().iter().map(|table| table.name).collect();
+    let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len());
+}
+
+/// `MISSING` looks at everything: it is verify's question.
+const WALKS_A_TABLE: &[&str] = &["LEFT JOIN manifest_contents"];
+
+#[tokio::test]
+async fn no_question_walks_a_table_or_sorts() {
+    let (_dir, db) = db().await;
+    let lookups = tables().into_iter().flat_map(Db::statements_of).filter(|sql| sql.starts_with("WITH"));
+    let named = STATEMENTS.iter().copied().flatten().map(|sql| (*sql).to_owned());
+    for sql in named.chain(lookups) {
+        if WALKS_A_TABLE.iter().any(|part| sql.contains(part)) {
+            continue;
+        }
+        let args = (1..=9).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
+        let explain: &str = Box::leak(format!("EXPLAIN QUERY PLAN {sql}").into_boxed_str());
+        let plan = db.query(explain, vec![Value::from("1"); args]).await.unwrap();
+        for step in plan.iter().map(|row| row.text(3)) {
+            let is_fine =
+                step.starts_with("SEARCH") || step.contains("wanted") || step.contains("CONSTANT ROW");
+            assert!(is_fine, "{sql}: {step}");
+            // One term on a repository alone is a walk through all of it, unless the answer is all of it.
+            let walks = step.ends_with("(repository=?)");
+            assert!(!walks, "{sql}: {step}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_digests_are_resolved_in_their_order() {
+    let (_dir, db) = db().await;
+    let digest = |n: u32| hash::digest(Algorithm::Sha256, &n.to_be_bytes());
+    let content = |n: u32| hash::digest(Algorithm::Blake3, &n.to_be_bytes());
+    let mut tx = db.write().await.unwrap();
+    let known = (0..300).filter(|n| n % 3 != 0);
+    let row = |n| crate::db::Row(vec![digest(n).as_str().into(), content(n).as_str().into()]);
+    tx.insert(&contents::CONTENT_DIGESTS, &known.map(row).collect::<Vec<_>>()).await.unwrap();
+    tx.commit().await.unwrap();
+    for count in [0, 1, 64, 65, 300] {
+        let wanted: Vec<Digest> = (0..count).chain(0..count.min(3)).map(digest).collect();
+        let found = contents::find_all(&db, &wanted).await.unwrap();
+        let expected: Vec<_> =
+            (0..count).chain(0..count.min(3)).map(|n| (n % 3 != 0).then(|| content(n))).collect();
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,158 @@
+//! What cannot run says why, in a sentence, and ends with 2.
+
+use std::fs;
+use std::net::TcpListener;
+
+use super::{directory, edit, filled};
+use crate::support::{Launch, Request, Server, command, run, run_command, run_on};
+
+#[test]
+fn a_command_line_that_means_nothing_is_refused_with_a_hint() {
+    for (arguments, texts) in [
+        (&["serve", "--lisen", "127.0.0.1:0"][..], &["--lisen", "--listen"][..]),
+        (&["verfy"], &["verfy", "verify"]),
+        (&["serve", "--listen", "localhost"], &["localhost", "--listen"]),
+        (&["serve", "--listen", "127.0.0.1:99999"], &["127.0.0.1:99999"]),
+        (&["serve", "extra"], &["extra"]),
+        (&["replay", "--check=maybe"], &["--check"]),
+        (&["verify", "--data"], &["--data"]),
+        (&[], &["Usage", "serve"]),
+    ] {
+        run(arguments).refused(texts);
+    }
+}
+
+#[test]
+fn a_variable_that_means_nothing_is_refused_with_a_hint() {
+    let directory = directory();
+    for (name, value, texts) in [
+        (
+            "ARTIFACTSTORE_LISTN",
+            "127.0.0.1:0",
+            &["ARTIFACTSTORE_LISTN", "did you mean ARTIFACTSTORE_LISTEN"][..],
+        ),
+        ("ARTIFACTSTORE_COLOUR", "blue", &["ARTIFACTSTORE_COLOUR", "DATABASE_URL", "LOG_LEVEL"]),
+        ("ARTIFACTSTORE_LISTEN", "5000", &["ARTIFACTSTORE_LISTEN", "\"5000\"", "127.0.0.1:5000"]),
+        ("ARTIFACTSTORE_DATABASE_URL", "/var/lib/x.db", &["ARTIFACTSTORE_DATABASE_URL", "sqlite://"]),
+        ("ARTIFACTSTORE_DATABASE_URL", "sqlite://", &["ARTIFACTSTORE_DATABASE_URL", "sqlite://"]),
+        ("ARTIFACTSTORE_LOG_LEVEL", "verbose", &["ARTIFACTSTORE_LOG_LEVEL", "verbose", "info"]),
+        ("ARTIFACTSTORE_LOG_LEVEL", "info,=x=", &["ARTIFACTSTORE_LOG_LEVEL", "info"]),
+        ("ARTIFACTSTORE_ALLOW_SPARSE", "yes", &["ARTIFACTSTORE_ALLOW_SPARSE", "true or false"]),
+    ] {
+        let mut serve = command();
+        serve.args(["serve", "--data"]).arg(directory.path()).env(name, value);
+        if name != "ARTIFACTSTORE_LISTEN" {
+            serve.args(["--listen", "127.0.0.1:0"]);
+        }
+        run_command(&mut serve).refused(texts);
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "a refused start leaves nothing behind");
+}
+
+#[test]
+fn an_address_that_others_reach_needs_a_word() {
+    let directory = directory();
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:5000"] {
+        let refused = run_on(directory.path(), &["serve", "--listen", address]);
+        refused.refused(&[address, "--insecure-listen", "127.0.0.1"]);
+    }
+    let open = Launch::bare().flag("--listen").flag("0.0.0.0:0").flag("--insecure-listen");
+    let mut server = open.env("ARTIFACTSTORE_DATA", directory.path()).start();
+    assert!(server.address().ip().is_unspecified());
+    server.stop();
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let directory = directory();
+    run_on(directory.path(), &["serve", "--listen", &address]).refused(&["cannot listen", &address]);
+}
+
+#[test]
+fn a_directory_of_another_program_is_left_alone() {
+    let directory = directory();
+    fs::write(directory.path().join("letters.txt"), "mine").unwrap();
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"], &["replay"]] {
+        run_on(directory.path(), arguments).refused(&["letters.txt", "another program", "--data"]);
+    }
+    let names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["letters.txt"]);
+}
+
+#[test]
+fn a_file_where_the_directory_should_be_is_named() {
+    let directory = directory();
+    let file = directory.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["health"], &["verify"]] {
+        run_on(&file, arguments).refused(&[file.to_str().unwrap()]);
+    }
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+}
+
+#[test]
+fn a_directory_without_a_registry_cannot_be_looked_at() {
+    let directory = directory();
+    for arguments in [&["health"][..], &["verify"], &["replay", "--check"]] {
+        run_on(directory.path(), arguments).refused(&["no database", "registry.db", "--data"]);
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "looking makes nothing");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_left_alone() {
+    let server = filled();
+    let database = server.data().join("registry.db");
+    let text = "no database at all, but long enough to be looked at as one. ".repeat(100);
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(server.data().join(format!("registry.db{suffix}")));
+    }
+    fs::write(&database, &text).unwrap();
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["health"], &["replay", "--check"]] {
+        run_on(server.data(), arguments).refused(&["registry.db", "not an artifactstore database"]);
+    }
+    assert_eq!(fs::read_to_string(&database).unwrap(), text);
+}
+
+#[test]
+fn a_database_of_another_program_is_left_alone() {
+    let directory = directory();
+    let database = directory.path().join("registry.db");
+    fs::write(&database, "").unwrap();
+    edit(&database, &["CREATE TABLE letters (text TEXT)", "INSERT INTO letters VALUES ('mine')"]);
+    let before = fs::read(&database).unwrap();
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"], &["health"]] {
+        run_on(directory.path(), arguments).refused(&["registry.db", "not an artifactstore database"]);
+    }
+    assert_eq!(fs::read(&database).unwrap(), before);
+}
+
+#[test]
+fn a_database_of_a_newer_program_is_left_alone() {
+    let server = filled();
+    let newer = "INSERT INTO _sqlx_migrations \
+        (version, description, installed_on, success, checksum, execution_time) \
+        VALUES (9000, 'future', CURRENT_TIMESTAMP, 1, x'00', 0)";
+    edit(&server.data().join("registry.db"), &[newer]);
+    for arguments in [
+        &["serve", "--listen", "127.0.0.1:0"][..],
+        &["migrate"],
+        &["replay"],
+        &["replay", "--check"],
+        &["health"],
+        &["verify"],
+    ] {
+        run_on(server.data(), arguments).refused(&["registry.db", "9000", "newer"]);
+    }
+}
+
+#[test]
+fn a_second_writer_is_refused_and_the_first_goes_on() {
+    let server = Server::start();
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"], &["replay"]] {
+        run_on(server.data(), arguments).refused(&["another artifactstore", "registry.db", "--data"]);
+    }
+    server.client().send(&Request::get("/v2/")).expect(200);
+}

@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# Installing what a fresh Debian machine lacks. Every function is a no-op when all is there.
+
+# apt_ensure COMMAND:PACKAGE…: installs the packages of the commands that are missing.
+apt_ensure() {
+    local pair missing=() sudo=()
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+    done
+    ((${#missing[@]})) || return 0
+    [[ $(id -u) -eq 0 ]] || sudo=(sudo -n)
+    echo "installing: ${missing[*]}"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
+        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" || return
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null || { echo "${pair%%:*} is still missing"; return 1; }
+    done
+}
+
+# What the build and the test scripts themselves need.
+ensure_base_tools() {
+    # build-essential and not gcc: the C library's headers are only a recommendation of gcc.
+    apt_ensure cc:build-essential make:make python3:python3 jq:jq || return
+    local tool
+    for tool in cargo go; do
+        command -v "$tool" >/dev/null || { echo "$tool is not installed; see README.md, Set-up"; return 1; }
+    done
+    cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt || return
+    cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+}
+
+# Clients from Debian. PATH gets the sbin folders, where some of them live.
+ensure_debian_clients() {
+    export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+    apt_ensure jq:jq python3:python3 skopeo:skopeo buildah:buildah podman:podman ctr:containerd containerd:containerd runc:runc
+}
+
+# Clients from the Go module proxy, pinned in tests/clients/tools. Puts their folder on PATH.
+ensure_go_clients() {
+    local module=$ROOT/tests/clients/tools key bin staged
+    key=$(cat "$module/go.mod" "$module/go.sum" | sha256sum | cut -c1-16)
+    bin=$ROOT/tests/.cache/clients-$key
+    if [[ ! -d $bin ]]; then
+        mkdir -p "$ROOT/tests/.cache"
+        staged=$(mktemp -d "$ROOT/tests/.cache/clients-new.XXXXXX")
+        # `tool` is every tool the go.mod names.
+        if ! (cd "$module" && GOWORK=off CGO_ENABLED=0 GOFLAGS="-mod=readonly -buildvcs=false" go build -o "$staged/" tool); then
+            rm -rf "$staged"
+            return 1
+        fi
+        # Another run may have published the same folder meanwhile; either copy will do.
+        mv -T "$staged" "$bin" 2>/dev/null || rm -rf "$staged"
+    fi
+    export PATH=$bin:$PATH
+}
