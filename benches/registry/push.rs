@@ -43,7 +43,8 @@ pub(super) fn one_gibibyte(report: &mut Report) -> Outcome<()> {
         }),
         Box::new(|round| {
             let start = Instant::now();
-            let mut file = File::create(scratch.path().join("plain"))?;
+            // A new file every time, like ours: memory that the last round freed is cheaper than new memory.
+            let mut file = File::create(scratch.path().join(format!("plain-{round}")))?;
             for part in parts(round) {
                 part.chunks(MIB).try_for_each(|piece| file.write_all(piece))?;
             }
