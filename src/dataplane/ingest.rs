@@ -1,5 +1,6 @@
 //! Ingest: from a client's stream to a durable object in one pass.
 
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,17 +8,11 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::digester::{Digester, Digests};
+use super::pieces::Pieces;
 use super::{Body, ClientError, Error, Location};
 use crate::hash::Hasher;
 use crate::oci::{Algorithm, Digest};
 use crate::storage::{self, Backend, Key, Staged, StagingId};
-
-/// Bytes gathered from the network before they are hashed and written as one piece. Two pieces are in
-/// memory at a time: one being received, one being worked on.
-const CHUNK: usize = 512 * 1024;
-
-/// Frames of one piece at most: each has a cost of its own, however small it is.
-const FRAMES: usize = 1024;
 
 /// An object being received. Dropping it keeps what was appended; see [`DataPlane::resume`](super::DataPlane::resume).
 #[derive(Debug)]
@@ -135,34 +130,39 @@ impl Ingest {
     /// [`Error::TooLarge`]; the object is then of no use.
     pub async fn append(&mut self, body: &mut Body, limit: u64) -> Result<Received, Error> {
         let start = self.length;
-        let mut piece = gather(body).await;
+        let mut pieces = Pieces::of(body);
+        let mut piece = pieces.next().await;
         loop {
-            if self.length - start + piece.len > limit {
+            if self.length - start + piece.bytes.len() as u64 > limit {
                 return Err(Error::TooLarge { limit });
             }
             if piece.end.is_some() {
-                self.take(piece.buffers, piece.len, true).await?;
+                self.take(piece.bytes, true).await?;
                 let broken = piece.end.and_then(Result::err);
                 return Ok(Received { length: self.length, broken });
             }
             // A failing disk ends the request at once, however slow the client is.
-            let next = async { Ok(gather(body).await) };
-            (piece, ()) = tokio::try_join!(next, self.take(piece.buffers, piece.len, false))?;
+            let next = async { Ok(pieces.next().await) };
+            (piece, ()) = tokio::try_join!(next, self.take(piece.bytes, false))?;
         }
     }
 
     /// Hashes and stages one piece. The last piece of a small object stays in memory.
-    async fn take(&mut self, buffers: Vec<Bytes>, len: u64, is_last: bool) -> Result<(), Error> {
+    async fn take(&mut self, bytes: Bytes, is_last: bool) -> Result<(), Error> {
+        let len = bytes.len() as u64;
         if len == 0 {
             return Ok(());
         }
         if is_last && let Held::Memory(held) = &mut self.held {
-            self.digester.update(&buffers).await;
-            held.extend(buffers);
+            self.digester.update(slice::from_ref(&bytes)).await;
+            held.push(bytes);
         } else {
             self.stage().await?;
             let Held::Staged(staged) = &mut self.held else { unreachable!("it was staged a moment ago") };
-            let ((), written) = tokio::join!(self.digester.update(&buffers), staged.append(buffers.clone()));
+            let ((), written) = tokio::join!(
+                self.digester.update(slice::from_ref(&bytes)),
+                staged.append(vec![bytes.clone()])
+            );
             written?;
             self.staged.0.store(self.length + len, Ordering::Release);
         }
@@ -318,37 +318,6 @@ fn key(content: &Digest) -> Key {
     let incarnation = ulid::Ulid::generate().to_string().to_lowercase();
     let key = format!("{}/{}/{}/{hex}.{incarnation}", content.algorithm(), &hex[..2], &hex[2..4]);
     key.parse().expect("hex and ULIDs make keys")
-}
-
-/// What was received in one go.
-struct Piece {
-    buffers: Vec<Bytes>,
-    len: u64,
-    /// `None` when there is more; how the body ended otherwise.
-    end: Option<Result<(), ClientError>>,
-}
-
-/// Receives about [`CHUNK`] bytes.
-async fn gather(body: &mut Body) -> Piece {
-    let mut piece = Piece { buffers: Vec::new(), len: 0, end: None };
-    while piece.len < CHUNK as u64 && piece.buffers.len() < FRAMES {
-        match body.next().await {
-            Some(Ok(bytes)) if bytes.is_empty() => {}
-            Some(Ok(bytes)) => {
-                piece.len += bytes.len() as u64;
-                piece.buffers.push(bytes);
-            }
-            Some(Err(error)) => {
-                piece.end = Some(Err(error));
-                break;
-            }
-            None => {
-                piece.end = Some(Ok(()));
-                break;
-            }
-        }
-    }
-    piece
 }
 
 fn concat(mut buffers: Vec<Bytes>) -> Bytes {

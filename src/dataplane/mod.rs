@@ -10,6 +10,7 @@
 
 mod digester;
 mod ingest;
+mod pieces;
 mod verify;
 
 #[cfg(test)]

@@ -35,6 +35,12 @@ pub(super) fn open_write(at: &File, name: &str) -> Result<File, Errno> {
     Ok(rustix::fs::openat(at, name, flags, Mode::empty())?.into())
 }
 
+/// Opens `name` for writing past the page cache, where the file system can.
+pub(super) fn open_direct(at: &File, name: &str) -> Result<File, Errno> {
+    let flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(at, name, flags, Mode::empty())?.into())
+}
+
 /// Creates `name`, which must not exist.
 pub(super) fn create(at: &File, name: &str) -> Result<File, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

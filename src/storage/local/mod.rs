@@ -9,7 +9,8 @@
 //! that never replaces one, and then the folder is fsynced, and the parent of every folder that this
 //! process has not yet seen durable. Only then is it acknowledged. Naming the file before its fsync was
 //! measured and is no faster. A large staged write is written out in the background every 32 MiB, so
-//! that the fsync at its end is short.
+//! that the fsync at its end is short; pieces that are aligned for it do not go through the page cache at
+//! all. That saves a copy into memory nobody asked for, and is no promise: fsync stays what makes it durable.
 //!
 //! **Failed fsync.** Linux marks pages clean when it could not write them, so a second fsync succeeds
 //! although bytes are gone. A failed fsync therefore ends the write it was for, is never repeated on

@@ -21,6 +21,9 @@ use crate::storage::{ByteStream, Deletion, Error, Key, Receipt, Staged, StagingI
 /// Bytes appended before their write-back is started, so that the fsync at the end finds little to do.
 pub(super) const WRITE_BACK: u64 = 32 * 1024 * 1024;
 
+/// What offset, length and memory of a direct write are multiples of. No common device wants more.
+const BLOCK: usize = 4096;
+
 /// The most buffers one system call takes (`IOV_MAX`).
 const MAX_SLICES: usize = 1024;
 
@@ -68,7 +71,8 @@ async fn open(
     let (volume, id) = (Arc::clone(volume), id.clone());
     blocking(move || {
         let file = Arc::new(file(&volume, &id)?);
-        let open = Arc::new(Open { volume, id, file, claim });
+        let direct = files::open_direct(&volume.staging()?, id.as_str()).ok();
+        let open = Arc::new(Open { volume, id, file, direct, claim });
         Ok(StagedFile::new(open, len))
     })
     .await
@@ -106,6 +110,8 @@ struct Open {
     volume: Arc<Volume>,
     id: StagingId,
     file: Arc<File>,
+    /// The same file past the page cache.
+    direct: Option<File>,
     claim: Claim,
 }
 
@@ -155,6 +161,25 @@ impl StagedFile {
 }
 
 impl Open {
+    /// Writes all buffers in order, starting at `offset`; past the page cache if they lie as that needs.
+    ///
+    /// An object is written once and read rarely, and must be on the disk before it is acknowledged: a copy
+    /// in the page cache only delays that and displaces what is read often.
+    fn write(&self, buffers: &[Bytes], offset: u64) -> io::Result<()> {
+        if let (Some(direct), [buffer]) = (&self.direct, buffers)
+            && is_aligned(buffer, offset)
+        {
+            match rustix::io::pwrite(direct, buffer, offset) {
+                Ok(written) if written == buffer.len() => return Ok(()),
+                // Cut short, or the device wants more than we align to: write it the usual way, which
+                // takes the bytes or has a reason.
+                Ok(_) | Err(Errno::INTR | Errno::INVAL) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        write_all_at(&self.file, buffers, offset)
+    }
+
     fn write_back(&self) -> Result<(), Error> {
         let action = format!("write-back of staged write {}", self.id);
         self.volume.sync(Scope::Progress, &self.file, &action).inspect_err(|_| {
@@ -188,8 +213,7 @@ impl Staged for StagedFile {
         }
         let (open, at) = (Arc::clone(&self.open), self.len);
         blocking(move || {
-            write_all_at(&open.file, &chunk, at)
-                .map_err(|e| Error::io(format!("append to staged write {}", open.id), e))
+            open.write(&chunk, at).map_err(|e| Error::io(format!("append to staged write {}", open.id), e))
         })
         .await?;
         self.broken = false;
@@ -235,6 +259,13 @@ impl Drop for StagedFile {
     fn drop(&mut self) {
         self.open.claim.release();
     }
+}
+
+/// Whether direct I/O can write `buffer` at `offset`.
+fn is_aligned(buffer: &Bytes, offset: u64) -> bool {
+    offset.is_multiple_of(BLOCK as u64)
+        && buffer.len().is_multiple_of(BLOCK)
+        && buffer.as_ptr().align_offset(BLOCK) == 0
 }
 
 /// Writes all buffers in order, starting at `offset`.
