@@ -14,12 +14,12 @@ use crate::db::{Access, Db};
 use crate::registry::{Options, Registry};
 use crate::storage::Local;
 
-/// The parts, opened. While the lock lives no other process writes to them.
+/// The parts, opened. While the locks live no other process writes to them.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) db: Db,
     pub(super) data: DataPlane,
-    _lock: Option<File>,
+    _locks: Vec<File>,
 }
 
 /// Opens everything for writing, making what is missing. Refuses a directory that another process or
@@ -31,10 +31,12 @@ pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
         let failed = |error| Failure(format!("cannot create {}: {error}", directory.display()));
         fs::create_dir_all(directory).map_err(failed)?;
     }
-    let lock = lock(&settings.database)?;
+    let database = lock(&settings.database, &lock_of(&settings.database))?;
     let db = Db::open(&settings.database, Access::Create).await?;
     let storage = Local::open(&settings.storage)?;
-    Ok(Parts { db, data: DataPlane::new(Arc::new(storage)), _lock: Some(lock) })
+    // Its own lock: a registry over another database would sweep what ours has staged.
+    let objects = lock(&settings.storage, &settings.storage.join("lock"))?;
+    Ok(Parts { db, data: DataPlane::new(Arc::new(storage)), _locks: vec![database, objects] })
 }
 
 /// Opens everything for reading, beside a running server or without one.
@@ -47,7 +49,7 @@ pub(super) async fn read(settings: &Settings) -> Result<Parts, Failure> {
         return Err(Failure(format!("there is no storage at {}", settings.storage.display())));
     }
     let storage = Local::open(&settings.storage)?;
-    Ok(Parts { db, data: DataPlane::new(Arc::new(storage)), _lock: None })
+    Ok(Parts { db, data: DataPlane::new(Arc::new(storage)), _locks: Vec::new() })
 }
 
 impl Parts {
@@ -58,16 +60,15 @@ impl Parts {
     }
 }
 
-/// One writer per database. The lock goes with the process, however it ends.
-fn lock(database: &Path) -> Result<File, Failure> {
-    let path = lock_of(database);
+/// One writer per database and storage root. The lock goes with the process, however it ends.
+fn lock(locked: &Path, path: &Path) -> Result<File, Failure> {
     let failed = |error: io::Error| Failure(format!("cannot lock {}: {error}", path.display()));
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Failure(format!(
             "another artifactstore is using {}; stop it, or give this one its own --data directory",
-            database.display()
+            locked.display()
         ))),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }

@@ -77,7 +77,7 @@ impl Server {
             let _ = stream.set_nodelay(true);
             let state = Arc::clone(&self.state);
             let requests = Requests::default();
-            let socket = Socket::new(stream, requests.clone(), self.state.options.header_timeout, &stopping);
+            let socket = Socket::new(stream, requests.clone(), &self.state.options, &stopping);
             let service = service_fn(move |request| {
                 let (state, under_way) = (Arc::clone(&state), requests.begin());
                 async move {

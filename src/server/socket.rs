@@ -1,5 +1,6 @@
 //! A connection's socket. It stops reading when nothing more may come: a client that asks for nothing
-//! within the header time, and, once the server stops, a client that is between two requests.
+//! within the header time, and, once the server stops, a client that is between two requests. It stops
+//! writing to a client that takes nothing of its answer any more.
 //!
 //! hyper limits the time of a head only after it knows the protocol, and lets a head that has begun take
 //! that time even while the server stops; one client that sends half a head would hold up a restart.
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::Options;
 use super::body::{ResponseBody, StreamError};
 
 /// Counts the requests of one connection.
@@ -60,6 +62,9 @@ pub(super) struct Socket {
     requests: Requests,
     /// Until the first request.
     opening: Option<Pin<Box<Sleep>>>,
+    /// How long a write may wait, and the one that waits now.
+    idle: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -67,11 +72,23 @@ impl Socket {
     pub(super) fn new(
         stream: TcpStream,
         requests: Requests,
-        opening: Duration,
+        options: &Options,
         stop: &CancellationToken,
     ) -> Self {
-        let opening = Some(Box::pin(tokio::time::sleep(opening)));
-        Self { stream, requests, opening, stop: Box::pin(stop.clone().cancelled_owned()) }
+        let opening = Some(Box::pin(tokio::time::sleep(options.header_timeout)));
+        let stop = Box::pin(stop.clone().cancelled_owned());
+        Self { stream, requests, opening, idle: options.idle_timeout, stalled: None, stop }
+    }
+
+    /// Ends a write that has waited for too long.
+    fn patiently<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let idle = self.idle;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -98,7 +115,8 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.patiently(cx, written)
     }
 
     fn poll_write_vectored(
@@ -106,7 +124,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.patiently(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

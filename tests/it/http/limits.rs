@@ -100,6 +100,21 @@ fn a_body_that_stands_still_has_broken_off_and_is_kept() {
 }
 
 #[test]
+fn a_client_that_takes_nothing_of_its_answer_is_let_go() {
+    let server = Small::start(Options { idle_timeout: SHORT, max_connections: 1, ..Options::default() });
+    let digest = {
+        let repo = Repo::new(&server.client(), "a");
+        repo.push_blob(&vec![7; 32 << 20]) // more than the sockets of both sides hold
+    };
+    let mut stuck = server.client().connect();
+    stuck.write(Request::get(format!("/v2/a/blobs/{digest}")).head_bytes()).unwrap();
+    // There is one place, and the stuck client is made to give it up.
+    let mut next = server.client().connect();
+    next.exchange(&Request::get("/v2/")).unwrap().expect(200);
+    drop(stuck);
+}
+
+#[test]
 fn a_connection_too_many_waits_for_its_turn() {
     let server = Small::start(Options { max_connections: 2, ..Options::default() });
     let get = Request::get("/v2/");
