@@ -175,3 +175,13 @@ fn a_second_writer_is_refused_and_the_first_goes_on() {
     }
     server.client().send(&Request::get("/v2/")).expect(200);
 }
+
+#[test]
+fn another_registry_over_the_same_objects_is_refused() {
+    let server = Server::start();
+    let other = TempDir::new().unwrap();
+    let mut second = command();
+    second.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(other.path());
+    second.env("ARTIFACTSTORE_STORAGE_LOCAL_ROOT", server.data().join("storage"));
+    run_command(&mut second).refused(&["another artifactstore", "storage"]);
+}
