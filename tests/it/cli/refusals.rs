@@ -179,7 +179,7 @@ fn a_second_writer_is_refused_and_the_first_goes_on() {
 #[test]
 fn another_registry_over_the_same_objects_is_refused() {
     let server = Server::start();
-    let other = TempDir::new().unwrap();
+    let other = directory();
     let mut second = command();
     second.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(other.path());
     second.env("ARTIFACTSTORE_STORAGE_LOCAL_ROOT", server.data().join("storage"));
