@@ -7,11 +7,11 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | L0 | [`oci`], [`codec`], [`clock`]: vocabulary and encodings, no I/O |
+//! | L0 | [`oci`], [`codec`], [`hash`], [`clock`], [`telemetry`]: vocabulary and encodings |
 //! | L1 | [`storage`], [`db`]: dumb keyed objects, dumb typed rows |
 //! | L2 | [`events`], [`dataplane`]: the log; ingest, serve and verify bytes |
 //! | L3 | [`views`]: one file per projection of the log |
-//! | L4 | [`registry`], [`gc`]: use cases, the library API |
+//! | L4 | [`registry`]: use cases, the library API |
 //! | L5 | [`server`], [`config`], [`cli`]: HTTP, options, commands |
 
 pub mod cli;

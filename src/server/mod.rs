@@ -2,7 +2,7 @@
 //!
 //! A request goes one way: accept, [`Route::parse`](route::Route::parse) (pure, from the tail of the
 //! path), [`Route::permission`](route::Route::permission), authorise, handler, one
-//! [`Registry`](crate::registry::Registry) call, render. This is the only module that knows status codes
+//! [`Registry`] call, render. This is the only module that knows status codes
 //! and headers; it never touches the database, the storage or the views.
 
 mod body;
