@@ -20,6 +20,9 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 const STREAMS: u32 = 128;
 
+/// What an HTTP/1 connection reads and writes at once.
+const READ_BUFFER: usize = 128 * 1024;
+
 /// After a failed accept (no file descriptors left) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -86,7 +89,11 @@ impl Server {
 
 fn protocol(options: &Options) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(options.header_timeout);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .max_buf_size(READ_BUFFER)
+        .header_read_timeout(options.header_timeout);
     builder
         .http2()
         .timer(TokioTimer::new())
