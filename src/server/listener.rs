@@ -26,6 +26,9 @@ const STREAMS: u32 = 128;
 /// HTTP/2 peers are asked whether they are still there.
 const PING_EVERY: Duration = Duration::from_mins(1);
 
+/// What an HTTP/1 connection reads and writes at once.
+const READ_BUFFER: usize = 128 * 1024;
+
 /// After a failed accept (no file descriptors left) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -102,7 +105,11 @@ impl Server {
 
 fn protocol(options: &Options) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(options.header_timeout);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .max_buf_size(READ_BUFFER)
+        .header_read_timeout(options.header_timeout);
     builder
         .http2()
         .timer(TokioTimer::new())
