@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
-use crate::registry::{self, Health, StateDigest, Verification};
+use crate::registry::{self, Check, Health, StateDigest, Verification};
 
 pub(super) fn version(as_json: bool) -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
@@ -63,7 +63,15 @@ pub(super) async fn replay(settings: &Settings, as_json: bool) -> Outcome {
 pub(super) async fn replay_check(settings: &Settings, as_json: bool) -> Outcome {
     let parts = open::read(settings).await?;
     let scratch = Scratch::new()?;
-    let (replayed, live) = registry::replay_check(&parts.db, &scratch.0).await?;
+    let (replayed, live) = match registry::replay_check(&parts.db, &scratch.0).await? {
+        Check::Compared { replayed, live } => (replayed, live),
+        Check::Damaged(error) => {
+            let Failure(reason) = Failure::from(error);
+            let text = format!("the log is damaged: {reason}");
+            print(as_json, &json!({ "matches": false, "damage": reason }), &text)?;
+            return Ok(false);
+        }
+    };
     let differences = replayed.state.differences(&live);
     let text = if differences.is_empty() {
         format!("replayed {} events; the views are what they lead to\nstate {}", replayed.events, live.digest)

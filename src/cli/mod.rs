@@ -4,6 +4,7 @@
 
 mod check;
 mod open;
+mod owner;
 mod serve;
 
 use std::net::SocketAddr;

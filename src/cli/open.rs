@@ -6,13 +6,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Failure;
+use super::{Failure, owner};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dataplane::DataPlane;
 use crate::db::{Access, Db};
 use crate::registry::{Options, Registry};
 use crate::storage::Local;
+
+/// The lock of a storage root. Not the name of an object: those begin with a letter or digit.
+pub(super) const LOCK: &str = ".lock";
 
 /// The parts, opened. While the locks live no other process writes to them.
 #[derive(Debug)]
@@ -32,10 +35,20 @@ pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
         fs::create_dir_all(directory).map_err(failed)?;
     }
     let database = lock(&settings.database, &lock_of(&settings.database))?;
+    if let Some(owner) = owner::of(&settings.storage)?
+        && !settings.database.exists()
+    {
+        return Err(Failure(format!(
+            "{} holds the objects of registry {owner}, whose database {} is gone; restore the database, or choose \
+             an empty --data directory",
+            settings.storage.display(),
+            settings.database.display()
+        )));
+    }
     let db = Db::open(&settings.database, Access::Create).await?;
     let storage = Local::open(&settings.storage)?;
     // Its own lock: a registry over another database would sweep what ours has staged.
-    let objects = lock(&settings.storage, &settings.storage.join("lock"))?;
+    let objects = lock(&settings.storage, &settings.storage.join(LOCK))?;
     Ok(Parts { db, data: DataPlane::new(Arc::new(storage)), _locks: vec![database, objects] })
 }
 
@@ -56,7 +69,9 @@ impl Parts {
     /// The registry over these parts. The lock stays with the caller.
     pub(super) async fn registry(&self, settings: &Settings) -> Result<Registry, Failure> {
         let options = Options { allow_sparse: settings.allow_sparse, ..Options::default() };
-        Ok(Registry::open(self.db.clone(), self.data.clone(), Clock::system(), options).await?)
+        let registry = Registry::open(self.db.clone(), self.data.clone(), Clock::system(), options).await?;
+        owner::claim(&settings.storage, &registry.log_id())?;
+        Ok(registry)
     }
 }
 
@@ -88,13 +103,13 @@ fn refuse_foreign(settings: &Settings) -> Result<(), Failure> {
     };
     let lock = lock_of(&settings.database);
     let ours = [&settings.database, &lock, &settings.storage].map(|path| path.file_name());
+    if settings.database.exists() {
+        return Ok(()); // the database itself is looked into when it is opened
+    }
     let mut foreign = None;
     for entry in entries {
         let name = entry?.file_name();
-        if ours.contains(&Some(&name)) {
-            return Ok(());
-        }
-        if name != "lost+found" {
+        if !ours.contains(&Some(&name)) && name != "lost+found" {
             foreign = Some(name);
         }
     }

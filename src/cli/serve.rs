@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
-use crate::registry::Registry;
+use crate::registry::{Registry, Swept};
 use crate::server::{Options, Server};
 
 /// How often abandoned uploads are looked for.
@@ -64,7 +64,12 @@ async fn sweep(registry: Registry) {
     loop {
         ticks.tick().await;
         match registry.sweep_uploads().await {
-            Ok(swept) => tracing::debug!(?swept, "Swept abandoned uploads"),
+            // A run is bounded; while there is work the next one follows at once.
+            Ok(swept) if swept != Swept::default() => {
+                tracing::debug!(?swept, "Swept abandoned uploads");
+                ticks.reset_immediately();
+            }
+            Ok(_) => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "Sweeping abandoned uploads failed");
             }

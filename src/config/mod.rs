@@ -85,15 +85,12 @@ impl Settings {
         }
         let mut take = |name: &str| variables.remove(name).filter(|value| !value.is_empty());
         let data = flags.data.or_else(|| take("DATA").map(PathBuf::from)).unwrap_or_else(|| "data".into());
-        let listen = match (flags.listen, take("LISTEN")) {
-            (Some(listen), _) => listen,
-            (None, None) => SocketAddr::from(([127, 0, 0, 1], 5000)),
-            (None, Some(value)) => value.parse().map_err(|_| Error::Invalid {
-                name: "LISTEN",
-                value,
-                hint: "give an address and a port, like 127.0.0.1:5000",
-            })?,
+        let hint = "give an address and a port, like 127.0.0.1:5000";
+        let listen = match take("LISTEN") {
+            None => SocketAddr::from(([127, 0, 0, 1], 5000)),
+            Some(value) => value.parse().map_err(|_| Error::Invalid { name: "LISTEN", value, hint })?,
         };
+        let listen = flags.listen.unwrap_or(listen);
         let database = match take("DATABASE_URL") {
             None => data.join("registry.db"),
             Some(url) => database(&url)?,
@@ -101,7 +98,6 @@ impl Settings {
         let storage = take("STORAGE_LOCAL_ROOT").map_or_else(|| data.join("storage"), PathBuf::from);
         let log_level = take("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
         let allow_sparse = match take("ALLOW_SPARSE").as_deref() {
-            _ if flags.allow_sparse => true,
             Some("true") => true,
             None | Some("false") => false,
             Some(value) => {
@@ -109,6 +105,7 @@ impl Settings {
                 return Err(Error::Invalid { name, value: value.to_owned(), hint });
             }
         };
+        let allow_sparse = flags.allow_sparse || allow_sparse;
         Ok(Self { data, listen, database, storage, log_level, allow_sparse })
     }
 }

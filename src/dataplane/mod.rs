@@ -169,6 +169,15 @@ impl DataPlane {
         Ok(object)
     }
 
+    /// Whether a stored object exists with its recorded size.
+    pub async fn is_there(&self, location: &Location) -> Result<bool, Error> {
+        match self.backend(&location.backend)?.head(&parse_key(location)?).await {
+            Ok(found) => Ok(found.size == location.size),
+            Err(storage::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Removes an object that no event names or whose deletion was recorded. Idempotent.
     pub async fn delete(&self, location: &Location) -> Result<Deletion, Error> {
         let key = parse_key(location)?;

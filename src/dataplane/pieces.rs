@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Body, ClientError};
 
@@ -11,10 +12,17 @@ use super::{Body, ClientError};
 /// memory at a time: one being received, one being worked on.
 const PIECE: usize = 512 * 1024;
 
+/// A piece while many bodies arrive at once: slower, but thousands of slow clients fit into memory.
+const SMALL: usize = 32 * 1024;
+
+/// Whole pieces in memory at once, over all bodies: 96 MiB. What arrives beyond comes in small ones.
+static BUDGET: Semaphore = Semaphore::const_new(192);
+
 /// Where pieces begin in memory: what direct I/O asks for on every usual device.
 const ALIGNMENT: usize = 4096;
 
-/// Cuts a body into pieces of exactly [`PIECE`] bytes and a last one that may be shorter.
+/// Cuts a body into pieces of exactly [`PIECE`] bytes (or [`SMALL`] ones while memory is short) and a last one
+/// that may be shorter.
 ///
 /// The bytes are copied out of the network's frames: the connection uses its buffer again instead of
 /// mapping a new one, and many tiny frames cost no more memory than few large ones.
@@ -84,32 +92,52 @@ impl<'a> Pieces<'a> {
 }
 
 /// Buffers of one body, used again.
-#[derive(Default)]
-struct Stock(Mutex<Vec<Vec<u8>>>);
+struct Stock {
+    free: Mutex<Vec<Whole>>,
+    budget: &'static Semaphore,
+}
+
+/// The memory of a whole piece, and the right to have it.
+type Whole = (Vec<u8>, SemaphorePermit<'static>);
+
+impl Default for Stock {
+    fn default() -> Self {
+        Self { free: Mutex::default(), budget: &BUDGET }
+    }
+}
 
 /// A piece being filled. Its memory goes back to the stock when the last part of it is dropped.
 struct Buffer {
     bytes: Vec<u8>,
     start: usize,
+    size: usize,
+    permit: Option<SemaphorePermit<'static>>,
     stock: Arc<Stock>,
 }
 
 impl Buffer {
     fn from(stock: Arc<Stock>) -> Self {
-        let recycled = stock.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut bytes = recycled.unwrap_or_else(|| Vec::with_capacity(PIECE + ALIGNMENT));
+        let recycled = stock.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let whole = recycled.or_else(|| {
+            let permit = stock.budget.try_acquire().ok()?;
+            Some((Vec::with_capacity(PIECE + ALIGNMENT), permit))
+        });
+        let (mut bytes, size, permit) = match whole {
+            Some((bytes, permit)) => (bytes, PIECE, Some(permit)),
+            None => (Vec::with_capacity(SMALL + ALIGNMENT), SMALL, None),
+        };
         let start = bytes.as_ptr().align_offset(ALIGNMENT);
         bytes.resize(start, 0);
-        Self { bytes, start, stock }
+        Self { bytes, start, size, permit, stock }
     }
 
     fn is_full(&self) -> bool {
-        self.bytes.len() == self.start + PIECE
+        self.bytes.len() == self.start + self.size
     }
 
     /// Takes what fits.
     fn fill(&mut self, from: &mut Bytes) {
-        let room = self.start + PIECE - self.bytes.len();
+        let room = self.start + self.size - self.bytes.len();
         self.bytes.extend_from_slice(&from.split_to(room.min(from.len())));
     }
 }
@@ -122,9 +150,11 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        self.stock.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        if let Some(permit) = self.permit.take() {
+            let mut bytes = std::mem::take(&mut self.bytes);
+            bytes.clear();
+            self.stock.free.lock().unwrap_or_else(PoisonError::into_inner).push((bytes, permit));
+        }
     }
 }
 
@@ -170,6 +200,21 @@ mod tests {
     #[tokio::test]
     async fn an_empty_body_is_an_empty_piece() {
         assert_eq!(cut(vec![vec![], vec![]]).await, [Bytes::new()]);
+    }
+
+    #[tokio::test]
+    async fn pieces_are_small_when_memory_is_short() {
+        static TWO: Semaphore = Semaphore::const_new(2);
+        let stock = Arc::new(Stock { free: Mutex::default(), budget: &TWO });
+        let buffers: Vec<_> = (0..4).map(|_| Buffer::from(Arc::clone(&stock))).collect();
+        assert_eq!(
+            buffers.iter().map(|buffer| buffer.size).collect::<Vec<_>>(),
+            [PIECE, PIECE, SMALL, SMALL]
+        );
+        drop(buffers);
+        assert_eq!(Buffer::from(Arc::clone(&stock)).size, PIECE, "whole pieces are used again");
+        drop(stock);
+        assert_eq!(TWO.available_permits(), 2, "and given back with their body");
     }
 
     #[tokio::test]

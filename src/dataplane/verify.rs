@@ -6,6 +6,7 @@ use tokio::task::spawn_blocking;
 use super::{DataPlane, Error, Location};
 use crate::hash::Hasher;
 use crate::oci::Digest;
+use crate::storage;
 
 /// What re-digesting an object showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,11 @@ pub enum Finding {
         /// The size found.
         actual: u64,
     },
+    /// It cannot be read: says nothing about its content, and is as bad.
+    Unreadable {
+        /// Why.
+        reason: String,
+    },
     /// It has other content.
     Content {
         /// What it hashes to.
@@ -40,13 +46,15 @@ impl std::fmt::Display for Finding {
         match self {
             Self::Missing => f.write_str("missing"),
             Self::Size { expected, actual } => write!(f, "has {actual} bytes instead of {expected}"),
+            Self::Unreadable { reason } => write!(f, "cannot be read: {reason}"),
             Self::Content { actual } => write!(f, "hashes to {actual}"),
         }
     }
 }
 
 impl DataPlane {
-    /// Reads an object and compares its content address. A backend that fails is an error, not a finding.
+    /// Reads an object and compares its content address. What cannot be read is a finding too, so that one
+    /// bad sector does not keep the rest from being looked at.
     pub async fn verify(&self, location: &Location, content: &Digest) -> Result<Verdict, Error> {
         let mut object = match self.open(location, None).await {
             Ok(object) => object,
@@ -54,13 +62,17 @@ impl DataPlane {
             Err(Error::Size { expected, actual, .. }) => {
                 return Ok(Verdict::Damaged(Finding::Size { expected, actual }));
             }
+            Err(Error::Storage(error)) => return Ok(unreadable(&error)),
             Err(error) => return Err(error),
         };
         // The content address alone: what has it has the other digests too.
         let mut hasher = Hasher::new(content.algorithm());
         let mut read = 0;
         while let Some(bytes) = object.body.next().await {
-            let bytes = bytes.map_err(Error::Storage)?;
+            let bytes = match bytes {
+                Ok(bytes) => bytes,
+                Err(error) => return Ok(unreadable(&error)),
+            };
             read += bytes.len() as u64;
             let update = spawn_blocking(move || {
                 hasher.update(&bytes);
@@ -78,4 +90,10 @@ impl DataPlane {
             Ok(Verdict::Damaged(Finding::Content { actual }))
         }
     }
+}
+
+fn unreadable(error: &storage::Error) -> Verdict {
+    let cause = std::error::Error::source(error);
+    let reason = cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    Verdict::Damaged(Finding::Unreadable { reason })
 }

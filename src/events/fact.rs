@@ -29,6 +29,22 @@ pub struct BlobStored {
     pub key: String,
 }
 
+/// A live blob whose stored copy was lost or damaged has a good copy again, pushed by a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobRepaired {
+    /// The content.
+    pub content: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// The backend that holds the new copy.
+    pub backend: String,
+    /// Its key there.
+    pub key: String,
+    /// The key of the copy that was lost.
+    pub lost: String,
+}
+
 /// A repository gained a blob, by push or by mount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -217,6 +233,7 @@ macro_rules! facts {
 
 facts! {
     "v1.blob.stored" => BlobStored,
+    "v1.blob.repaired" => BlobRepaired,
     "v1.blob.linked" => BlobLinked,
     "v1.blob.unlinked" => BlobUnlinked,
     "v1.content.digested" => ContentDigested,
@@ -245,7 +262,7 @@ impl Fact {
     /// The repository it concerns, if it concerns one.
     pub fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::BlobStored(_) | Self::ContentDigested(_) => None,
+            Self::BlobStored(_) | Self::BlobRepaired(_) | Self::ContentDigested(_) => None,
             Self::BlobLinked(fact) => Some(&fact.repository),
             Self::BlobUnlinked(fact) => Some(&fact.repository),
             Self::ManifestPushed(fact) => Some(&fact.repository),
@@ -259,6 +276,7 @@ impl Fact {
     pub fn subject(&self) -> &Digest {
         match self {
             Self::BlobStored(fact) => &fact.content,
+            Self::BlobRepaired(fact) => &fact.content,
             Self::BlobLinked(fact) => &fact.content,
             Self::BlobUnlinked(fact) => &fact.content,
             Self::ContentDigested(fact) => &fact.content,
@@ -296,6 +314,14 @@ pub(super) mod tests {
                 size: (1 << 53) - 1,
                 backend: "local".to_owned(),
                 key: "blake3/ab/cd/ab.01".to_owned(),
+            }
+            .into(),
+            BlobRepaired {
+                content: content.clone(),
+                size: 7,
+                backend: "local".to_owned(),
+                key: "blake3/new".to_owned(),
+                lost: "blake3/old".to_owned(),
             }
             .into(),
             BlobLinked {

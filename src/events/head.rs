@@ -63,9 +63,13 @@ impl Head {
         })
     }
 
-    /// Reads the head of a database; [`Error::Absent`] when it has no log.
+    /// Reads the head of a database and checks it against the newest event; [`Error::Absent`] when there is no
+    /// log.
     pub async fn read(db: &Db) -> Result<Self, Error> {
-        Self::load(&mut db.snapshot().await?).await
+        let mut tx = db.snapshot().await?;
+        let head = Self::load(&mut tx).await?;
+        head.check(&mut tx).await?;
+        Ok(head)
     }
 
     /// Reads the head, or starts a log where there is none.
@@ -78,8 +82,20 @@ impl Head {
                 tx.commit().await?;
                 Ok(head)
             }
-            known => known,
+            known => {
+                let head = known?;
+                head.check(&mut tx).await?;
+                Ok(head)
+            }
         }
+    }
+
+    /// Compares the head with the newest event: a log whose end was lost, or a head that was moved, must not be
+    /// appended to. One look at the end of the key.
+    pub(super) async fn check(&self, tx: &mut Tx) -> Result<(), Error> {
+        let rows = tx.query("SELECT MAX(sequence) FROM events", Vec::new()).await?;
+        let events = rows.first().and_then(|row| row.optional_integer(0)).unwrap_or(0);
+        if events == self.last() { Ok(()) } else { Err(Error::Head { head: self.last(), events }) }
     }
 
     pub(super) async fn store(&self, tx: &mut Tx) -> Result<(), Error> {

@@ -25,8 +25,8 @@ use std::sync::Arc;
 pub use appender::{Command, Committed, Decision, Log, Observer, Refusal};
 pub use event::{Actor, CommandId, Event, EventError, Sequence};
 pub use fact::{
-    BlobLinked, BlobStored, BlobUnlinked, ContentDigested, Fact, FactError, ManifestDeleted, ManifestPushed,
-    Reference, Role, Subject, TagDeleted, TagMoved,
+    BlobLinked, BlobRepaired, BlobStored, BlobUnlinked, ContentDigested, Fact, FactError, ManifestDeleted,
+    ManifestPushed, Reference, Role, Subject, TagDeleted, TagMoved,
 };
 pub use head::Head;
 pub use replay::{Replayed, check, rebuild};

@@ -94,9 +94,21 @@ impl Registry {
             content: sealed.digests.content().clone(),
             digest: digest.clone(),
             stored,
+            lost: None,
             from: None,
         };
-        match self.link_known(actor.clone(), command(None)).await {
+        let lost = match self.lost_copy(sealed.digests.content()).await {
+            Ok(lost) => lost,
+            Err(error) => {
+                forget(sealed.discard().await);
+                return Err(error);
+            }
+        };
+        let known = match &lost {
+            Some(_) => Ok(false),
+            None => self.link_known(actor.clone(), command(None)).await,
+        };
+        match known {
             Ok(false) => {}
             Ok(true) => {
                 forget(sealed.discard().await);
@@ -111,6 +123,7 @@ impl Registry {
         let stored = sealed.publish().await?;
         let location = stored.location.clone();
         command.stored = Some(stored);
+        command.lost = lost;
         let committed = match self.submit(actor, command).await {
             Ok(committed) => committed,
             Err(error) => {
@@ -118,11 +131,23 @@ impl Registry {
                 return Err(error);
             }
         };
-        if !committed.events.iter().any(|event| matches!(event.fact, Fact::BlobStored(_))) {
+        let is_named = |fact: &Fact| matches!(fact, Fact::BlobStored(_) | Fact::BlobRepaired(_));
+        if !committed.events.iter().any(|event| is_named(&event.fact)) {
             // Another upload of the same content was first; its copy is the one the log names.
             forget(self.inner.data.delete(&location).await);
         }
         Ok(pushed)
+    }
+
+    /// The key of the live copy of some content, if that copy is gone or cut short. One look at its size: the
+    /// bytes themselves are `verify`'s work.
+    async fn lost_copy(&self, content: &Digest) -> Result<Option<String>, Error> {
+        let Some(blob) = views::blobs::find(&self.inner.db, content).await? else {
+            return Ok(None);
+        };
+        let location = Location { backend: blob.backend, key: blob.key, size: blob.size };
+        let is_there = self.inner.data.is_there(&location).await?;
+        Ok((!is_there).then_some(location.key))
     }
 
     /// Links content that is live already. `false` when it is not: known as a manifest only, or not at all.
@@ -151,6 +176,9 @@ impl Registry {
         let Some(content) = contents::find(&self.inner.db, digest).await? else {
             return Ok(None);
         };
+        if self.lost_copy(&content).await?.is_some() {
+            return Ok(None);
+        }
         let sources = match from {
             Some(from) => vec![from.clone()],
             None => links::holders(&self.inner.db, digest, DISCOVERY).await?,
@@ -161,6 +189,7 @@ impl Registry {
                 content: content.clone(),
                 digest: digest.clone(),
                 stored: None,
+                lost: None,
                 from: Some(source),
             };
             match self.submit(actor.clone(), command).await {

@@ -64,6 +64,13 @@ impl Cache {
         self.slot(repository).fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Makes every cached answer stale.
+    pub(super) fn invalidate_all(&self) {
+        for version in &self.versions {
+            version.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
     pub(super) fn manifest(
         &self,
         repository: &RepositoryName,

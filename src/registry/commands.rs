@@ -8,8 +8,8 @@ use super::Error;
 use crate::dataplane::Stored;
 use crate::db::Key;
 use crate::events::{
-    BlobLinked, BlobStored, BlobUnlinked, Command, ContentDigested, Decision, Fact, ManifestDeleted,
-    ManifestPushed, Read, Reference, Role, Rows, Subject, TagDeleted, TagMoved,
+    BlobLinked, BlobRepaired, BlobStored, BlobUnlinked, Command, ContentDigested, Decision, Fact,
+    ManifestDeleted, ManifestPushed, Read, Reference, Role, Rows, Subject, TagDeleted, TagMoved,
 };
 use crate::oci::{Digest, Kind, Manifest, RepositoryName, Tag};
 use crate::views::{blobs, contents, links, manifests, referrers, repositories, tags};
@@ -39,6 +39,8 @@ pub(super) struct LinkBlob {
     pub(super) digest: Digest,
     /// A fresh durable copy. Without one the command is rejected unless the content is live.
     pub(super) stored: Option<Stored>,
+    /// The key of the live copy, if it turned out to be lost: ours takes its place.
+    pub(super) lost: Option<String>,
     /// The repository to mount from; it must hold the blob.
     pub(super) from: Option<RepositoryName>,
 }
@@ -65,7 +67,19 @@ impl Command for LinkBlob {
             return Err(unknown());
         }
         let mut facts: Vec<Fact> = Vec::new();
-        if blobs::get(rows, &self.content).is_some_and(|blob| blob.is_live) {
+        let live = blobs::get(rows, &self.content).filter(|blob| blob.is_live);
+        if let Some(blob) = live {
+            if self.lost.as_ref() == Some(&blob.key) {
+                let stored = self.stored.as_ref().ok_or_else(unknown)?;
+                let fact = BlobRepaired {
+                    content: self.content.clone(),
+                    size: stored.location.size,
+                    backend: stored.location.backend.clone(),
+                    key: stored.location.key.clone(),
+                    lost: blob.key,
+                };
+                facts.push(fact.into());
+            }
             if rows.get(&contents::CONTENT_DIGESTS, &contents::key(&self.digest)).is_none() {
                 let (content, digest) = (self.content.clone(), self.digest.clone());
                 facts.push(ContentDigested { content, digest }.into());
@@ -220,7 +234,8 @@ impl Command for PushManifest {
         let references = self.references(rows)?;
         let mut decision = Decision::default();
         let media_type = manifests::media_type(rows, &self.repository, &self.content);
-        if media_type == Some(&self.manifest.media_type) {
+        // The first type stays: another one would change what its other tags are served as.
+        if media_type.is_some() {
             let new =
                 |digest: &&Digest| rows.get(&contents::CONTENT_DIGESTS, &contents::key(digest)).is_none();
             let aliases = self.digests.iter().filter(new);

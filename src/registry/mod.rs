@@ -34,7 +34,7 @@ pub use manifests::{Manifest, PushedManifest};
 pub use referrers::ReferrersPage;
 pub use sweep::Swept;
 pub use uploads::{Progress, Upload};
-pub use verify::{Fault, Verification, replay, replay_check, verify};
+pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
 
 pub use crate::dataplane::{Body, ClientError};
 pub use crate::events::{Actor, Head, Replayed, StateDigest};
@@ -43,7 +43,7 @@ pub use crate::storage::{ByteRange, ByteStream, Object};
 use crate::clock::{Clock, Micros, SECOND};
 use crate::dataplane::DataPlane;
 use crate::db::Db;
-use crate::events::{Command, Committed, Event, Log, Observer, Refusal};
+use crate::events::{Command, Committed, Event, Fact, Log, Observer, Refusal};
 use crate::views;
 
 /// What can be set.
@@ -113,6 +113,11 @@ impl Registry {
         &self.inner.options
     }
 
+    /// Names the log among all logs.
+    pub fn log_id(&self) -> String {
+        self.inner.log.watch().borrow().log_id.clone()
+    }
+
     /// The number of the newest event.
     pub fn last_sequence(&self) -> i64 {
         self.inner.log.last()
@@ -136,8 +141,13 @@ impl Registry {
 
 impl Observer for cache::Cache {
     fn committed(&self, events: &[Event]) {
-        for repository in events.iter().filter_map(|event| event.fact.repository()) {
-            self.invalidate(repository);
+        for event in events {
+            match (&event.fact, event.fact.repository()) {
+                (_, Some(repository)) => self.invalidate(repository),
+                // The bytes moved for every repository that links them.
+                (Fact::BlobRepaired(_), None) => self.invalidate_all(),
+                (_, None) => {}
+            }
         }
     }
 }

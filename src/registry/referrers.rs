@@ -42,10 +42,12 @@ impl Registry {
         listed.retain(|content, entry| {
             after.is_none_or(|after| content > after) && wanted(&entry.artifact_type)
         });
+        let subjects = self.digests_of(subject).await?;
         let mut page = Page { entries: Vec::new(), size: 0, last: after.cloned() };
         loop {
             let rows =
-                views::referrers::page(&self.inner.db, repository, subject, page.last.as_ref(), PAGE).await?;
+                views::referrers::page(&self.inner.db, repository, &subjects, page.last.as_ref(), PAGE)
+                    .await?;
             let is_end = rows.len() < usize::try_from(PAGE).expect("a small number");
             for referrer in rows {
                 let content = referrer.content.clone();
@@ -71,6 +73,14 @@ impl Registry {
             }
         }
         Ok(ReferrersPage { index: oci::referrer::index(page.entries.into_iter()), next: None })
+    }
+
+    /// Every digest the subject is known by: a referrer may name it by any of them.
+    async fn digests_of(&self, subject: &Digest) -> Result<Vec<Digest>, Error> {
+        match contents::find(&self.inner.db, subject).await? {
+            Some(content) => Ok(contents::digests_of(&self.inner.db, &content).await?),
+            None => Ok(vec![subject.clone()]),
+        }
     }
 
     /// What the index under the fallback tag lists and the repository holds, except manifests whose own

@@ -9,7 +9,7 @@ use crate::storage::{Deletion, StagingId};
 const SESSIONS: i64 = 1000;
 
 /// Staged writes looked at in one run at most.
-const LEFTOVERS: usize = 10_000;
+const LEFTOVERS: usize = 100_000;
 
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

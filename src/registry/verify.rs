@@ -92,9 +92,29 @@ pub async fn replay(db: &Db) -> Result<Replayed, Error> {
 }
 
 /// Rebuilds every view into a scratch database in `directory` and compares it with the live ones of the
-/// same moment: what the rebuilt state is, and what was found.
-pub async fn replay_check(db: &Db, directory: &Path) -> Result<(Replayed, StateDigest), Error> {
-    Ok(events::check(db, &views::projections(), directory).await?)
+/// same moment.
+pub async fn replay_check(db: &Db, directory: &Path) -> Result<Check, Error> {
+    match events::check(db, &views::projections(), directory).await {
+        Ok((replayed, live)) => Ok(Check::Compared { replayed, live }),
+        Err(
+            error @ (events::Error::Damaged { .. } | events::Error::Gap { .. } | events::Error::Head { .. }),
+        ) => Ok(Check::Damaged(error)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What checking the views against the log showed.
+#[derive(Debug)]
+pub enum Check {
+    /// The log is whole; the views follow from it if the two states are equal.
+    Compared {
+        /// What the log leads to.
+        replayed: Replayed,
+        /// What is there.
+        live: StateDigest,
+    },
+    /// The log itself is not what was recorded.
+    Damaged(events::Error),
 }
 
 impl Verification {

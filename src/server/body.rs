@@ -9,6 +9,7 @@ use futures_util::{Stream, StreamExt as _};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::registry::{Body, ClientError};
 
@@ -149,19 +150,47 @@ fn frames(body: Incoming, idle: Duration) -> Body {
 }
 
 /// Why a body could not be collected.
-pub(super) enum Collected {
-    Whole(Bytes),
+pub(super) enum Collected<'a> {
+    /// The body, and its memory's place in the budget.
+    Whole(Bytes, Option<SemaphorePermit<'a>>),
     TooLarge,
     Broken(ClientError),
 }
 
+/// Bodies up to this size are collected without asking.
+const SMALL: usize = 64 * 1024;
+
+/// Memory for larger bodies that are being collected, whoever sends them. Small ones never wait for it.
+#[derive(Debug)]
+pub(super) struct Budget(Semaphore);
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(Semaphore::new(bytes / SMALL))
+    }
+
+    /// Waits for the memory of one body.
+    async fn take(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let permits = u32::try_from(bytes.div_ceil(SMALL)).ok()?;
+        self.0.acquire_many(permits).await.ok()
+    }
+}
+
 /// Collects a body of at most `limit` bytes; refuses a longer one as soon as it is known to be longer.
-pub(super) async fn collect(mut body: Body, declared: Option<u64>, limit: usize) -> Collected {
+pub(super) async fn collect(
+    mut body: Body,
+    declared: Option<u64>,
+    limit: usize,
+    budget: &Budget,
+) -> Collected<'_> {
     if declared.is_some_and(|declared| declared > limit as u64) {
         return Collected::TooLarge;
     }
     let mut first = Bytes::new();
     let mut rest: Vec<u8> = Vec::new();
+    let expected = declared.and_then(|declared| usize::try_from(declared).ok()).unwrap_or(limit);
+    let mut reserved = None;
     while let Some(bytes) = body.next().await {
         let bytes = match bytes {
             Ok(bytes) => bytes,
@@ -170,6 +199,9 @@ pub(super) async fn collect(mut body: Body, declared: Option<u64>, limit: usize)
         if first.len() + rest.len() + bytes.len() > limit {
             return Collected::TooLarge;
         }
+        if reserved.is_none() && first.len() + rest.len() + bytes.len() > SMALL {
+            reserved = budget.take(expected).await;
+        }
         if first.is_empty() {
             first = bytes;
         } else {
@@ -177,10 +209,10 @@ pub(super) async fn collect(mut body: Body, declared: Option<u64>, limit: usize)
         }
     }
     if rest.is_empty() {
-        return Collected::Whole(first);
+        return Collected::Whole(first, reserved);
     }
     let mut whole = Vec::with_capacity(first.len() + rest.len());
     whole.extend_from_slice(&first);
     whole.append(&mut rest);
-    Collected::Whole(whole.into())
+    Collected::Whole(whole.into(), reserved)
 }

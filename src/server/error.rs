@@ -34,6 +34,8 @@ pub(super) enum Error {
     },
     /// An upload cannot be cancelled while a request writes to it.
     Busy,
+    /// A bug, or a database altered by hand.
+    Panicked(String),
     /// The body ended early; nobody reads this answer.
     Broken(String),
 }
@@ -49,6 +51,10 @@ impl From<registry::Error> for Error {
         Self::Registry(error)
     }
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked: {0}")]
+struct Panic(String);
 
 /// Status and code of an error; no code for a 5xx, whose body is not the spec's.
 type Wire = (StatusCode, Option<ErrorCode>);
@@ -148,6 +154,7 @@ pub(super) fn answer(error: Error) -> Answer {
             let body = ErrorBody::new(ErrorCode::BlobUploadInvalid, reason);
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
         }
+        Error::Panicked(reason) => failed(StatusCode::INTERNAL_SERVER_ERROR, &Panic(reason)),
         Error::Broken(reason) => {
             let body = ErrorBody::new(ErrorCode::SizeInvalid, reason);
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())

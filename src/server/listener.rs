@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::body::Budget;
 use super::socket::{Counted, Requests, Socket};
 use super::{Options, State, service};
 use crate::registry::Registry;
@@ -43,7 +44,10 @@ impl Server {
     /// Binds an address; port 0 picks a free one.
     pub async fn bind(address: SocketAddr, registry: Registry, options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, state: Arc::new(State { registry, options }) })
+        Ok(Self {
+            listener,
+            state: Arc::new(State { budget: Budget::new(options.collecting), registry, options }),
+        })
     }
 
     /// The address it listens on.

@@ -31,6 +31,8 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// Connections at once; further ones wait to be accepted.
     pub max_connections: usize,
+    /// Memory for manifests above 64 KiB that are being received, bytes; further ones wait.
+    pub collecting: usize,
     /// How long requests may go on after a shutdown began.
     pub drain: Duration,
 }
@@ -41,6 +43,7 @@ impl Default for Options {
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(2),
             max_connections: 4096,
+            collecting: 64 * 1024 * 1024,
             drain: Duration::from_secs(30),
         }
     }
@@ -51,4 +54,6 @@ impl Default for Options {
 struct State {
     registry: Registry,
     options: Options,
+    /// Memory for large manifests on their way in.
+    budget: body::Budget,
 }

@@ -167,10 +167,9 @@ impl Route {
                 let digest = digest.parse().map_err(RouteError::Digest)?;
                 read(method, Self::Referrers(repository(name)?, digest, query.filter()?))
             }
-            [ref name @ .., "blobs", "uploads"] if method == Method::POST => {
+            [ref name @ .., "blobs", "uploads"] | [ref name @ .., "blobs", "uploads", ""] => {
                 begin(method, repository(name)?, &query)
             }
-            [ref name @ .., "blobs", "uploads", ""] => begin(method, repository(name)?, &query),
             [ref name @ .., "blobs", "uploads", id] => upload(method, repository(name)?, id, &query),
             [ref name @ .., "blobs", digest] => blob(method, repository(name)?, digest),
             _ => Err(RouteError::NotFound),
@@ -237,8 +236,12 @@ fn begin(method: &Method, name: RepositoryName, query: &Query) -> Result<Route, 
     }
     let begin = if let Some(mount) = query.one("mount") {
         let digest = mount.parse().map_err(RouteError::Digest)?;
-        let from = query.one("from").filter(|from| !from.is_empty());
-        Begin::Mount(digest, from.map(|from| from.parse().map_err(RouteError::Name)).transpose()?)
+        match query.one("from").filter(|from| !from.is_empty()).map(str::parse) {
+            None => Begin::Mount(digest, None),
+            Some(Ok(from)) => Begin::Mount(digest, Some(from)),
+            // There is no such repository, and what cannot be mounted is uploaded.
+            Some(Err(_)) => Begin::Session(Some(digest.algorithm())),
+        }
     } else if let Some(digest) = query.one("digest") {
         Begin::Whole(digest.parse().map_err(RouteError::Digest)?)
     } else {

@@ -1,8 +1,11 @@
 //! One request through the layers.
 
+use std::any::Any;
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderName};
 use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
@@ -54,7 +57,9 @@ pub(super) async fn serve(state: Arc<State>, request: Request<Incoming>) -> Resu
     let answered = match route {
         Ok(route) => {
             call.actor = authorise(&route.permission());
-            dispatch(route, &mut call).await
+            // A panic is a bug, or a view that was altered by hand: the client gets a 500, not a dead connection.
+            let dispatched = AssertUnwindSafe(dispatch(route, &mut call)).catch_unwind().await;
+            dispatched.unwrap_or_else(|panic| Err(Error::Panicked(reason(&*panic))))
         }
         Err(error) => Err(error.into()),
     };
@@ -66,6 +71,11 @@ pub(super) async fn serve(state: Arc<State>, request: Request<Incoming>) -> Resu
     answer.set(HeaderName::from_static("docker-distribution-api-version"), "registry/2.0");
     answer.set(http::header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     Ok(answer)
+}
+
+fn reason(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 /// Who is calling. There is no authentication yet: everyone may do everything, and the server listens on

@@ -22,8 +22,10 @@ pub static BLOBS: Table = Table {
 
 const PAGE: &str = "SELECT content, size, state, backend, storage_key FROM blobs WHERE content > $1 ORDER BY content LIMIT $2";
 
+const FIND: &str = "SELECT content, size, state, backend, storage_key FROM blobs WHERE content = $1";
+
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[PAGE];
+pub static STATEMENTS: &[&str] = &[PAGE, FIND];
 
 /// Where a blob is and how large.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,15 +71,17 @@ impl Projection for Blobs {
     }
 
     fn apply(&self, event: &Event, _: &Rows) -> Vec<Change> {
-        let Fact::BlobStored(fact) = &event.fact else {
-            return Vec::new();
+        let (content, size, backend, key) = match &event.fact {
+            Fact::BlobStored(fact) => (&fact.content, fact.size, &fact.backend, &fact.key),
+            Fact::BlobRepaired(fact) => (&fact.content, fact.size, &fact.backend, &fact.key),
+            _ => return Vec::new(),
         };
         let row = Row(vec![
-            fact.content.as_str().into(),
-            fact.size.cast_signed().into(),
+            content.as_str().into(),
+            size.cast_signed().into(),
             LIVE.into(),
-            fact.backend.as_str().into(),
-            fact.key.as_str().into(),
+            backend.as_str().into(),
+            key.as_str().into(),
             event.sequence.into(),
         ]);
         vec![Change::Upsert(&BLOBS, row)]
@@ -92,6 +96,12 @@ pub fn key(content: &Digest) -> Key {
 /// The blob with this content address among loaded rows.
 pub fn get(rows: &Rows, content: &Digest) -> Option<Blob> {
     rows.get(&BLOBS, &key(content)).map(|row| Blob::from_columns(row, 0))
+}
+
+/// The live blob with this content address, whoever holds it.
+pub async fn find(db: &Db, content: &Digest) -> Result<Option<Blob>, Error> {
+    let rows = db.query(FIND, key(content)).await?;
+    Ok(rows.first().map(|row| Blob::from_columns(row, 0)).filter(|blob| blob.is_live))
 }
 
 /// Up to `limit` blobs in content order, after the one given.

@@ -99,22 +99,15 @@ pub fn of_manifest(repository: &RepositoryName, content: &Digest) -> Read {
     Read::lookup(&REFERRERS, BY_CONTENT, key)
 }
 
-/// Up to `limit` referrers of a subject in content order, after the one given.
+/// Up to `limit` referrers of a subject, by any of its digests, in content order after the one given.
 pub async fn page(
     db: &Db,
     repository: &RepositoryName,
-    subject: &Digest,
+    subject: &[Digest],
     after: Option<&Digest>,
     limit: i64,
 ) -> Result<Vec<Referrer>, Error> {
     let after = after.map_or("", Digest::as_str);
-    let args = vec![
-        Value::from(repository.as_str()),
-        Value::from(subject.as_str()),
-        Value::from(after),
-        Value::from(limit),
-    ];
-    let rows = db.query(PAGE, args).await?;
     let referrer = |row: &Row| Referrer {
         content: stored_digest(row, 0),
         digest: stored_digest(row, 1),
@@ -123,5 +116,18 @@ pub async fn page(
         artifact_type: row.optional_text(4).map(str::to_owned),
         annotations: serde_json::from_str(row.text(5)).expect("the fold wrote it"),
     };
-    Ok(rows.iter().map(referrer).collect())
+    // One question per digest: together they would have to be sorted.
+    let mut found = Vec::new();
+    for digest in subject {
+        let args = vec![
+            Value::from(repository.as_str()),
+            Value::from(digest.as_str()),
+            Value::from(after),
+            Value::from(limit),
+        ];
+        found.extend(db.query(PAGE, args).await?.iter().map(referrer));
+    }
+    found.sort_by(|a, b| a.content.cmp(&b.content));
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(found)
 }

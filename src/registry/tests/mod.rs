@@ -121,7 +121,8 @@ impl Fixture {
     /// The log has no gap, and the views are what it says.
     async fn check(&self) {
         let scratch = TempDir::new().unwrap();
-        let (replayed, live) = replay_check(&self.db, scratch.path()).await.unwrap();
+        let checked = replay_check(&self.db, scratch.path()).await.unwrap();
+        let Check::Compared { replayed, live } = checked else { panic!("{checked:?}") };
         assert_eq!(replayed.state.differences(&live), [""; 0]);
         assert_eq!(replayed.state, live);
         assert_eq!(replayed.events, self.registry.last_sequence());

@@ -44,11 +44,12 @@ pub(in crate::server) async fn put(
 ) -> Result<Answer, Error> {
     let registry = &call.state.registry;
     let limit = registry.options().max_manifest;
-    let bytes = match collect(call.body(), call.content_length(), limit).await {
-        Collected::Whole(bytes) => bytes,
-        Collected::TooLarge => return Err(registry::Error::ManifestTooLarge { limit }.into()),
-        Collected::Broken(error) => return Err(Error::Broken(error.to_string())),
-    };
+    let (bytes, _reserved) =
+        match collect(call.body(), call.content_length(), limit, &call.state.budget).await {
+            Collected::Whole(bytes, reserved) => (bytes, reserved),
+            Collected::TooLarge => return Err(registry::Error::ManifestTooLarge { limit }.into()),
+            Collected::Broken(error) => return Err(Error::Broken(error.to_string())),
+        };
     let content_type = call.header(&CONTENT_TYPE);
     let pushed =
         registry.push_manifest(name, call.actor.clone(), reference, tags, content_type, bytes).await?;
