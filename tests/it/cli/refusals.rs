@@ -178,10 +178,59 @@ fn a_second_writer_is_refused_and_the_first_goes_on() {
 
 #[test]
 fn another_registry_over_the_same_objects_is_refused() {
-    let server = Server::start();
+    let mut server = Server::start();
     let other = directory();
+    let root = server.data().join("storage");
     let mut second = command();
     second.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(other.path());
-    second.env("ARTIFACTSTORE_STORAGE_LOCAL_ROOT", server.data().join("storage"));
+    second.env("ARTIFACTSTORE_STORAGE_LOCAL_ROOT", &root);
+    run_command(&mut second).refused(&["holds the objects of registry", "is gone"]);
+    // Also when it has a database, and the first is stopped.
+    run_on(other.path(), &["migrate"]).expect(0);
     run_command(&mut second).refused(&["another artifactstore", "storage"]);
+    server.stop();
+    run_command(&mut second).refused(&["do not belong together"]);
+}
+
+#[test]
+fn a_lost_database_does_not_start_an_empty_registry_over_the_evidence() {
+    let server = filled();
+    for name in ["registry.db", "registry-operational.db"] {
+        fs::remove_file(server.data().join(name)).unwrap();
+    }
+    run_on(server.data(), &["serve", "--listen", "127.0.0.1:0"])
+        .refused(&["is gone", "restore the database"]);
+    assert!(!server.data().join("registry.db").exists());
+}
+
+#[test]
+fn files_of_another_program_are_refused_and_left_alone() {
+    for path in ["staging/thesis", "notes.txt"] {
+        let (data, root) = (directory(), directory());
+        let file = root.path().join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "precious").unwrap();
+        let mut serve = command();
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data.path());
+        serve.env("ARTIFACTSTORE_STORAGE_LOCAL_ROOT", root.path());
+        run_command(&mut serve).refused(&["no storage of a registry", "choose an empty directory"]);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+    }
+    // A folder with the right name does not make a directory ours.
+    let data = directory();
+    fs::create_dir(data.path().join("storage")).unwrap();
+    fs::write(data.path().join("index.php"), "").unwrap();
+    run_on(data.path(), &["serve", "--listen", "127.0.0.1:0"]).refused(&["index.php", "another program"]);
+}
+
+#[test]
+fn a_head_that_is_not_where_the_log_ends_is_refused() {
+    for by in ["+ 5", "- 1"] {
+        let server = filled();
+        let statement = format!("UPDATE log_head SET next_sequence = next_sequence {by}");
+        edit(&server.data().join("registry.db"), &[Box::leak(statement.into_boxed_str())]);
+        run_on(server.data(), &["serve", "--listen", "127.0.0.1:0"]).refused(&["the head says"]);
+        let health = run_on(server.data(), &["health"]).expect(1);
+        assert!(health.out.contains("the head says"), "{health}");
+    }
 }

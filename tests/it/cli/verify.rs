@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{edit, filled};
-use crate::support::{blake3, run_on};
+use crate::support::{Repo, blake3, run_on, sha256};
 
 /// The stored file with this content.
 fn stored(root: &Path, content: &[u8]) -> PathBuf {
@@ -83,4 +83,64 @@ fn lost_manifest_bytes_are_found() {
     edit(&server.data().join("registry.db"), &["DELETE FROM manifest_contents"]);
     let ran = run_on(server.data(), &["verify"]).expect(1);
     assert!(ran.out.contains("first/a@") && ran.out.contains("missing"), "{ran}");
+}
+
+#[test]
+fn an_object_that_cannot_be_read_does_not_hide_the_others() {
+    let server = filled();
+    let linked = stored(server.data(), b"content of v1");
+    fs::remove_file(&linked).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", &linked).unwrap(); // never followed
+    fs::remove_file(stored(server.data(), &vec![7; 100_000])).unwrap();
+    let ran = run_on(server.data(), &["verify"]).expect(1);
+    assert!(ran.out.contains("cannot be read") && ran.out.contains("missing"), "{ran}");
+    assert!(ran.out.contains("2 damaged"), "{ran}");
+}
+
+#[test]
+fn a_damaged_log_is_a_finding() {
+    for (statement, words) in [
+        ("DELETE FROM events WHERE sequence = 3", "event 3 is missing"),
+        ("UPDATE events SET actor = 'somebody' WHERE sequence = 2", "event 2 is damaged"),
+    ] {
+        let server = filled();
+        let unlock = "DROP TRIGGER events_are_not_changed; DROP TRIGGER events_are_not_deleted";
+        edit(&server.data().join("registry.db"), &[unlock, statement]);
+        let ran = run_on(server.data(), &["replay", "--check"]).expect(1);
+        assert!(ran.out.contains(words), "{ran}");
+        let json = run_on(server.data(), &["replay", "--check", "--json"]).expect(1).json();
+        assert_eq!(json["matches"], false);
+        assert!(json["damage"].as_str().unwrap().contains(words), "{json}");
+    }
+}
+
+#[test]
+fn pushing_it_again_heals_a_lost_object() {
+    let server = filled();
+    let content = vec![7; 100_000];
+    fs::remove_file(stored(server.data(), &content)).unwrap();
+    let mut server = server.restart();
+    let client = server.client();
+    let (first, second) = (Repo::new(&client, "first/a"), Repo::new(&client, "second/b"));
+    let digest = sha256(&content);
+    client.get(first.blob(&digest)).expect(500);
+    client.get(second.blob(&digest)).expect(500);
+    client.post(format!("/v2/third/c/blobs/uploads/?mount={digest}&from=first/a")).expect(202);
+    second.push_blob(&content);
+    for repo in [&first, &second] {
+        assert_eq!(client.get(repo.blob(&digest)).expect(200).body, content);
+    }
+    server.stop();
+    run_on(server.data(), &["verify"]).expect(0);
+    run_on(server.data(), &["replay", "--check"]).expect(0);
+}
+
+#[test]
+fn a_view_altered_by_hand_gives_an_error_and_not_a_dead_connection() {
+    let server = filled();
+    edit(&server.data().join("registry.db"), &["UPDATE tags SET digest = 'garbage'"]);
+    let server = server.restart();
+    let client = server.client();
+    client.get("/v2/first/a/manifests/v1").expect(500);
+    client.get("/v2/").expect(200);
 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, INDEX, MANIFEST, Repo, Request, Server, descriptor, empty_config, image, index, sha256, sha512,
+    Client, INDEX, MANIFEST, Repo, Request, Server, blake3, descriptor, empty_config, image, index, sha256,
+    sha512,
 };
 
 /// Follows the links of a list from its first page and returns the entries and the number of pages.
@@ -141,4 +142,36 @@ fn referrers_listed_under_the_fallback_tag_are_found() {
         repo.client.delete(repo.manifest(&tag)).expect(202);
         assert_eq!(repo.referrers(&subject), [new]);
     }
+}
+
+#[test]
+fn a_referrer_is_found_by_every_digest_of_its_subject() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "aliases");
+    repo.push_empty_config();
+    let subject = image(&[empty_config()], json!({ "annotations": { "is": "the subject" } }));
+    repo.put_manifest(&sha512(&subject), MANIFEST, &subject).expect(201);
+    let by =
+        |digest: String| repo.push_referrer(&descriptor(MANIFEST, &digest, subject.len()), "a/b", &digest);
+    let mut referrers = vec![by(sha256(&subject)), by(sha512(&subject))];
+    referrers.sort();
+    for digest in [sha256(&subject), sha512(&subject), blake3(&subject)] {
+        let mut found = repo.referrers(&digest);
+        found.sort();
+        assert_eq!(found, referrers, "{digest}");
+    }
+}
+
+#[test]
+fn a_push_under_one_tag_does_not_change_what_another_is_served_as() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "types");
+    repo.push_empty_config();
+    let mut plain: serde_json::Value = serde_json::from_slice(&image(&[empty_config()], json!({}))).unwrap();
+    plain.as_object_mut().unwrap().remove("mediaType");
+    let plain = plain.to_string();
+    repo.put_manifest("keep", MANIFEST, plain.as_bytes()).expect(201);
+    let docker = "application/vnd.docker.distribution.manifest.v2+json";
+    repo.put_manifest("other", docker, plain.as_bytes()).expect(201);
+    repo.client.get(repo.manifest("keep")).expect(200).with("content-type", MANIFEST);
 }
