@@ -97,16 +97,16 @@ impl Registry {
             lost: None,
             from: None,
         };
-        let lost = match self.lost_copy(sealed.digests.content()).await {
-            Ok(lost) => lost,
+        let live = match self.live_copy(sealed.digests.content()).await {
+            Ok(live) => live,
             Err(error) => {
                 forget(sealed.discard().await);
                 return Err(error);
             }
         };
-        let known = match &lost {
-            Some(_) => Ok(false),
-            None => self.link_known(actor.clone(), command(None)).await,
+        let known = match live {
+            Live::Whole => self.link_known(actor.clone(), command(None)).await,
+            Live::Nowhere | Live::Lost(_) => Ok(false),
         };
         match known {
             Ok(false) => {}
@@ -123,7 +123,7 @@ impl Registry {
         let stored = sealed.publish().await?;
         let location = stored.location.clone();
         command.stored = Some(stored);
-        command.lost = lost;
+        command.lost = live.lost();
         let committed = match self.submit(actor, command).await {
             Ok(committed) => committed,
             Err(error) => {
@@ -139,22 +139,18 @@ impl Registry {
         Ok(pushed)
     }
 
-    /// The key of the live copy of some content, if that copy is gone or cut short. One look at its size: the
-    /// bytes themselves are `verify`'s work.
-    async fn lost_copy(&self, content: &Digest) -> Result<Option<String>, Error> {
+    /// Looks for the live copy of some content, and at its size: the bytes themselves are `verify`'s work.
+    async fn live_copy(&self, content: &Digest) -> Result<Live, Error> {
         let Some(blob) = views::blobs::find(&self.inner.db, content).await? else {
-            return Ok(None);
+            return Ok(Live::Nowhere);
         };
         let location = Location { backend: blob.backend, key: blob.key, size: blob.size };
         let is_there = self.inner.data.is_there(&location).await?;
-        Ok((!is_there).then_some(location.key))
+        Ok(if is_there { Live::Whole } else { Live::Lost(location.key) })
     }
 
-    /// Links content that is live already. `false` when it is not: known as a manifest only, or not at all.
+    /// Links content that is live already. `false` when it is not any more.
     async fn link_known(&self, actor: Actor, command: LinkBlob) -> Result<bool, Error> {
-        if contents::find(&self.inner.db, &command.content).await?.is_none() {
-            return Ok(false);
-        }
         match self.submit(actor, command).await {
             Ok(_) => Ok(true),
             Err(Error::BlobUnknown(_)) => Ok(false),
@@ -176,7 +172,7 @@ impl Registry {
         let Some(content) = contents::find(&self.inner.db, digest).await? else {
             return Ok(None);
         };
-        if self.lost_copy(&content).await?.is_some() {
+        if !matches!(self.live_copy(&content).await?, Live::Whole) {
             return Ok(None);
         }
         let sources = match from {
@@ -219,6 +215,25 @@ impl Registry {
         }
         let command = UnlinkBlob { repository: repository.clone(), content, digest: digest.clone(), digests };
         self.submit(actor, command).await.map(drop)
+    }
+}
+
+/// What there is of some content.
+enum Live {
+    /// No blob has it.
+    Nowhere,
+    /// A copy of the recorded size.
+    Whole,
+    /// The copy with this key is gone or cut short.
+    Lost(String),
+}
+
+impl Live {
+    fn lost(self) -> Option<String> {
+        match self {
+            Self::Lost(key) => Some(key),
+            Self::Nowhere | Self::Whole => None,
+        }
     }
 }
 
