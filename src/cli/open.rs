@@ -78,7 +78,9 @@ impl Parts {
 /// One writer per database and storage root. The lock goes with the process, however it ends.
 fn lock(locked: &Path, path: &Path) -> Result<File, Failure> {
     let failed = |error: io::Error| Failure(format!("cannot lock {}: {error}", path.display()));
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    // Held open for reading only: a file open for writing keeps its file system from being made read-only.
+    let file = File::open(path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Failure(format!(
