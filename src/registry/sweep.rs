@@ -48,7 +48,7 @@ impl Registry {
         Ok(swept)
     }
 
-    /// The backend's list may be longer than a run, but what stands in it is young or removed here.
+    /// Looks at the first [`LEFTOVERS`] staged writes the backend lists; what is removed makes room for the next run.
     async fn sweep_leftovers(&self, untouched_since: Micros) -> Result<u64, Error> {
         let sessions = self.sessions();
         let mut swept = 0;
