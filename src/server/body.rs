@@ -154,6 +154,8 @@ pub(super) enum Collected<'a> {
     /// The body, and its memory's place in the budget.
     Whole(Bytes, Option<SemaphorePermit<'a>>),
     TooLarge,
+    /// There was no memory for it in time.
+    Crowded,
     Broken(ClientError),
 }
 
@@ -162,18 +164,21 @@ const SMALL: usize = 64 * 1024;
 
 /// Memory for larger bodies that are being collected, whoever sends them. Small ones never wait for it.
 #[derive(Debug)]
-pub(super) struct Budget(Semaphore);
+pub(super) struct Budget {
+    places: Semaphore,
+    patience: Duration,
+}
 
 impl Budget {
-    /// A budget of so many bytes.
-    pub(super) fn new(bytes: usize) -> Self {
-        Self(Semaphore::new(bytes / SMALL))
+    /// A budget of so many bytes, for which a body waits no longer than `patience`.
+    pub(super) fn new(bytes: usize, patience: Duration) -> Self {
+        Self { places: Semaphore::new(bytes / SMALL), patience }
     }
 
-    /// Waits for the memory of one body.
+    /// Waits for the memory of one body; `None` when it did not come free in time.
     async fn take(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
-        let permits = u32::try_from(bytes.div_ceil(SMALL)).ok()?;
-        self.0.acquire_many(permits).await.ok()
+        let places = u32::try_from(bytes.div_ceil(SMALL)).ok()?;
+        tokio::time::timeout(self.patience, self.places.acquire_many(places)).await.ok()?.ok()
     }
 }
 
@@ -201,6 +206,9 @@ pub(super) async fn collect(
         }
         if reserved.is_none() && first.len() + rest.len() + bytes.len() > SMALL {
             reserved = budget.take(expected).await;
+            if reserved.is_none() {
+                return Collected::Crowded;
+            }
         }
         if first.is_empty() {
             first = bytes;

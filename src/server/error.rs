@@ -34,6 +34,8 @@ pub(super) enum Error {
     },
     /// An upload cannot be cancelled while a request writes to it.
     Busy,
+    /// Too many large bodies are being received.
+    Crowded,
     /// A bug, or a database altered by hand.
     Panicked(String),
     /// The body ended early; nobody reads this answer.
@@ -153,6 +155,10 @@ pub(super) fn answer(error: Error) -> Answer {
             let reason = "a request is still writing to this upload; cancel it when that has ended";
             let body = ErrorBody::new(ErrorCode::BlobUploadInvalid, reason);
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
+        }
+        Error::Crowded => {
+            let body = json!({ "message": "too many large manifests are being received; try again" });
+            full(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_string()).with(RETRY_AFTER, "5")
         }
         Error::Panicked(reason) => failed(StatusCode::INTERNAL_SERVER_ERROR, &Panic(reason)),
         Error::Broken(reason) => {

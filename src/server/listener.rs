@@ -46,7 +46,11 @@ impl Server {
         let listener = TcpListener::bind(address).await?;
         Ok(Self {
             listener,
-            state: Arc::new(State { budget: Budget::new(options.collecting), registry, options }),
+            state: Arc::new(State {
+                budget: Budget::new(options.collecting, options.idle_timeout),
+                registry,
+                options,
+            }),
         })
     }
 

@@ -31,7 +31,8 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// Connections at once; further ones wait to be accepted.
     pub max_connections: usize,
-    /// Memory for manifests above 64 KiB that are being received, bytes; further ones wait.
+    /// Memory for manifests above 64 KiB that are being received, bytes; further ones wait for the idle
+    /// time and are then told to come back.
     pub collecting: usize,
     /// How long requests may go on after a shutdown began.
     pub drain: Duration,

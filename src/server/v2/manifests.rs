@@ -48,6 +48,7 @@ pub(in crate::server) async fn put(
         match collect(call.body(), call.content_length(), limit, &call.state.budget).await {
             Collected::Whole(bytes, reserved) => (bytes, reserved),
             Collected::TooLarge => return Err(registry::Error::ManifestTooLarge { limit }.into()),
+            Collected::Crowded => return Err(Error::Crowded),
             Collected::Broken(error) => return Err(Error::Broken(error.to_string())),
         };
     let content_type = call.header(&CONTENT_TYPE);

@@ -115,6 +115,17 @@ fn a_client_that_takes_nothing_of_its_answer_is_let_go() {
 }
 
 #[test]
+fn a_large_manifest_for_which_there_is_no_memory_is_told_to_come_back() {
+    let server = Small::start(Options { idle_timeout: SHORT, collecting: 0, ..Options::default() });
+    let repo = Repo::new(&server.client(), "a");
+    repo.push_artifact("small"); // never waits
+    let large = vec![b' '; 100_000];
+    let answer = repo.put_manifest("large", "application/vnd.oci.image.manifest.v1+json", &large);
+    answer.expect(503).with("retry-after", "5");
+    repo.push_artifact("afterwards");
+}
+
+#[test]
 fn a_connection_too_many_waits_for_its_turn() {
     let server = Small::start(Options { max_connections: 2, ..Options::default() });
     let get = Request::get("/v2/");
