@@ -98,7 +98,7 @@ impl Ingest {
         if received == 0 {
             return Ok(Self::new(backend, id, Digester::new(extra)));
         }
-        let staged = backend.resume(&id, received).await?;
+        let mut staged = backend.resume(&id, received, &[]).await?;
         let digester = if let Some(digester) = digester {
             digester
         } else {
@@ -248,13 +248,13 @@ impl Sealed {
             Ok(receipt) => receipt,
             Err(error) => {
                 // The answer may be what got lost, and no event will ever name this key.
-                forget(&key, self.backend.delete(&key).await);
+                forget(&key, self.backend.delete(&key, None).await);
                 forget(&self.id, self.backend.unstage(&self.id).await);
                 return Err(error.into());
             }
         };
         if receipt.size != self.size {
-            forget(&key, self.backend.delete(&key).await);
+            forget(&key, self.backend.delete(&key, None).await);
             let (key, expected, actual) = (key.to_string(), self.size, receipt.size);
             return Err(Error::Size { key, expected, actual });
         }
@@ -277,9 +277,9 @@ impl Sealed {
         forget(&id, self.discard().await);
     }
 
-    async fn rehash(&self, algorithm: Algorithm) -> Result<Digest, Error> {
+    async fn rehash(&mut self, algorithm: Algorithm) -> Result<Digest, Error> {
         let mut hasher = Hasher::new(algorithm);
-        match &self.held {
+        match &mut self.held {
             Held::Memory(held) => held.iter().for_each(|bytes| hasher.update(bytes)),
             Held::Staged(staged) => {
                 let mut body = staged.read().await?;

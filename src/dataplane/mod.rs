@@ -135,7 +135,7 @@ impl DataPlane {
         if length == 0 {
             self.default.unstage(id).await?;
         } else {
-            drop(self.default.resume(id, length).await?);
+            drop(self.default.resume(id, length, &[]).await?);
         }
         Ok(())
     }
@@ -181,7 +181,7 @@ impl DataPlane {
     /// Removes an object that no event names or whose deletion was recorded. Idempotent.
     pub async fn delete(&self, location: &Location) -> Result<Deletion, Error> {
         let key = parse_key(location)?;
-        Ok(self.backend(&location.backend)?.delete(&key).await?)
+        Ok(self.backend(&location.backend)?.delete(&key, None).await?)
     }
 
     /// Probes every backend, by id.

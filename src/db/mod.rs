@@ -10,6 +10,7 @@
 //!   the log's writer.
 
 mod error;
+mod options;
 mod sqlite;
 mod table;
 mod tx;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use error::Error;
+pub use options::{Options, Url};
 pub use sqlite::Access;
 pub use table::{Column, Index, Table};
 pub use tx::{Operational, Tx};

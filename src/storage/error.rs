@@ -47,6 +47,15 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// The backend is overloaded or cannot be reached for the moment, also after retries: later it may work.
+    #[error("storage is not available for the moment: {action}")]
+    Unavailable {
+        /// What was being done, with the key.
+        action: String,
+        /// What the backend said.
+        #[source]
+        source: io::Error,
+    },
     /// The backend itself failed. Says nothing about whether the object exists.
     #[error("{action} failed")]
     Io {
@@ -62,6 +71,11 @@ impl Error {
     /// The backend failed while doing `action` (a verb with its object: `"read blake3/ab/…"`).
     pub fn io(action: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self::Io { action: action.into(), source: source.into() }
+    }
+
+    /// The backend cannot be had for the moment, seen while doing `action`.
+    pub fn unavailable(action: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self::Unavailable { action: action.into(), source: source.into() }
     }
 
     /// There is nothing under `key`.

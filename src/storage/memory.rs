@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -51,7 +52,13 @@ impl Memory {
     }
 
     fn receipt(&self, key: &Key, size: usize) -> Receipt {
-        Receipt { backend: self.id.clone(), key: key.clone(), size: size as u64, uri: self.uri(key) }
+        Receipt {
+            backend: self.id.clone(),
+            key: key.clone(),
+            size: size as u64,
+            uri: self.uri(key),
+            version: None,
+        }
     }
 
     fn open(&self, id: &StagingId, len: u64) -> Box<dyn Staged> {
@@ -102,7 +109,7 @@ impl Backend for Memory {
         }
     }
 
-    async fn delete(&self, key: &Key) -> Result<Deletion, Error> {
+    async fn delete(&self, key: &Key, _: Option<&str>) -> Result<Deletion, Error> {
         Ok(deletion(self.lock().objects.remove(key).is_some()))
     }
 
@@ -131,6 +138,14 @@ impl Backend for Memory {
         format!("memory:{key}")
     }
 
+    async fn presign(&self, _: &Key, _: Duration) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
+    fn rereads_staged(&self) -> bool {
+        true
+    }
+
     async fn stage(&self, id: &StagingId) -> Result<Box<dyn Staged>, Error> {
         let touched_at = self.clock.now();
         match self.lock().staged.entry(id.clone()) {
@@ -140,7 +155,7 @@ impl Backend for Memory {
         Ok(self.open(id, 0))
     }
 
-    async fn resume(&self, id: &StagingId, length: u64) -> Result<Box<dyn Staged>, Error> {
+    async fn resume(&self, id: &StagingId, length: u64, _: &[u8]) -> Result<Box<dyn Staged>, Error> {
         let mut state = self.lock();
         let staged = state.staged.get_mut(id).ok_or_else(|| Error::not_staged(id))?;
         let actual = staged.bytes.len() as u64;
@@ -193,10 +208,18 @@ impl Staged for StagedMemory {
         Ok(())
     }
 
-    async fn read(&self) -> Result<ByteStream, Error> {
+    async fn read(&mut self) -> Result<ByteStream, Error> {
         let state = self.memory.lock();
         let staged = state.staged.get(&self.id).ok_or_else(|| Error::not_staged(&self.id))?;
         Ok(frames(Bytes::copy_from_slice(&staged.bytes)))
+    }
+
+    fn kept(&self) -> u64 {
+        self.len
+    }
+
+    async fn suspend(self: Box<Self>) -> Result<Vec<u8>, Error> {
+        Ok(Vec::new())
     }
 
     async fn publish(self: Box<Self>, key: &Key) -> Result<Receipt, Error> {

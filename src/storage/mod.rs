@@ -5,8 +5,8 @@
 //!
 //! - **Durable when acknowledged.** When `put` or [`Staged::publish`] returns `Ok`, the bytes and the
 //!   name survive a power cut.
-//! - **Written once.** A key is never overwritten: a second write under it is [`Error::Exists`].
-//!   Callers make keys unique (one incarnation per stored copy), so a late delete never hits new bytes.
+//! - **Written once.** Callers make keys unique (one incarnation per stored copy), so a late delete never hits
+//!   new bytes. A backend that can tell answers a second write under a key with [`Error::Exists`].
 //! - **Errors are not absence.** [`Error::NotFound`] means the backend looked and there is nothing; a
 //!   failing disk or network is [`Error::Io`].
 //! - **Bounded memory.** Bodies are streams; no call collects an object.
@@ -17,10 +17,12 @@ mod error;
 mod key;
 pub mod local;
 pub mod memory;
+pub mod s3;
 pub mod testing;
 
 use std::fmt;
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -36,6 +38,9 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 /// The largest frame a backend yields when it reads.
 pub const MAX_FRAME: usize = 256 * 1024;
+
+/// The largest state a suspended staged write needs.
+pub const MAX_STATE: usize = 1024 * 1024;
 
 /// Bytes `start..end` of an object; never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +69,10 @@ pub struct Receipt {
     pub key: Key,
     /// How many bytes.
     pub size: u64,
-    /// `file://{absolute path}`, `memory:{key}`, …
+    /// `file://{absolute path}`, `s3://{bucket}/{key}`, `memory:{key}`, …
     pub uri: String,
+    /// Which version of the key this write made, where the backend keeps several (CAS-9). A delete names it.
+    pub version: Option<String>,
 }
 
 /// An opened object: its full size and the bytes that were asked for.
@@ -143,8 +150,8 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Size of an object without its bytes.
     async fn head(&self, key: &Key) -> Result<Metadata, Error>;
 
-    /// Removes exactly this key. Idempotent.
-    async fn delete(&self, key: &Key) -> Result<Deletion, Error>;
+    /// Removes exactly this key, and of a backend that keeps versions the named one for good. Idempotent.
+    async fn delete(&self, key: &Key, version: Option<&str>) -> Result<Deletion, Error>;
 
     /// Objects whose key starts with `prefix` (any string; `""` is everything), after `after`, at most `limit`
     /// (0 counts as 1, so that every page but the last gets on).
@@ -158,15 +165,25 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// The URI of a key, as receipts show it.
     fn uri(&self, key: &Key) -> String;
 
-    /// Opens a new staged write. [`Error::Exists`] when the id is taken.
+    /// A URL under which anyone can GET the object for `ttl`, without this process; `None` when the backend has
+    /// no such thing or was not told to give them out.
+    async fn presign(&self, key: &Key, ttl: Duration) -> Result<Option<String>, Error>;
+
+    /// Opens a new staged write. [`Error::Exists`] when the id is taken and the backend can tell.
     async fn stage(&self, id: &StagingId) -> Result<Box<dyn Staged>, Error>;
 
-    /// Opens a staged write again, also after a restart, cut back to `length` bytes: what was written
-    /// beyond that was never acknowledged. [`Error::NotFound`], or [`Error::Short`] when bytes are missing.
+    /// Opens a staged write again, also after a restart and in another process that reaches the backend, cut back
+    /// to `length` bytes: what was written beyond that was never acknowledged. `state` is what
+    /// [`Staged::suspend`] returned at that length, or empty when there was no suspend since (see
+    /// [`Staged::kept`]). [`Error::NotFound`], or [`Error::Short`] when bytes are missing.
     ///
     /// One caller has a staged write open at a time. An implementation may turn a second one away
     /// (`ResourceBusy`) and waits for work that a dropped [`Staged`] left running.
-    async fn resume(&self, id: &StagingId, length: u64) -> Result<Box<dyn Staged>, Error>;
+    async fn resume(&self, id: &StagingId, length: u64, state: &[u8]) -> Result<Box<dyn Staged>, Error>;
+
+    /// Whether an unfinished staged write can be read back and then continued. Where it cannot, whoever writes
+    /// keeps the state of its hashes itself.
+    fn rereads_staged(&self) -> bool;
 
     /// Removes a staged write that nobody has open. Idempotent.
     async fn unstage(&self, id: &StagingId) -> Result<Deletion, Error>;
@@ -175,7 +192,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     async fn leftovers(&self, limit: usize) -> Result<Vec<Leftover>, Error>;
 }
 
-/// One object being written in steps. Dropping it keeps what was appended (see [`Backend::resume`]).
+/// One object being written in steps. Dropping it keeps the first [`kept`](Self::kept) bytes (see [`Backend::resume`]).
 #[async_trait]
 pub trait Staged: Send + Sync {
     /// Bytes appended so far.
@@ -184,15 +201,25 @@ pub trait Staged: Send + Sync {
     /// Whether nothing was appended yet.
     fn is_empty(&self) -> bool;
 
+    /// How many bytes, from the start, are still there for [`Backend::resume`] with the state of the last
+    /// suspend (or none) when this process ends now.
+    fn kept(&self) -> u64;
+
     /// Appends the buffers in order. On error the staged write is broken and must be discarded or resumed.
     ///
     /// Durability is [`publish`](Self::publish)'s work; an implementation may start it in the background here.
     async fn append(&mut self, chunk: Vec<Bytes>) -> Result<(), Error>;
 
-    /// Reads back what was appended so far, from the start.
-    async fn read(&self) -> Result<ByteStream, Error>;
+    /// Reads back what was appended so far, from the start. Where [`Backend::rereads_staged`] is false this
+    /// ends appending: only [`publish`](Self::publish) and [`discard`](Self::discard) may follow.
+    async fn read(&mut self) -> Result<ByteStream, Error>;
 
-    /// Makes the object durable under `key` and ends the staged write. On error nothing is visible under `key`.
+    /// Puts everything appended where any process that reaches the backend can go on with it. What it returns is
+    /// for [`Backend::resume`] and opaque; at most [`MAX_STATE`] bytes.
+    async fn suspend(self: Box<Self>) -> Result<Vec<u8>, Error>;
+
+    /// Makes the object durable under `key`, or under a key of the backend's own making that the receipt tells,
+    /// and ends the staged write. On error nothing is visible under `key`.
     ///
     /// [`Error::Exists`] keeps the staged write, as dropping it would; other errors may have ended it.
     async fn publish(self: Box<Self>, key: &Key) -> Result<Receipt, Error>;

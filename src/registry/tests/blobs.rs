@@ -166,7 +166,7 @@ async fn damage_is_not_absence() {
     let fixture = Fixture::new().await;
     let digest = fixture.push("a", &pattern(10)).await;
     let key = fixture.backend.list("", None, 1).await.unwrap().objects.remove(0).key;
-    fixture.backend.delete(&key).await.unwrap();
+    fixture.backend.delete(&key, None).await.unwrap();
     assert!(matches!(
         fixture.pull("a", &digest).await,
         Err(Error::Data(crate::dataplane::Error::Missing { .. }))

@@ -245,7 +245,7 @@ async fn verify_names_what_is_damaged() {
     let verified = verify(&fixture.db, &data, |_| ()).await.unwrap();
     assert_eq!((verified.blobs, verified.manifests, verified.faults.len()), (2, 1, 0));
     let gone = fixture.backend.list("", None, 1).await.unwrap().objects.remove(0).key;
-    fixture.backend.delete(&gone).await.unwrap();
+    fixture.backend.delete(&gone, None).await.unwrap();
     let mut tx = fixture.db.write().await.unwrap();
     tx.execute("UPDATE manifest_contents SET bytes = x'7b7d'", vec![]).await.unwrap();
     tx.commit().await.unwrap();

@@ -45,6 +45,7 @@ mod volume;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -111,7 +112,7 @@ impl Backend for Local {
         self.on_volume(move |volume| volume.head(&key)).await
     }
 
-    async fn delete(&self, key: &Key) -> Result<Deletion, Error> {
+    async fn delete(&self, key: &Key, _: Option<&str>) -> Result<Deletion, Error> {
         let key = key.clone();
         self.on_volume(move |volume| volume.delete(&key)).await
     }
@@ -132,11 +133,19 @@ impl Backend for Local {
         self.volume.uri(key)
     }
 
+    async fn presign(&self, _: &Key, _: Duration) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
+    fn rereads_staged(&self) -> bool {
+        true
+    }
+
     async fn stage(&self, id: &StagingId) -> Result<Box<dyn Staged>, Error> {
         Ok(Box::new(staged::create(&self.volume, id).await?))
     }
 
-    async fn resume(&self, id: &StagingId, length: u64) -> Result<Box<dyn Staged>, Error> {
+    async fn resume(&self, id: &StagingId, length: u64, _: &[u8]) -> Result<Box<dyn Staged>, Error> {
         Ok(Box::new(staged::resume(&self.volume, id, length).await?))
     }
 

@@ -223,13 +223,21 @@ impl Staged for StagedFile {
         Ok(())
     }
 
-    async fn read(&self) -> Result<ByteStream, Error> {
+    async fn read(&mut self) -> Result<ByteStream, Error> {
         let source = Source {
             file: Arc::clone(&self.open.file),
             pool: Arc::clone(&self.open.volume.pool),
             action: format!("read staged write {}", self.open.id).into(),
         };
         Ok(source.stream(0..self.len, None))
+    }
+
+    fn kept(&self) -> u64 {
+        self.len
+    }
+
+    async fn suspend(self: Box<Self>) -> Result<Vec<u8>, Error> {
+        Ok(Vec::new()) // the file has everything
     }
 
     async fn publish(mut self: Box<Self>, key: &Key) -> Result<Receipt, Error> {

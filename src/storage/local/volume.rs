@@ -86,7 +86,7 @@ impl Volume {
     }
 
     pub(super) fn receipt(&self, key: &Key, size: u64) -> Receipt {
-        Receipt { backend: self.id.clone(), key: key.clone(), size, uri: self.uri(key) }
+        Receipt { backend: self.id.clone(), key: key.clone(), size, uri: self.uri(key), version: None }
     }
 
     /// Refuses to go on when the volume is suspect.

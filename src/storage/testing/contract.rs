@@ -134,13 +134,13 @@ async fn a_large_object_comes_in_frames(backend: &dyn Backend) {
 
 async fn delete_is_idempotent(backend: &dyn Backend) {
     let key = key("blake3/ab/cd/abcd.01");
-    let nothing = backend.delete(&key).await.expect("deleting nothing is not an error");
+    let nothing = backend.delete(&key, None).await.expect("deleting nothing is not an error");
     assert_eq!(nothing, Deletion::Missing, "deleting nothing says Missing");
     backend.put(&key, Bytes::from_static(b"x")).await.expect("put stores");
     backend.put(&super::key("blake3/ab/cd/abcd.02"), Bytes::from_static(b"y")).await.expect("put stores");
-    assert_eq!(backend.delete(&key).await.expect("delete"), Deletion::Deleted, "delete says Deleted");
+    assert_eq!(backend.delete(&key, None).await.expect("delete"), Deletion::Deleted, "delete says Deleted");
     assert_eq!(
-        backend.delete(&key).await.expect("delete"),
+        backend.delete(&key, None).await.expect("delete"),
         Deletion::Missing,
         "a second delete says Missing"
     );
@@ -149,7 +149,7 @@ async fn delete_is_idempotent(backend: &dyn Backend) {
     assert_eq!(read(backend, "blake3/ab/cd/abcd.02").await, b"y", "delete removes exactly one key");
     backend.put(&key, Bytes::from_static(b"z")).await.expect("a deleted key is free again");
     assert_eq!(
-        backend.delete(&super::key("blake3/ab")).await.expect("delete"),
+        backend.delete(&super::key("blake3/ab"), None).await.expect("delete"),
         Deletion::Missing,
         "a part of a key is not an object"
     );
@@ -242,7 +242,7 @@ async fn writes_and_deletes_in_one_folder(backend: &Arc<dyn Backend>) {
                     staged.publish(&key).await.expect("publish beside deletes");
                 }
                 if round != 11 {
-                    let deletion = backend.delete(&key).await.expect("delete beside writes");
+                    let deletion = backend.delete(&key, None).await.expect("delete beside writes");
                     assert_eq!(deletion, Deletion::Deleted, "what was acknowledged is there");
                 }
             }

@@ -35,6 +35,8 @@ pub enum Op {
     Append,
     /// [`Staged::read`](crate::storage::Staged::read).
     ReadStaged,
+    /// [`Staged::suspend`](crate::storage::Staged::suspend).
+    Suspend,
     /// [`Staged::publish`](crate::storage::Staged::publish).
     Publish,
     /// [`Staged::discard`](crate::storage::Staged::discard).

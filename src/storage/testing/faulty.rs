@@ -1,6 +1,7 @@
 //! A backend that fails when it is told to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -114,9 +115,9 @@ impl Backend for Faulty {
         after.answer(Op::Head, self.inner.head(key).await)
     }
 
-    async fn delete(&self, key: &Key) -> Result<Deletion, Error> {
+    async fn delete(&self, key: &Key, version: Option<&str>) -> Result<Deletion, Error> {
         let after = self.faults.before(Op::Delete).await?;
-        after.answer(Op::Delete, self.inner.delete(key).await)
+        after.answer(Op::Delete, self.inner.delete(key, version).await)
     }
 
     async fn list(&self, prefix: &str, after_key: Option<&Key>, limit: usize) -> Result<Page, Error> {
@@ -139,15 +140,23 @@ impl Backend for Faulty {
         self.inner.uri(key)
     }
 
+    async fn presign(&self, key: &Key, ttl: Duration) -> Result<Option<String>, Error> {
+        self.inner.presign(key, ttl).await
+    }
+
+    fn rereads_staged(&self) -> bool {
+        self.inner.rereads_staged()
+    }
+
     async fn stage(&self, id: &StagingId) -> Result<Box<dyn Staged>, Error> {
         let after = self.faults.before(Op::Stage).await?;
         let inner = after.answer(Op::Stage, self.inner.stage(id).await)?;
         Ok(Box::new(FaultyStaged { inner, faults: self.faults() }))
     }
 
-    async fn resume(&self, id: &StagingId, length: u64) -> Result<Box<dyn Staged>, Error> {
+    async fn resume(&self, id: &StagingId, length: u64, state: &[u8]) -> Result<Box<dyn Staged>, Error> {
         let after = self.faults.before(Op::Resume).await?;
-        let inner = after.answer(Op::Resume, self.inner.resume(id, length).await)?;
+        let inner = after.answer(Op::Resume, self.inner.resume(id, length, state).await)?;
         Ok(Box::new(FaultyStaged { inner, faults: self.faults() }))
     }
 
@@ -182,10 +191,19 @@ impl Staged for FaultyStaged {
         after.answer(Op::Append, self.inner.append(chunk).await)
     }
 
-    async fn read(&self) -> Result<ByteStream, Error> {
+    async fn read(&mut self) -> Result<ByteStream, Error> {
         let after = self.faults.before(Op::ReadStaged).await?;
         let body = after.answer(Op::ReadStaged, self.inner.read().await)?;
         Ok(after.body(Op::ReadStaged, body))
+    }
+
+    fn kept(&self) -> u64 {
+        self.inner.kept()
+    }
+
+    async fn suspend(self: Box<Self>) -> Result<Vec<u8>, Error> {
+        let after = self.faults.before(Op::Suspend).await?;
+        after.answer(Op::Suspend, self.inner.suspend().await)
     }
 
     async fn publish(self: Box<Self>, key: &Key) -> Result<Receipt, Error> {

@@ -45,7 +45,7 @@ async fn append_and_publish(backend: &dyn Backend) {
     assert_eq!(receipt.uri, backend.uri(&receipt.key), "the receipt of a publish has the URI");
     assert!(read(backend, "blake3/ab/cd/x.1").await == body, "a published object is what was appended");
     assert_eq!(backend.leftovers(10).await.expect("leftovers"), [], "a published write is staged no more");
-    let resumed = backend.resume(&staging("upload-1"), 0).await.err();
+    let resumed = backend.resume(&staging("upload-1"), 0, &[]).await.err();
     assert!(
         matches!(resumed, Some(Error::NotFound { .. })),
         "a published write can not be resumed: {resumed:?}"
@@ -63,7 +63,7 @@ async fn many_buffers_at_once(backend: &dyn Backend) {
 }
 
 async fn an_empty_staged_write(backend: &dyn Backend) {
-    let staged = backend.stage(&staging("empty")).await.expect("stage");
+    let mut staged = backend.stage(&staging("empty")).await.expect("stage");
     assert_eq!(
         collect(staged.read().await.expect("read")).await.expect("read"),
         b"",
@@ -84,30 +84,30 @@ async fn drop_keeps_and_resume_cuts(backend: &dyn Backend) {
     assert_eq!((&leftovers[0].id, leftovers[0].size), (&id, 22), "a leftover tells its id and size");
     assert!(leftovers[0].touched_at > 0, "a leftover tells when it was written");
 
-    let mut staged = backend.resume(&id, 12).await.expect("resume");
+    let mut staged = backend.resume(&id, 12, &[]).await.expect("resume");
     assert_eq!(staged.len(), 12, "resume cuts to what was acknowledged");
     staged.append(vec![Bytes::from_static(b"!")]).await.expect("append after resume");
     let back = collect(staged.read().await.expect("read")).await.expect("read");
     assert_eq!(back, b"acknowledged!", "a resumed write goes on after the cut");
     drop(staged);
-    let staged = backend.resume(&id, 13).await.expect("resume without a cut");
+    let staged = backend.resume(&id, 13, &[]).await.expect("resume without a cut");
     staged.publish(&key("k")).await.expect("publish after resume");
     assert_eq!(read(backend, "k").await, b"acknowledged!", "nothing beyond the cut is published");
 }
 
 async fn resume_knows_what_is_missing(backend: &dyn Backend) {
     let id = staging("short");
-    let unknown = backend.resume(&id, 0).await.err();
+    let unknown = backend.resume(&id, 0, &[]).await.err();
     assert!(matches!(unknown, Some(Error::NotFound { .. })), "resuming nothing is NotFound: {unknown:?}");
     let mut staged = backend.stage(&id).await.expect("stage");
     staged.append(vec![Bytes::from_static(b"four")]).await.expect("append");
     drop(staged);
-    let short = backend.resume(&id, 5).await.err();
+    let short = backend.resume(&id, 5, &[]).await.err();
     assert!(
         matches!(short, Some(Error::Short { expected: 5, actual: 4, .. })),
         "resuming more than there is is Short: {short:?}"
     );
-    let staged = backend.resume(&id, 0).await.expect("a Short resume leaves the staged write as it was");
+    let staged = backend.resume(&id, 0, &[]).await.expect("a Short resume leaves the staged write as it was");
     assert!(staged.is_empty(), "resume can cut to nothing");
 }
 
@@ -123,7 +123,7 @@ async fn publish_never_replaces(backend: &dyn Backend) {
         "publish on an existing key is Exists: {refused:?}"
     );
     assert_eq!(read(backend, key.as_str()).await, b"first", "a refused publish changes nothing");
-    let staged = backend.resume(&id, 6).await.expect("a refused publish keeps the staged write");
+    let staged = backend.resume(&id, 6, &[]).await.expect("a refused publish keeps the staged write");
     staged.publish(&super::key("blake3/ab/cd/x.2")).await.expect("publish under a free key");
     assert_eq!(read(backend, "blake3/ab/cd/x.2").await, b"second", "the bytes survive a refused publish");
 }
@@ -153,7 +153,7 @@ async fn an_id_is_staged_once(backend: &dyn Backend) {
     drop(open);
     let second = backend.stage(&id).await.err();
     assert!(matches!(second, Some(Error::Exists { .. })), "staging a leftover's id is Exists: {second:?}");
-    let kept = backend.resume(&id, 4).await.expect("a refused stage changes nothing");
+    let mut kept = backend.resume(&id, 4, &[]).await.expect("a refused stage changes nothing");
     assert_eq!(collect(kept.read().await.expect("read")).await.expect("read"), b"kept", "nor any byte");
     drop(kept);
     let fresh = staging("raced");

@@ -63,7 +63,7 @@ async fn the_file_is_synced_before_its_name_and_new_folders_after() {
     assert_eq!(disk.take_log(), [File, Folder], "cd");
     local.put(&key("blake3/ab/ce/1.x"), bytes("x")).await.unwrap();
     assert_eq!(disk.take_log(), [File, Folder, Folder], "ce and ab");
-    local.delete(&key("blake3/ab/ce/1.x")).await.unwrap();
+    local.delete(&key("blake3/ab/ce/1.x"), None).await.unwrap();
     assert_eq!(disk.take_log(), [Folder], "ce, before it is removed");
     let staged = local.stage(&id("s")).await.unwrap();
     staged.publish(&key("blake3/ab/ce/2.x")).await.unwrap();
@@ -107,10 +107,10 @@ async fn a_failed_fsync_fails_the_write_and_makes_the_volume_suspect() {
         disk.heal();
         assert!(is_suspect(local.put(&key("b"), bytes("x")).await));
         assert!(is_suspect(local.stage(&id("new")).await));
-        assert!(is_suspect(local.resume(&id("dropped"), 0).await));
+        assert!(is_suspect(local.resume(&id("dropped"), 0, &[]).await));
         assert!(is_suspect(open.append(vec![bytes("x")]).await));
         assert!(is_suspect(open.publish(&key("c")).await));
-        assert!(is_suspect(local.delete(&key("kept")).await));
+        assert!(is_suspect(local.delete(&key("kept"), None).await));
         let health = local.health().await;
         assert!(!health.writable);
         let problem = health.problem.unwrap();
@@ -193,7 +193,7 @@ async fn resume_waits_for_what_a_dropped_write_left_running() {
     staged.append(vec![large()]).await.unwrap();
     tokio::task::spawn_blocking(move || has_started.recv()).await.unwrap().unwrap();
 
-    let busy = local.resume(&id("s"), 0).await.err();
+    let busy = local.resume(&id("s"), 0, &[]).await.err();
     let is_busy = |e: &io::Error| e.kind() == io::ErrorKind::ResourceBusy;
     assert!(matches!(&busy, Some(Error::Io { source, .. }) if is_busy(source)), "it is open: {busy:?}");
     let busy = local.unstage(&id("s")).await.err();
@@ -201,7 +201,7 @@ async fn resume_waits_for_what_a_dropped_write_left_running() {
 
     drop(staged);
     let s = id("s");
-    let mut resumed = local.resume(&s, 5);
+    let mut resumed = local.resume(&s, 5, &[]);
     assert!(resumed.as_mut().now_or_never().is_none(), "resume waits");
     release.send(()).unwrap();
     assert_eq!(resumed.await.unwrap().len(), 5);
@@ -222,7 +222,7 @@ fn an_append_that_nobody_waited_for_breaks_the_staged_write() {
         occupied.await.unwrap().unwrap();
         assert!(matches!(staged.append(vec![bytes("x")]).await, Err(Error::Io { .. })));
         assert!(matches!(staged.publish(&key("a")).await, Err(Error::Io { .. })));
-        let mut staged = local.resume(&id("s"), 4).await.unwrap();
+        let mut staged = local.resume(&id("s"), 4, &[]).await.unwrap();
         staged.append(vec![bytes("!")]).await.unwrap();
         staged.publish(&key("a")).await.unwrap();
         assert_eq!(read(&local, "a").await.unwrap(), b"kept!");

@@ -28,7 +28,7 @@ async fn a_link_in_place_of_an_object_is_not_followed() {
     let put = local.put(&key(OBJECT), bytes("mine")).await;
     assert!(matches!(put, Err(Error::Exists { .. })), "{put:?}");
     assert!(local.list("", None, 10).await.unwrap().objects.is_empty());
-    local.delete(&key(OBJECT)).await.unwrap();
+    local.delete(&key(OBJECT), None).await.unwrap();
     assert_eq!(fs::read(&secret).unwrap(), b"secret");
 }
 
@@ -43,7 +43,7 @@ async fn a_link_in_place_of_a_folder_is_not_followed() {
 
     assert!(is_io(local.get(&key(OBJECT), None).await));
     assert!(is_io(local.head(&key(OBJECT)).await));
-    assert!(is_io(local.delete(&key(OBJECT)).await));
+    assert!(is_io(local.delete(&key(OBJECT), None).await));
     assert!(is_io(local.put(&key("blake3/ab/cd/new.x"), bytes("mine")).await));
     assert!(is_io(local.put(&key("blake3/ab/ef/new.x"), bytes("mine")).await));
     let staged = local.stage(&id("s")).await.unwrap();
@@ -62,7 +62,7 @@ async fn a_link_among_the_staged_writes_is_not_followed() {
     fs::write(&secret, b"secret").unwrap();
     symlink(&secret, dir.path().join("staging/upload")).unwrap();
 
-    assert!(is_io(local.resume(&id("upload"), 0).await));
+    assert!(is_io(local.resume(&id("upload"), 0, &[]).await));
     let staged = local.stage(&id("upload")).await;
     assert!(matches!(staged.err(), Some(Error::Exists { .. })));
     assert_eq!(local.leftovers(10).await.unwrap(), []);
@@ -99,7 +99,7 @@ async fn a_lost_staging_folder_fails_writes_and_health_but_no_reads() {
 
     assert!(is_io(local.put(&key("b"), bytes("x")).await));
     assert!(is_io(local.stage(&id("s")).await));
-    assert!(is_io(local.resume(&id("s"), 0).await));
+    assert!(is_io(local.resume(&id("s"), 0, &[]).await));
     assert!(is_io(local.unstage(&id("s")).await));
     assert!(is_io(local.leftovers(10).await));
     let health = local.health().await;
@@ -116,10 +116,10 @@ async fn a_vanished_root_is_an_error_and_not_absence() {
 
     assert!(is_io(local.get(&key(OBJECT), None).await));
     assert!(is_io(local.head(&key(OBJECT)).await));
-    assert!(is_io(local.delete(&key(OBJECT)).await));
+    assert!(is_io(local.delete(&key(OBJECT), None).await));
     assert!(is_io(local.list("", None, 10).await));
     assert!(is_io(local.put(&key("b"), bytes("x")).await));
-    assert!(is_io(local.resume(&id("s"), 0).await));
+    assert!(is_io(local.resume(&id("s"), 0, &[]).await));
     assert!(local.health().await.problem.unwrap().contains("can not be reached"));
 
     fs::create_dir(dir.path()).unwrap();

@@ -44,20 +44,20 @@ async fn emptied_folders_go_and_others_stay() {
     for text in ["blake3/ab/cd/1.x", "blake3/ab/cd/2.x", "blake3/ab/ce/3.x"] {
         local.put(&key(text), bytes("x")).await.unwrap();
     }
-    local.delete(&key("blake3/ab/cd/1.x")).await.unwrap();
+    local.delete(&key("blake3/ab/cd/1.x"), None).await.unwrap();
     assert_eq!(names(&dir.path().join("blake3/ab")), ["cd", "ce"]);
-    local.delete(&key("blake3/ab/cd/2.x")).await.unwrap();
+    local.delete(&key("blake3/ab/cd/2.x"), None).await.unwrap();
     assert_eq!(names(&dir.path().join("blake3/ab")), ["ce"]);
-    local.delete(&key("blake3/ab/ce/3.x")).await.unwrap();
+    local.delete(&key("blake3/ab/ce/3.x"), None).await.unwrap();
     assert_eq!(names(dir.path()), ["staging"]);
-    assert_eq!(local.delete(&key("blake3/ab/ce/3.x")).await.unwrap(), Deletion::Missing);
+    assert_eq!(local.delete(&key("blake3/ab/ce/3.x"), None).await.unwrap(), Deletion::Missing);
 }
 
 #[tokio::test]
 async fn a_delete_cleans_up_a_folder_that_was_empty_already() {
     let (dir, local) = folder();
     fs::create_dir_all(dir.path().join("blake3/ab/cd")).unwrap();
-    assert_eq!(local.delete(&key("blake3/ab/cd/1.x")).await.unwrap(), Deletion::Missing);
+    assert_eq!(local.delete(&key("blake3/ab/cd/1.x"), None).await.unwrap(), Deletion::Missing);
     assert_eq!(names(dir.path()), ["staging"]);
 }
 
@@ -70,7 +70,7 @@ async fn what_a_killed_process_left_is_found_and_removed() {
     let found = local.leftovers(10).await.unwrap();
     let touched_at = i64::try_from(micros).unwrap();
     assert_eq!(found, [Leftover { id: id("upload-7"), size: 10, touched_at }]);
-    let staged = local.resume(&id("upload-7"), 4).await.unwrap();
+    let staged = local.resume(&id("upload-7"), 4, &[]).await.unwrap();
     staged.publish(&key(OBJECT)).await.unwrap();
     assert_eq!(read(&local, OBJECT).await.unwrap(), b"half");
 }
@@ -107,7 +107,7 @@ async fn a_write_published_by_two_names_is_not_resumed() {
     let (dir, local) = folder();
     local.put(&key(OBJECT), bytes("published")).await.unwrap();
     fs::hard_link(dir.path().join(OBJECT), dir.path().join("staging/upload")).unwrap();
-    let resumed = local.resume(&id("upload"), 0).await.err();
+    let resumed = local.resume(&id("upload"), 0, &[]).await.err();
     assert!(matches!(resumed, Some(Error::NotFound { .. })), "{resumed:?}");
     assert_eq!(read(&local, OBJECT).await.unwrap(), b"published");
     assert_eq!(local.leftovers(10).await.unwrap(), []);
