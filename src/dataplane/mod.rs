@@ -8,6 +8,7 @@
 //! Nothing here knows repositories or events. Bytes become durable here first; the event that names them
 //! comes after.
 
+mod copy;
 mod digester;
 mod ingest;
 mod pieces;

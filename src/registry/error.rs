@@ -97,6 +97,9 @@ pub enum Error {
     /// A manifest row exists without its bytes.
     #[error("the bytes of manifest {0} are missing")]
     ManifestLost(Digest),
+    /// A copy leads to other views than its original: this program folds events differently than the one before.
+    #[error("the views of the copy differ from the original's: {0}")]
+    CopyDiffers(String),
     /// Part of a request was ended by a shutdown.
     #[error("the registry is shutting down")]
     Stopping,

@@ -78,6 +78,12 @@ impl Error {
         Self::Unavailable { action: action.into(), source: source.into() }
     }
 
+    /// A stream for `key` ended at another length than it promised.
+    pub fn length(key: &Key, promised: u64, actual: u64) -> Self {
+        let text = format!("the stream has {actual} bytes, {promised} were promised");
+        Self::io(format!("store {key}"), io::Error::new(io::ErrorKind::InvalidData, text))
+    }
+
     /// There is nothing under `key`.
     pub fn not_found(key: &Key) -> Self {
         Self::NotFound { key: key.as_str().into() }

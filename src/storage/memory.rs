@@ -12,7 +12,7 @@ use futures_util::stream;
 
 use super::{
     Backend, BackendId, ByteRange, ByteStream, Deletion, Error, Health, Key, Leftover, MAX_FRAME, Metadata,
-    Object, Page, Receipt, Staged, StagingId,
+    Object, Page, Receipt, Staged, StagingId, put_staged,
 };
 use crate::clock::Clock;
 
@@ -87,6 +87,10 @@ impl Backend for Memory {
                 Ok(self.receipt(key, size))
             }
         }
+    }
+
+    async fn put_stream(&self, key: &Key, size: u64, body: ByteStream) -> Result<Receipt, Error> {
+        put_staged(self, key, size, body).await
     }
 
     async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error> {

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 
 pub use self::error::Error;
 pub use self::key::{BackendId, Key, KeyError, StagingId};
@@ -144,6 +144,10 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Stores a small object in one step. Durable on `Ok`; on error nothing is visible under `key`.
     async fn put(&self, key: &Key, body: Bytes) -> Result<Receipt, Error>;
 
+    /// Stores an object of `size` bytes from a stream, under exactly this key. Durable on `Ok`; on error, also when
+    /// the stream has another length, nothing is visible under `key`.
+    async fn put_stream(&self, key: &Key, size: u64, body: ByteStream) -> Result<Receipt, Error>;
+
     /// Opens an object, or the given bytes of it.
     async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error>;
 
@@ -190,6 +194,30 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Every staged write, in no order, at most `limit`.
     async fn leftovers(&self, limit: usize) -> Result<Vec<Leftover>, Error>;
+}
+
+/// [`Backend::put_stream`] for a backend whose staged writes are published under any key.
+async fn put_staged(
+    backend: &dyn Backend,
+    key: &Key,
+    size: u64,
+    mut body: ByteStream,
+) -> Result<Receipt, Error> {
+    let id: StagingId = format!("put-{}", ulid::Ulid::generate()).parse().expect("ULIDs make staging ids");
+    let mut staged = backend.stage(&id).await?;
+    let filled = async {
+        while let Some(frame) = body.next().await {
+            staged.append(vec![frame?]).await?;
+        }
+        if staged.len() == size { Ok(()) } else { Err(Error::length(key, size, staged.len())) }
+    };
+    match filled.await {
+        Ok(()) => staged.publish(key).await,
+        Err(error) => {
+            staged.discard().await?;
+            Err(error)
+        }
+    }
 }
 
 /// One object being written in steps. Dropping it keeps the first [`kept`](Self::kept) bytes (see [`Backend::resume`]).

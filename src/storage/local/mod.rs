@@ -54,8 +54,8 @@ use tokio::task::spawn_blocking;
 use self::sync::Fsync;
 use self::volume::Volume;
 use super::{
-    Backend, BackendId, ByteRange, Deletion, Error, Health, Key, Leftover, Metadata, Object, Page, Receipt,
-    Staged, StagingId,
+    Backend, BackendId, ByteRange, ByteStream, Deletion, Error, Health, Key, Leftover, Metadata, Object, Page, Receipt,
+    Staged, StagingId, put_staged,
 };
 
 /// The local file system as a [`Backend`]. Cheap to clone; clones share the folder.
@@ -100,6 +100,10 @@ impl Backend for Local {
     async fn put(&self, key: &Key, body: Bytes) -> Result<Receipt, Error> {
         let key = key.clone();
         self.on_volume(move |volume| volume.put(&key, &body)).await
+    }
+
+    async fn put_stream(&self, key: &Key, size: u64, body: ByteStream) -> Result<Receipt, Error> {
+        put_staged(self, key, size, body).await
     }
 
     async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error> {

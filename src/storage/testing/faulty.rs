@@ -104,6 +104,11 @@ impl Backend for Faulty {
         after.answer(Op::Put, self.inner.put(key, body).await)
     }
 
+    async fn put_stream(&self, key: &Key, size: u64, body: ByteStream) -> Result<Receipt, Error> {
+        let after = self.faults.before(Op::Put).await?;
+        after.answer(Op::Put, self.inner.put_stream(key, size, body).await)
+    }
+
     async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error> {
         let after = self.faults.before(Op::Get).await?;
         let object = after.answer(Op::Get, self.inner.get(key, range).await)?;
