@@ -152,13 +152,6 @@ impl Db {
         }
     }
 
-    /// Whether other processes may be writing to it now.
-    pub fn is_shared(&self) -> bool {
-        match &self.engine {
-            Engine::Sqlite(_) => false,
-        }
-    }
-
     /// Statements sent so far through transactions; tests hold the appender to a constant per batch.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
