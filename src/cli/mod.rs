@@ -4,7 +4,6 @@
 
 mod check;
 mod open;
-mod owner;
 mod serve;
 
 use std::net::SocketAddr;

@@ -6,16 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Failure, owner};
+use super::Failure;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dataplane::DataPlane;
 use crate::db::{self, Access, Db, Url};
 use crate::registry::{Options, Registry};
-use crate::storage::Local;
-
-/// The lock of a storage root. Not the name of an object: those begin with a letter or digit.
-pub(super) const LOCK: &str = ".lock";
+use crate::storage::{Local, local};
 
 /// The parts, opened. While the locks live no other process writes to them.
 #[derive(Debug)]
@@ -35,7 +32,7 @@ pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
         fs::create_dir_all(directory).map_err(failed)?;
     }
     let database = lock(&settings.database, &lock_of(&settings.database))?;
-    if let Some(owner) = owner::of(&settings.storage)?
+    if let Some(owner) = local::owner_of(&settings.storage)?
         && !settings.database.exists()
     {
         return Err(Failure(format!(
@@ -48,7 +45,7 @@ pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
     let db = Db::open(&database_of(settings), Access::Create).await?;
     let storage = Local::open(&settings.storage)?;
     // Its own lock: a registry over another database would sweep what ours has staged.
-    let objects = lock(&settings.storage, &settings.storage.join(LOCK))?;
+    let objects = lock(&settings.storage, &settings.storage.join(local::LOCK))?;
     Ok(Parts { db, data: DataPlane::new(Arc::new(storage)), _locks: vec![database, objects] })
 }
 
@@ -70,7 +67,7 @@ impl Parts {
     pub(super) async fn registry(&self, settings: &Settings) -> Result<Registry, Failure> {
         let options = Options { allow_sparse: settings.allow_sparse, ..Options::default() };
         let registry = Registry::open(self.db.clone(), self.data.clone(), Clock::system(), options).await?;
-        owner::claim(&settings.storage, &registry.log_id())?;
+        self.data.claim(&registry.log_id()).await?;
         Ok(registry)
     }
 }

@@ -159,7 +159,9 @@ pub enum Error {
         found: String,
     },
     /// A finished copy and its original have different lengths: each has gone on by itself.
-    #[error("the copy was finished and has {copy} events, the original has {original}: they are two histories now")]
+    #[error(
+        "the copy was finished and has {copy} events, the original has {original}: they are two histories now"
+    )]
     Grown {
         /// Events of the copy.
         copy: Sequence,

@@ -26,8 +26,7 @@ pub async fn begin(from: &Db, to: &Db) -> Result<Head, Error> {
     match Head::load(&mut tx).await {
         Err(Error::Absent) => {
             let (epoch, next_sequence) = (-source.epoch, 1);
-            let head =
-                Head { epoch, next_sequence, last_recorded_at: 0, views_version: 0, ..source.clone() };
+            let head = Head { epoch, next_sequence, last_recorded_at: 0, views_version: 0, ..source.clone() };
             head.store(&mut tx).await?;
             tx.commit().await?;
         }

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::Error;
+use super::blobs::location;
 use super::verify::{Verification, verify};
-use crate::dataplane::{DataPlane, Location};
+use crate::dataplane::DataPlane;
 use crate::db::Db;
 use crate::events::{self, StateDigest, transfer};
 use crate::oci::Digest;
@@ -116,10 +117,10 @@ async fn objects(
         let each = stream::iter(page).map(|blob| {
             let (sent, bytes) = (&sent, &bytes);
             async move {
-                let location = Location::of(&blob);
-                if to.data.copy_from(from.data, &location, &blob.content).await? {
+                let (content, size) = (blob.content.clone(), blob.size);
+                if to.data.copy_from(from.data, &location(blob), &content).await? {
                     sent.fetch_add(1, Ordering::Relaxed);
-                    bytes.fetch_add(location.size, Ordering::Relaxed);
+                    bytes.fetch_add(size, Ordering::Relaxed);
                 }
                 Ok::<_, Error>(())
             }

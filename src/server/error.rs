@@ -110,7 +110,9 @@ fn wire(error: &registry::Error) -> Wire {
         E::BodyBroken { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
         E::BlobTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
         E::Stopping => (StatusCode::SERVICE_UNAVAILABLE, None),
-        E::Data(_) | E::Log(_) | E::Db(_) | E::ManifestLost(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
+        E::CopyDiffers(_) | E::Data(_) | E::Log(_) | E::Db(_) | E::ManifestLost(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, None)
+        }
     }
 }
 

@@ -47,6 +47,12 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// The backend holds objects of somebody else.
+    #[error("{0}")]
+    Foreign(String),
+    /// The backend cannot be used as it is set up: a sentence that says what is wrong and what to do.
+    #[error("{0}")]
+    Unusable(String),
     /// The backend is overloaded or cannot be reached for the moment, also after retries: later it may work.
     #[error("storage is not available for the moment: {action}")]
     Unavailable {

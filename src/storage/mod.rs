@@ -32,6 +32,7 @@ pub use self::error::Error;
 pub use self::key::{BackendId, Key, KeyError, StagingId};
 pub use self::local::Local;
 pub use self::memory::Memory;
+pub use self::s3::S3;
 
 /// A body in motion. Frames are at most [`MAX_FRAME`] bytes and never empty.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
@@ -121,6 +122,21 @@ pub struct Health {
     pub problem: Option<String>,
     /// Bytes in total and available, where the backend knows.
     pub capacity: Option<Capacity>,
+    /// What it could do when it was last probed; empty when it was not.
+    pub capabilities: Vec<Capability>,
+}
+
+/// Something a backend can do, or cannot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// `put`, `range`, `multipart`, `versioning`, …
+    pub name: &'static str,
+    /// Whether it can.
+    pub supported: bool,
+    /// Whether the registry cannot do without.
+    pub needed: bool,
+    /// What it said when it could not, or what is worth knowing.
+    pub detail: Option<String>,
 }
 
 /// Space on a volume, bytes.
@@ -166,6 +182,16 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Checks that the backend works now: writes, reads and removes a probe.
     async fn health(&self) -> Health;
 
+    /// Tries what the backend can do, with objects of its own that it removes again.
+    async fn probe(&self) -> Result<Vec<Capability>, Error>;
+
+    /// The log whose objects the backend holds; `None` when it is new. [`Error::Foreign`] when it holds
+    /// something else.
+    async fn owner(&self) -> Result<Option<String>, Error>;
+
+    /// Makes a new backend the given log's, durably. Idempotent. [`Error::Foreign`] when it is another's.
+    async fn claim(&self, log_id: &str) -> Result<(), Error>;
+
     /// The URI of a key, as receipts show it.
     fn uri(&self, key: &Key) -> String;
 
@@ -194,6 +220,19 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Every staged write, in no order, at most `limit`.
     async fn leftovers(&self, limit: usize) -> Result<Vec<Leftover>, Error>;
+}
+
+/// A small object's bytes: at most `limit` of them, [`Error::Io`] when there are more.
+async fn collect(mut body: ByteStream, limit: usize) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.next().await {
+        bytes.extend_from_slice(&frame?);
+        if bytes.len() > limit {
+            let reason = format!("more than {limit} bytes where a few were expected");
+            return Err(Error::io("read a small object", std::io::Error::other(reason)));
+        }
+    }
+    Ok(bytes)
 }
 
 /// [`Backend::put_stream`] for a backend whose staged writes are published under any key.

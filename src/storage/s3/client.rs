@@ -29,7 +29,9 @@ pub(super) async fn connect(options: &Options) -> Client {
         .region(Region::new(options.region.clone()))
         .force_path_style(options.path_style)
         .retry_config(
-            RetryConfig::adaptive().with_max_attempts(options.attempts.max(1)).with_initial_backoff(FIRST_PAUSE),
+            RetryConfig::adaptive()
+                .with_max_attempts(options.attempts.max(1))
+                .with_initial_backoff(FIRST_PAUSE),
         )
         .timeout_config(answer_within(options.idle_timeout))
         // Downloads are watched where they are read: a slow reader of ours is no stalled server.

@@ -48,7 +48,8 @@ where
 impl Failure {
     /// The server looked and there is no such object.
     pub(super) fn is_missing(&self) -> bool {
-        matches!(self.code(), "NoSuchKey" | "NotFound") || (self.status == Some(404) && self.code().is_empty())
+        matches!(self.code(), "NoSuchKey" | "NotFound")
+            || (self.status == Some(404) && self.code().is_empty())
     }
 
     /// There is no such multipart upload (any more).
@@ -72,6 +73,11 @@ impl Failure {
             None => true,
             Some(status) => status >= 500 || status == 429 || BUSY.contains(&self.code()),
         }
+    }
+
+    /// There was no answer at all.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.status.is_none()
     }
 
     /// The server's code, such as `AccessDenied`; empty when it gave none.

@@ -9,8 +9,8 @@ use futures_util::{StreamExt as _, stream};
 
 use super::faults::{Cause, Ending, Fault, Faults, Op};
 use crate::storage::{
-    Backend, BackendId, ByteRange, ByteStream, Deletion, Error, Health, Key, Leftover, Metadata, Object,
-    Page, Receipt, Staged, StagingId,
+    Backend, BackendId, ByteRange, ByteStream, Capability, Deletion, Error, Health, Key, Leftover, Metadata,
+    Object, Page, Receipt, Staged, StagingId,
 };
 
 /// A [`Backend`] that passes everything on to another one, except for the faults armed in its
@@ -137,8 +137,25 @@ impl Backend for Faulty {
         };
         match asked.await {
             Ok(health) => health,
-            Err(e) => Health { writable: false, problem: Some(e.to_string()), capacity: None },
+            Err(e) => Health {
+                writable: false,
+                problem: Some(e.to_string()),
+                capacity: None,
+                capabilities: Vec::new(),
+            },
         }
+    }
+
+    async fn probe(&self) -> Result<Vec<Capability>, Error> {
+        self.inner.probe().await
+    }
+
+    async fn owner(&self) -> Result<Option<String>, Error> {
+        self.inner.owner().await
+    }
+
+    async fn claim(&self, log_id: &str) -> Result<(), Error> {
+        self.inner.claim(log_id).await
     }
 
     fn uri(&self, key: &Key) -> String {

@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::storage::{
-    Backend, BackendId, ByteRange, ByteStream, Deletion, Error, Health, Key, Leftover, Memory, Metadata,
-    Object, Page, Receipt, Staged, StagingId,
+    Backend, BackendId, ByteRange, ByteStream, Capability, Deletion, Error, Health, Key, Leftover, Memory,
+    Metadata, Object, Page, Receipt, Staged, StagingId,
 };
 
 /// Objects in memory, with the ways of a versioned bucket, for the tests of everything above a backend:
@@ -85,6 +85,14 @@ impl Backend for Unreadable {
         Ok(Receipt { version: Some(version), ..receipt })
     }
 
+    async fn put_stream(&self, key: &Key, size: u64, body: ByteStream) -> Result<Receipt, Error> {
+        let bytes = super::collect(body).await?;
+        if bytes.len() as u64 != size {
+            return Err(Error::length(key, size, bytes.len() as u64));
+        }
+        self.put(key, bytes.into()).await
+    }
+
     async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error> {
         self.objects.get(key, range).await
     }
@@ -113,6 +121,18 @@ impl Backend for Unreadable {
 
     async fn health(&self) -> Health {
         self.objects.health().await
+    }
+
+    async fn probe(&self) -> Result<Vec<Capability>, Error> {
+        self.objects.probe().await
+    }
+
+    async fn owner(&self) -> Result<Option<String>, Error> {
+        self.objects.owner().await
+    }
+
+    async fn claim(&self, log_id: &str) -> Result<(), Error> {
+        self.objects.claim(log_id).await
     }
 
     fn uri(&self, key: &Key) -> String {
