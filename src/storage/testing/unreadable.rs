@@ -20,6 +20,7 @@ use crate::storage::{
 /// - A staged write is published under a key of the backend's own making.
 /// - Every object has a version. A delete that names none hides the object and frees nothing.
 /// - URLs are given out when it was told to.
+/// - It can be away: then everything is [`Error::Unavailable`].
 #[derive(Clone, Debug)]
 pub struct Unreadable {
     objects: Memory,
@@ -33,6 +34,7 @@ struct State {
     staged: BTreeMap<StagingId, Suspended>,
     versions: BTreeMap<Key, String>,
     hidden: usize,
+    is_away: bool,
 }
 
 /// What survives of a staged write.
@@ -61,6 +63,21 @@ impl Unreadable {
         self.lock().hidden
     }
 
+    /// Makes it go away or come back.
+    pub fn set_away(&self, is_away: bool) {
+        self.lock().is_away = is_away;
+    }
+
+    /// The state, if it is there.
+    fn reach(&self) -> Result<MutexGuard<'_, State>, Error> {
+        let state = self.lock();
+        if state.is_away {
+            let source = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+            return Err(Error::unavailable("reach the bucket", source));
+        }
+        Ok(state)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -79,6 +96,7 @@ impl Backend for Unreadable {
     }
 
     async fn put(&self, key: &Key, body: Bytes) -> Result<Receipt, Error> {
+        drop(self.reach()?);
         let receipt = self.objects.put(key, body).await?;
         let version = format!("v-{}", ulid::Ulid::generate());
         self.lock().versions.insert(key.clone(), version.clone());
@@ -86,16 +104,18 @@ impl Backend for Unreadable {
     }
 
     async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error> {
+        drop(self.reach()?);
         self.objects.get(key, range).await
     }
 
     async fn head(&self, key: &Key) -> Result<Metadata, Error> {
+        drop(self.reach()?);
         self.objects.head(key).await
     }
 
     async fn delete(&self, key: &Key, version: Option<&str>) -> Result<Deletion, Error> {
         {
-            let mut state = self.lock();
+            let mut state = self.reach()?;
             match (state.versions.get(key), version) {
                 (None, _) => return Ok(Deletion::Missing),
                 (Some(there), Some(named)) if there != named => return Ok(Deletion::Missing),
@@ -108,6 +128,7 @@ impl Backend for Unreadable {
     }
 
     async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Page, Error> {
+        drop(self.reach()?);
         self.objects.list(prefix, after, limit).await
     }
 
@@ -125,7 +146,7 @@ impl Backend for Unreadable {
     }
 
     async fn stage(&self, id: &StagingId) -> Result<Box<dyn Staged>, Error> {
-        let mut state = self.lock();
+        let mut state = self.reach()?;
         if state.staged.contains_key(id) {
             return Err(Error::staged_already(id));
         }
@@ -134,7 +155,7 @@ impl Backend for Unreadable {
     }
 
     async fn resume(&self, id: &StagingId, length: u64, state: &[u8]) -> Result<Box<dyn Staged>, Error> {
-        let found = self.lock();
+        let found = self.reach()?;
         let suspended = found.staged.get(id).ok_or_else(|| Error::not_staged(id))?;
         if length == 0 {
             return Ok(self.open(id, Vec::new()));
@@ -153,7 +174,7 @@ impl Backend for Unreadable {
 
     async fn unstage(&self, id: &StagingId) -> Result<Deletion, Error> {
         // An object that the staged write became is none any more.
-        let removed = self.lock().staged.remove(id);
+        let removed = self.reach()?.staged.remove(id);
         Ok(if removed.is_some() { Deletion::Deleted } else { Deletion::Missing })
     }
 
@@ -163,7 +184,7 @@ impl Backend for Unreadable {
             size: suspended.at.values().map(|bytes| bytes.len() as u64).max().unwrap_or_default(),
             touched_at: suspended.touched_at,
         };
-        Ok(self.lock().staged.iter().take(limit).map(leftover).collect())
+        Ok(self.reach()?.staged.iter().take(limit).map(leftover).collect())
     }
 }
 
@@ -180,7 +201,7 @@ impl StagedUnreadable {
         if let Some(receipt) = &self.completed {
             return Ok(receipt.clone());
         }
-        if self.backend.lock().staged.remove(&self.id).is_none() {
+        if self.backend.reach()?.staged.remove(&self.id).is_none() {
             return Err(Error::not_staged(&self.id));
         }
         let name = format!("multipart/{}.{}", self.id, ulid::Ulid::generate()).to_lowercase();
@@ -213,9 +234,9 @@ impl Staged for StagedUnreadable {
             ));
         }
         let now = self.backend.clock.now();
-        let mut state = self.backend.lock();
+        let mut state = self.backend.reach()?;
         state.staged.get_mut(&self.id).ok_or_else(|| Error::not_staged(&self.id))?.touched_at = now;
-        chunk.iter().for_each(|buffer| self.bytes.extend_from_slice(buffer));
+        self.bytes.extend(chunk.iter().flatten());
         Ok(())
     }
 
@@ -227,7 +248,7 @@ impl Staged for StagedUnreadable {
     async fn suspend(mut self: Box<Self>) -> Result<Vec<u8>, Error> {
         let token = ulid::Ulid::generate().to_string().into_bytes();
         let bytes = std::mem::take(&mut self.bytes);
-        let mut state = self.backend.lock();
+        let mut state = self.backend.reach()?;
         let suspended = state.staged.get_mut(&self.id).ok_or_else(|| Error::not_staged(&self.id))?;
         suspended.at.insert(token.clone(), bytes);
         Ok(token)
