@@ -77,6 +77,12 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row(pub Vec<Value>);
 
+impl AsRef<[Value]> for Row {
+    fn as_ref(&self) -> &[Value] {
+        &self.0
+    }
+}
+
 /// The values of a key or index, in its column order.
 pub type Key = Vec<Value>;
 

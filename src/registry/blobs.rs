@@ -131,6 +131,7 @@ impl Registry {
             }
         }
         let mut command = command(None);
+        let content = sealed.digests.content().clone();
         let stored = sealed.publish().await?;
         let location = stored.location.clone();
         command.stored = Some(stored);
@@ -144,10 +145,24 @@ impl Registry {
         };
         let is_named = |fact: &Fact| matches!(fact, Fact::BlobStored(_) | Fact::BlobRepaired(_));
         if !committed.events.iter().any(|event| is_named(&event.fact)) {
-            // Another upload of the same content was first; its copy is the one the log names.
-            forget(self.inner.data.delete(&location).await);
+            self.drop_duplicate(&content, &location).await;
         }
         Ok(pushed)
+    }
+
+    /// Another upload of the same content was first, and its copy is the one the log names. Both may be the same
+    /// object: of an upload that was finished twice, by a replica that was thought dead and the one that took over.
+    async fn drop_duplicate(&self, content: &Digest, stored: &Location) {
+        match views::blobs::find(&self.inner.db, content).await {
+            Ok(Some(live)) if live.key != stored.key || live.backend != stored.backend => {
+                forget(self.inner.data.delete(stored).await);
+            }
+            Ok(Some(_)) => {}
+            // Not sure whose it is: a collection will be.
+            Ok(None) | Err(_) => {
+                tracing::warn!(key = stored.key, "Left an object behind that nobody may need")
+            }
+        }
     }
 
     /// Looks for the live copy of some content, and at its size: the bytes themselves are `verify`'s work.
