@@ -1,14 +1,16 @@
 //! Several replicas over one database and one bucket. None of them ends the claims of another.
 
 use super::*;
+use crate::db::testing::{On, Place, on_both};
 use crate::oci::{ContentRange, UploadId};
 use crate::storage::testing::Unreadable;
 
 /// Replicas in one process, each with connections, caches and an appender of its own.
 struct Cluster {
-    dir: TempDir,
+    place: Place,
     clock: ManualClock,
-    backend: Arc<dyn Backend>,
+    backend: Faulty,
+    faults: Faults,
     bucket: Unreadable,
     replicas: Vec<Registry>,
     dbs: Vec<Db>,
@@ -16,21 +18,23 @@ struct Cluster {
 
 impl Cluster {
     /// Three of them, over a bucket.
-    async fn new() -> Self {
-        Self::over(|_, bucket| Arc::new(bucket)).await
+    async fn new(on: On) -> Self {
+        Self::over(on, |_, bucket| Arc::new(bucket)).await
     }
 
     /// The same over storage in memory that can be read back.
-    async fn rereading() -> Self {
-        Self::over(|clock, _| Arc::new(Memory::with_clock(clock.clock()))).await
+    async fn rereading(on: On) -> Self {
+        Self::over(on, |clock, _| Arc::new(Memory::with_clock(clock.clock()))).await
     }
 
-    async fn over(backend: impl Fn(&ManualClock, Unreadable) -> Arc<dyn Backend>) -> Self {
-        let dir = TempDir::new().unwrap();
+    async fn over(on: On, backend: impl Fn(&ManualClock, Unreadable) -> Arc<dyn Backend>) -> Self {
+        let place = Place::new(on).await;
         let clock = ManualClock::at(1_000_000 * SECOND);
         let bucket = Unreadable::new(clock.clock());
-        let backend = backend(&clock, bucket.clone());
-        let mut cluster = Self { dir, clock, backend, bucket, replicas: Vec::new(), dbs: Vec::new() };
+        let backend = Faulty::new(backend(&clock, bucket.clone()));
+        let faults = backend.faults();
+        let mut cluster =
+            Self { place, clock, backend, faults, bucket, replicas: Vec::new(), dbs: Vec::new() };
         for _ in 0..3 {
             cluster.join().await;
         }
@@ -39,8 +43,8 @@ impl Cluster {
 
     /// Starts one more replica.
     async fn join(&mut self) {
-        let db = Db::open(&self.dir.path().join("registry.db"), Access::Create).await.unwrap();
-        let data = DataPlane::new(Arc::clone(&self.backend));
+        let db = self.place.open(Access::Create).await;
+        let data = DataPlane::new(Arc::new(self.backend.clone()));
         let options = Options::default();
         let joined = Registry::open_as(db.clone(), data, self.clock.clock(), options, true).await.unwrap();
         self.replicas.push(joined);
@@ -80,6 +84,24 @@ impl Cluster {
     }
 }
 
+on_both!(
+    an_upload_begins_here_goes_on_there_and_ends_elsewhere,
+    a_digest_nobody_hashed_on_the_way_is_right_on_another_replica,
+    a_replica_that_was_killed_left_a_session_nobody_could_use,
+    a_claim_is_not_ended_by_a_replica_that_starts,
+    a_release_on_another_replica_is_noticed,
+    a_hash_state_of_bytes_that_were_replaced_was_believed,
+    a_checkpoint_that_was_not_recorded_does_not_spoil_the_one_before,
+    an_upload_whose_checkpoint_cannot_be_read_is_unknown_and_leaves_nothing,
+    a_chunk_that_is_refused_leaves_the_upload_where_another_replica_put_it,
+    a_bucket_that_is_away_is_temporary_and_loses_no_upload,
+    an_upload_that_two_replicas_finish_is_one_blob_whoever_is_second,
+    a_close_while_the_bucket_is_away_can_be_repeated,
+    sweeps_of_many_replicas_take_what_is_old_and_nothing_else,
+    of_many_writers_on_many_replicas_at_one_offset_one_wins,
+    a_session_of_nobody_is_unknown_at_once,
+);
+
 fn is_unknown<T>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::UploadUnknown(_)))
 }
@@ -95,9 +117,8 @@ async fn while_waiting<T>(
     }
 }
 
-#[tokio::test]
-async fn an_upload_begins_here_goes_on_there_and_ends_elsewhere() {
-    let cluster = Cluster::new().await;
+async fn an_upload_begins_here_goes_on_there_and_ends_elsewhere(on: On) {
+    let cluster = Cluster::new(on).await;
     for cuts in [vec![0], vec![10, 20, 30_000], vec![LARGE, LARGE + 1, LARGE + 40_000]] {
         let bytes = pattern(2 * LARGE + cuts[0]);
         let upload = cluster.begin(0).await;
@@ -123,9 +144,8 @@ async fn an_upload_begins_here_goes_on_there_and_ends_elsewhere() {
     assert_eq!(cluster.bucket.hidden(), 0);
 }
 
-#[tokio::test]
-async fn a_digest_nobody_hashed_on_the_way_is_right_on_another_replica() {
-    let cluster = Cluster::new().await;
+async fn a_digest_nobody_hashed_on_the_way_is_right_on_another_replica(on: On) {
+    let cluster = Cluster::new(on).await;
     let bytes = pattern(LARGE);
     let upload = cluster.begin(0).await;
     cluster.append(0, &upload, &bytes.slice(..600_000)).await.unwrap();
@@ -141,9 +161,8 @@ async fn a_digest_nobody_hashed_on_the_way_is_right_on_another_replica() {
     assert_eq!((cluster.stored().await, cluster.bucket.hidden()), ((1, 0), 0));
 }
 
-#[tokio::test]
-async fn a_replica_that_was_killed_left_a_session_nobody_could_use() {
-    let cluster = Cluster::new().await;
+async fn a_replica_that_was_killed_left_a_session_nobody_could_use(on: On) {
+    let cluster = Cluster::new(on).await;
     let bytes = pattern(LARGE);
     let upload = cluster.begin(0).await;
     cluster.append(0, &upload, &bytes.slice(..100_000)).await.unwrap();
@@ -171,9 +190,8 @@ async fn a_replica_that_was_killed_left_a_session_nobody_could_use() {
     assert_eq!(cluster.pull(0, &sha256(&bytes)).await.unwrap(), bytes);
 }
 
-#[tokio::test]
-async fn a_claim_is_not_ended_by_a_replica_that_starts() {
-    let mut cluster = Cluster::new().await;
+async fn a_claim_is_not_ended_by_a_replica_that_starts(on: On) {
+    let mut cluster = Cluster::new(on).await;
     let upload = cluster.begin(0).await;
     let owner = sessions::Owner { repository: name("a"), principal: "anonymous".to_owned() };
     let sessions = cluster.replicas[0].sessions();
@@ -183,9 +201,8 @@ async fn a_claim_is_not_ended_by_a_replica_that_starts() {
     assert!(sessions.renew(&claim, 0, cluster.clock.clock().now()).await.unwrap());
 }
 
-#[tokio::test]
-async fn a_release_on_another_replica_is_noticed() {
-    let cluster = Cluster::new().await;
+async fn a_release_on_another_replica_is_noticed(on: On) {
+    let cluster = Cluster::new(on).await;
     let upload = cluster.begin(0).await;
     let (feed, body) = fed();
     let mut first = Box::pin(cluster.replicas[0].append_upload(upload.clone(), None, body));
@@ -203,9 +220,8 @@ async fn a_release_on_another_replica_is_noticed() {
     assert_eq!((asked.unwrap(), received), (1000, 1000));
 }
 
-#[tokio::test]
-async fn a_hash_state_of_bytes_that_were_replaced_was_believed() {
-    for cluster in [Cluster::rereading().await, Cluster::new().await] {
+async fn a_hash_state_of_bytes_that_were_replaced_was_believed(on: On) {
+    for cluster in [Cluster::rereading(on).await, Cluster::new(on).await] {
         let (ours, theirs) = (pattern(50_000), Bytes::from(vec![7; 50_000]));
         let upload = cluster.begin(0).await;
         cluster.append(0, &upload, &ours).await.unwrap();
@@ -217,25 +233,23 @@ async fn a_hash_state_of_bytes_that_were_replaced_was_believed() {
     }
 }
 
-#[tokio::test]
-async fn a_checkpoint_that_was_not_recorded_does_not_spoil_the_one_before() {
-    let cluster = Cluster::new().await;
+async fn a_checkpoint_that_was_not_recorded_does_not_spoil_the_one_before(on: On) {
+    let cluster = Cluster::new(on).await;
     let bytes = pattern(LARGE);
     let upload = cluster.begin(0).await;
     cluster.append(0, &upload, &bytes.slice(..700_000)).await.unwrap();
-    cluster.alter("CREATE TABLE before AS SELECT * FROM uploads").await;
+    cluster.alter("CREATE TABLE uploads_before AS SELECT * FROM uploads").await;
     cluster.append(1, &upload, &pattern(300_000)).await.unwrap();
     // Killed between putting the bytes aside and noting them.
     cluster.alter("DELETE FROM uploads").await;
-    cluster.alter("INSERT INTO uploads SELECT * FROM before").await;
+    cluster.alter("INSERT INTO uploads SELECT * FROM uploads_before").await;
     assert_eq!(cluster.progress(2, &upload).await.unwrap(), 700_000);
     cluster.append(2, &upload, &bytes.slice(700_000..)).await.unwrap();
     cluster.finish(0, &upload, &bytes).await.unwrap();
     assert_eq!(cluster.pull(1, &sha256(&bytes)).await.unwrap(), bytes);
 }
 
-#[tokio::test]
-async fn an_upload_whose_checkpoint_cannot_be_read_is_unknown_and_leaves_nothing() {
+async fn an_upload_whose_checkpoint_cannot_be_read_is_unknown_and_leaves_nothing(on: On) {
     let newer = |mut bytes: Vec<u8>| {
         bytes[0] += 1;
         Some(bytes)
@@ -243,8 +257,8 @@ async fn an_upload_whose_checkpoint_cannot_be_read_is_unknown_and_leaves_nothing
     let cut = |bytes: Vec<u8>| Some(bytes[..100].to_vec());
     let gone = |_| None;
     let harms: [&dyn Fn(Vec<u8>) -> Option<Vec<u8>>; 3] = [&newer, &cut, &gone];
+    let cluster = Cluster::new(on).await;
     for harm in harms {
-        let cluster = Cluster::new().await;
         let upload = cluster.begin(0).await;
         cluster.append(0, &upload, &pattern(LARGE)).await.unwrap();
         let table = cluster.dbs[0].operational();
@@ -257,9 +271,8 @@ async fn an_upload_whose_checkpoint_cannot_be_read_is_unknown_and_leaves_nothing
     }
 }
 
-#[tokio::test]
-async fn a_chunk_that_is_refused_leaves_the_upload_where_another_replica_put_it() {
-    let cluster = Cluster::new().await;
+async fn a_chunk_that_is_refused_leaves_the_upload_where_another_replica_put_it(on: On) {
+    let cluster = Cluster::new(on).await;
     let bytes = pattern(LARGE);
     let upload = cluster.begin(0).await;
     cluster.append(0, &upload, &bytes.slice(..500_000)).await.unwrap();
@@ -275,9 +288,8 @@ async fn a_chunk_that_is_refused_leaves_the_upload_where_another_replica_put_it(
     assert_eq!(cluster.pull(2, &sha256(&bytes)).await.unwrap(), bytes);
 }
 
-#[tokio::test]
-async fn a_bucket_that_is_away_is_temporary_and_loses_no_upload() {
-    let cluster = Cluster::new().await;
+async fn a_bucket_that_is_away_is_temporary_and_loses_no_upload(on: On) {
+    let cluster = Cluster::new(on).await;
     let bytes = pattern(LARGE);
     let upload = cluster.begin(0).await;
     cluster.append(0, &upload, &bytes.slice(..500_000)).await.unwrap();
@@ -295,14 +307,68 @@ async fn a_bucket_that_is_away_is_temporary_and_loses_no_upload() {
     cluster.bucket.set_away(true);
     let blob = cluster.replicas[1].blob(&name("a"), &sha256(&bytes)).await.unwrap();
     assert!(cluster.replicas[1].open_blob(&blob, None).await.err().unwrap().is_temporary());
-    let error = verify(&cluster.dbs[0], &DataPlane::new(cluster.backend.clone()), |_| ()).await.unwrap_err();
+    let error = verify(&cluster.dbs[0], &DataPlane::new(Arc::new(cluster.backend.clone())), |_| ())
+        .await
+        .unwrap_err();
     assert!(error.is_temporary(), "nothing was found out about any byte: {error:?}");
 }
 
-#[tokio::test]
-async fn sweeps_of_many_replicas_take_what_is_old_and_nothing_else() {
+async fn an_upload_that_two_replicas_finish_is_one_blob_whoever_is_second(on: On) {
+    let cluster = Cluster::new(on).await;
+    let cases = [(Op::Publish, sha256 as fn(&[u8]) -> Digest), (Op::ReadStaged, sha512)];
+    for (n, (op, digest)) in cases.into_iter().enumerate() {
+        let bytes = pattern(LARGE + n);
+        let upload = cluster.begin(0).await;
+        cluster.append(0, &upload, &bytes).await.unwrap();
+        let hold = cluster.faults.hold(op);
+        let stalled = tokio::spawn({
+            let (replica, upload) = (cluster.replicas[0].clone(), upload.clone());
+            let digest = digest(&bytes);
+            async move { replica.finish_upload(upload, digest, None, empty()).await }
+        });
+        hold.reached().await;
+        cluster.clock.advance(sessions::LEASE + 1);
+        cluster.replicas[1].finish_upload(upload.clone(), digest(&bytes), None, empty()).await.unwrap();
+        hold.release();
+        stalled.await.unwrap().unwrap();
+        assert_eq!(cluster.pull(2, &digest(&bytes)).await.unwrap(), bytes, "{op:?}");
+        assert_eq!(cluster.stored().await, (n + 1, 0), "{op:?}");
+    }
+}
+
+async fn a_close_while_the_bucket_is_away_can_be_repeated(on: On) {
+    let cluster = Cluster::new(on).await;
+    let cases = [
+        (Op::Publish, sha256 as fn(&[u8]) -> Digest, LARGE),
+        (Op::ReadStaged, sha512, LARGE + 1),
+        (Op::Put, sha256, 0),
+    ];
+    for (n, (op, digest, len)) in cases.into_iter().enumerate() {
+        let bytes = pattern(len + 1000);
+        let upload = cluster.begin(0).await;
+        cluster.append(0, &upload, &bytes.slice(..len)).await.unwrap();
+        let hold = cluster.faults.hold(op);
+        let close = async |at: usize| {
+            let rest = whole(&bytes.slice(len..));
+            cluster.replicas[at].finish_upload(upload.clone(), digest(&bytes), None, rest).await
+        };
+        let (refused, ()) = tokio::join!(close(0), async {
+            hold.reached().await;
+            cluster.bucket.set_away(true);
+            hold.release();
+        });
+        assert!(refused.as_ref().is_err_and(Error::is_temporary), "{op:?}: {refused:?}");
+        cluster.bucket.set_away(false);
+        assert_eq!(cluster.progress(2, &upload).await.unwrap(), len as u64, "{op:?}");
+        close(1).await.unwrap();
+        assert_eq!(cluster.pull(2, &digest(&bytes)).await.unwrap(), bytes);
+        assert_eq!(cluster.stored().await, (n + 1, 0), "{op:?}");
+    }
+}
+
+async fn sweeps_of_many_replicas_take_what_is_old_and_nothing_else(on: On) {
     const DAY: i64 = 24 * 3600 * SECOND;
-    let mut cluster = Cluster::new().await;
+    let mut cluster = Cluster::new(on).await;
     let (bytes, other) = (pattern(LARGE), pattern(10));
     let finished = cluster.begin(0).await;
     cluster.append(0, &finished, &bytes).await.unwrap();
@@ -328,9 +394,8 @@ async fn sweeps_of_many_replicas_take_what_is_old_and_nothing_else() {
     assert_eq!(cluster.stored().await, (2, 0));
 }
 
-#[tokio::test]
-async fn of_many_writers_on_many_replicas_at_one_offset_one_wins() {
-    let cluster = Arc::new(Cluster::new().await);
+async fn of_many_writers_on_many_replicas_at_one_offset_one_wins(on: On) {
+    let cluster = Arc::new(Cluster::new(on).await);
     let upload = cluster.begin(0).await;
     let mut expected = Vec::new();
     for round in 0..4_usize {
@@ -356,9 +421,8 @@ async fn of_many_writers_on_many_replicas_at_one_offset_one_wins() {
     assert_eq!(cluster.pull(2, &sha256(&expected)).await.unwrap(), expected);
 }
 
-#[tokio::test]
-async fn a_session_of_nobody_is_unknown_at_once() {
-    let cluster = Cluster::new().await;
+async fn a_session_of_nobody_is_unknown_at_once(on: On) {
+    let cluster = Cluster::new(on).await;
     let nowhere =
         Upload { repository: name("a"), actor: Actor::anonymous(), id: UploadId::from_random([1; 20]) };
     assert!(is_unknown(&cluster.append(0, &nowhere, &pattern(1)).await));

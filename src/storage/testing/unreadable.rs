@@ -17,7 +17,8 @@ use crate::storage::{
 ///
 /// - A staged write keeps what was suspended and nothing else, at each length with the state of that suspend.
 /// - Reading it back completes it; only [`Staged::publish`] and [`Staged::discard`] may follow.
-/// - A staged write is published under a key of the backend's own making.
+/// - A staged write is published under a key of the backend's own making, as one object however often it is
+///   completed.
 /// - Every object has a version. A delete that names none hides the object and frees nothing.
 /// - URLs are given out when it was told to.
 /// - It can be away: then everything is [`Error::Unavailable`].
@@ -42,6 +43,7 @@ struct State {
 struct Suspended {
     /// By the state that was returned for them.
     at: BTreeMap<Vec<u8>, Vec<u8>>,
+    key: Key,
     touched_at: i64,
 }
 
@@ -82,10 +84,10 @@ impl Unreadable {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self, id: &StagingId, bytes: Vec<u8>) -> Box<dyn Staged> {
+    fn open(&self, id: &StagingId, key: &Key, bytes: Vec<u8>) -> Box<dyn Staged> {
         let kept = bytes.len() as u64;
-        let (backend, id) = (self.clone(), id.clone());
-        Box::new(StagedUnreadable { backend, id, bytes, kept, completed: None })
+        let (backend, id, key) = (self.clone(), id.clone(), key.clone());
+        Box::new(StagedUnreadable { backend, id, key, bytes, kept, completed: None })
     }
 }
 
@@ -150,22 +152,25 @@ impl Backend for Unreadable {
         if state.staged.contains_key(id) {
             return Err(Error::staged_already(id));
         }
-        state.staged.insert(id.clone(), Suspended { at: BTreeMap::new(), touched_at: self.clock.now() });
-        Ok(self.open(id, Vec::new()))
+        let name = format!("multipart/{id}.{}", ulid::Ulid::generate()).to_lowercase();
+        let key: Key = name.parse().expect("ids and ULIDs make keys");
+        let (at, touched_at) = (BTreeMap::new(), self.clock.now());
+        state.staged.insert(id.clone(), Suspended { at, key: key.clone(), touched_at });
+        Ok(self.open(id, &key, Vec::new()))
     }
 
     async fn resume(&self, id: &StagingId, length: u64, state: &[u8]) -> Result<Box<dyn Staged>, Error> {
         let found = self.reach()?;
         let suspended = found.staged.get(id).ok_or_else(|| Error::not_staged(id))?;
         if length == 0 {
-            return Ok(self.open(id, Vec::new()));
+            return Ok(self.open(id, &suspended.key, Vec::new()));
         }
         let bytes = suspended.at.get(state).cloned().unwrap_or_default();
         let actual = bytes.len() as u64;
         if actual != length {
             return Err(Error::Short { id: id.as_str().into(), expected: length, actual });
         }
-        Ok(self.open(id, bytes))
+        Ok(self.open(id, &suspended.key, bytes))
     }
 
     fn rereads_staged(&self) -> bool {
@@ -191,6 +196,7 @@ impl Backend for Unreadable {
 struct StagedUnreadable {
     backend: Unreadable,
     id: StagingId,
+    key: Key,
     bytes: Vec<u8>,
     kept: u64,
     completed: Option<Receipt>,
@@ -201,12 +207,20 @@ impl StagedUnreadable {
         if let Some(receipt) = &self.completed {
             return Ok(receipt.clone());
         }
-        if self.backend.reach()?.staged.remove(&self.id).is_none() {
-            return Err(Error::not_staged(&self.id));
-        }
-        let name = format!("multipart/{}.{}", self.id, ulid::Ulid::generate()).to_lowercase();
-        let key = name.parse().expect("ids and ULIDs make keys");
-        let receipt = self.backend.put(&key, std::mem::take(&mut self.bytes).into()).await?;
+        let (was_staged, version) = {
+            let mut state = self.backend.reach()?;
+            (state.staged.remove(&self.id).is_some(), state.versions.get(&self.key).cloned())
+        };
+        let receipt = match version {
+            // Somebody else has completed it: that answer is repeated.
+            Some(version) => {
+                let size = self.backend.head(&self.key).await?.size;
+                let (backend, key) = (self.backend.id().clone(), self.key.clone());
+                Receipt { backend, uri: self.backend.uri(&key), key, size, version: Some(version) }
+            }
+            None if was_staged => self.backend.put(&self.key, std::mem::take(&mut self.bytes).into()).await?,
+            None => return Err(Error::not_staged(&self.id)),
+        };
         self.completed = Some(receipt.clone());
         Ok(receipt)
     }

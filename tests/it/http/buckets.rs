@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use artifactstore::clock::Clock;
 use artifactstore::dataplane::DataPlane;
-use artifactstore::db::{Access, Db};
+use artifactstore::db::{self, Access, Db};
 use artifactstore::registry::{self, Registry};
 use artifactstore::server;
 use artifactstore::storage::testing::Unreadable;
@@ -27,7 +27,8 @@ fn serve(bucket: Unreadable) -> InProcess {
     let runtime = Runtime::new().unwrap();
     let dir = TempDir::new().unwrap();
     let address = runtime.block_on(async {
-        let db = Db::open(&dir.path().join("registry.db"), Access::Create).await.unwrap();
+        let place = db::Options::new(db::Url::Sqlite(dir.path().join("registry.db")));
+        let db = Db::open(&place, Access::Create).await.unwrap();
         let data = DataPlane::new(Arc::new(bucket.clone()));
         let options = registry::Options::default();
         let registry = Registry::open(db, data, Clock::system(), options).await.unwrap();
