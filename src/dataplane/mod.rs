@@ -104,6 +104,13 @@ pub enum Error {
     Storage(#[from] storage::Error),
 }
 
+impl Error {
+    /// Whether the same may succeed later without anybody doing anything.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Storage(storage::Error::Unavailable { .. }))
+    }
+}
+
 /// The configured backends, looked up by id (CAS-6); new objects go to the default one.
 #[derive(Clone, Debug)]
 pub struct DataPlane {

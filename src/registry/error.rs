@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
-use crate::{dataplane, db, events, storage};
+use crate::{dataplane, db, events};
 
 /// Everything a caller can act on, and the failures below.
 #[derive(Debug, thiserror::Error)]
@@ -110,9 +110,9 @@ impl Error {
     /// the moment. Says nothing about whether this one was carried out.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Data(error) => {
-                matches!(error, dataplane::Error::Storage(storage::Error::Unavailable { .. }))
-            }
+            Self::Data(error) => error.is_unavailable(),
+            Self::Db(error) => error.is_unavailable(),
+            Self::Log(error) => matches!(&**error, events::Error::Db(error) if error.is_unavailable()),
             Self::Stopping => true,
             _ => false,
         }
