@@ -150,4 +150,8 @@ impl Observer for cache::Cache {
             }
         }
     }
+
+    fn lost_track(&self) {
+        self.invalidate_all();
+    }
 }

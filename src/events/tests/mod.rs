@@ -104,6 +104,8 @@ impl Observer for Told {
     fn committed(&self, events: &[Event]) {
         self.0.lock().unwrap().extend(events.iter().map(|event| event.sequence));
     }
+
+    fn lost_track(&self) {}
 }
 
 fn place(dir: &TempDir) -> db::Options {
