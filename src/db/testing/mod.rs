@@ -3,6 +3,10 @@
 //! Part of the library, so that the tests of the program can use it too. The server comes from the environment;
 //! without it a test fails and says how to get one.
 
+mod proxy;
+
+pub use proxy::{Cut, Proxy};
+
 use std::str::FromStr as _;
 use std::thread;
 
@@ -65,6 +69,16 @@ impl Database {
     pub fn address(&self) -> String {
         let options = PgConnectOptions::from_str(&self.server).expect("it was connected to");
         format!("{}:{}", options.get_host(), options.get_port())
+    }
+
+    /// A network in front of it that can be slow or fail.
+    pub fn proxy(&self, delay: std::time::Duration) -> Proxy {
+        Proxy::start(self.address(), delay).expect("loopback has a port")
+    }
+
+    /// Options to open it with, through a proxy.
+    pub fn options_through(&self, proxy: &Proxy) -> Options {
+        Options::new(Url::Postgres(self.url_at(Some(proxy.address())).into()))
     }
 
     /// Options to open it with.
