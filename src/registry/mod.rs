@@ -157,7 +157,7 @@ impl Registry {
         if found.is_none() || !self.inner.is_shared {
             return Ok(found);
         }
-        self.inner.log.current().await?;
+        self.inner.log.current().await.map_err(Error::Log)?;
         Ok(look(&self.inner.cache))
     }
 
@@ -177,5 +177,9 @@ impl Observer for cache::Cache {
                 (_, None) => {}
             }
         }
+    }
+
+    fn lost_track(&self) {
+        self.invalidate_all();
     }
 }

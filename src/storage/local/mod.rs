@@ -143,7 +143,7 @@ impl Backend for Local {
     }
 
     async fn probe(&self) -> Result<Vec<Capability>, Error> {
-        self.on_volume(|volume| volume.probe()).await
+        self.on_volume(|volume| Ok(volume.probe())).await
     }
 
     async fn owner(&self) -> Result<Option<String>, Error> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_credential_types::Credentials as Key;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -53,21 +54,17 @@ pub(super) async fn connect(options: &Options) -> Client {
     if let Some(endpoint) = &options.endpoint {
         config = config.endpoint_url(endpoint);
     }
-    config = match &options.credentials {
-        Some(given) => config.credentials_provider(Key::new(
+    config = if let Some(given) = &options.credentials {
+        config.credentials_provider(Key::new(
             &given.access_key_id,
             given.secret_access_key.expose(),
             given.session_token.as_ref().map(|token| token.expose().to_owned()),
             None,
             "configuration",
-        )),
-        None => {
-            let chain = aws_config::default_provider::credentials::DefaultCredentialsChain::builder()
-                .region(Region::new(options.region.clone()))
-                .build()
-                .await;
-            config.credentials_provider(chain)
-        }
+        ))
+    } else {
+        let region = Region::new(options.region.clone());
+        config.credentials_provider(DefaultCredentialsChain::builder().region(region).build().await)
     };
     Client::from_conf(config.build())
 }

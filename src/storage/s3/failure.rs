@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_smithy_runtime_api::http::Response;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::storage::Error;
 
@@ -27,11 +27,11 @@ pub(super) struct Failure {
     message: String,
 }
 
-impl<E> From<SdkError<E, Response>> for Failure
+impl<E> From<SdkError<E, HttpResponse>> for Failure
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    fn from(error: SdkError<E, Response>) -> Self {
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = error.code().map(str::to_owned);
         let message = match (&error, error.message()) {

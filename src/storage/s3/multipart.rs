@@ -1,5 +1,6 @@
 //! A multipart upload: parts on their way, and its completion.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -236,8 +237,11 @@ fn combined_etag(parts: &[Done]) -> Option<String> {
             md5.update([u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()?]);
         }
     }
-    let hex: String = md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(format!("{hex}-{}", parts.len()))
+    let mut tag = String::new();
+    for byte in md5.finalize() {
+        let _ = write!(tag, "{byte:02x}");
+    }
+    Some(format!("{tag}-{}", parts.len()))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub(super) async fn probe(bucket: &Arc<Bucket>) -> Result<Vec<Capability>, Error
     let name = bucket.names.probe();
     let put = bucket.put(&name, Bytes::from_static(b"artifactstore probe")).await;
     if let Err(failure) = put {
-        return Err(unusable(bucket, failure));
+        return Err(unusable(bucket, &failure));
     }
     let mut found = vec![yes("put")];
     found.push(needed("get", get(bucket, &name, None, b"artifactstore probe").await));
@@ -49,7 +49,7 @@ fn text(failure: impl Into<Failure>) -> String {
 }
 
 /// Why nothing works, and what to do.
-fn unusable(bucket: &Bucket, failure: Failure) -> Error {
+fn unusable(bucket: &Bucket, failure: &Failure) -> Error {
     let options = &bucket.options;
     let place = options.endpoint.as_deref().unwrap_or("AWS");
     let hint = match failure.code() {

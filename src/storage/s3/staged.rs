@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
 use super::bucket::Bucket;
-use super::keys::fresh;
+use super::keys::{fresh, multipart_key};
 use super::multipart::{Multipart, part_size};
 use super::spool::Part;
 use super::state::{Segment, State};
@@ -196,13 +196,12 @@ impl Staged for Writing {
     }
 
     async fn read(&mut self) -> Result<ByteStream, Error> {
-        let receipt = match self.finished.take() {
-            Some(receipt) => receipt,
-            None => {
-                // Whatever its size under a key of its own: the one it will be given is not known yet.
-                let key = super::keys::multipart_key(&self.id);
-                self.complete(&key).await?
-            }
+        let receipt = if let Some(receipt) = self.finished.take() {
+            receipt
+        } else {
+            // Whatever its size under a key of its own: the one it will be given is not known yet.
+            let key = multipart_key(&self.id);
+            self.complete(&key).await?
         };
         let object = read::open(&self.bucket, &receipt.key, None).await;
         self.finished = Some(receipt);

@@ -9,6 +9,7 @@ mod contract;
 mod faults;
 mod faulty;
 mod staged;
+mod suspended;
 mod unreadable;
 
 pub use self::contract::contract;
