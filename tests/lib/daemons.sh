@@ -33,17 +33,18 @@ daemon_start() {
     echo "$! $(start_time $!)" >"$pidfile"
 }
 
+# Fails for a process that has ended, also while nobody has asked for its exit code yet.
 start_time() {
-    # The second field is the name in brackets, which may hold spaces; the start time is the 20th after it.
     local stat
     stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+    # The second field is the name in brackets, which may hold spaces; after it come the state and, 20th, the start time.
     read -ra stat <<<"${stat##*) }"
-    echo "${stat[19]}"
+    [[ ${stat[0]} != Z ]] && echo "${stat[19]}"
 }
 
 daemon_alive() {
     local pid start
-    [[ -f $1 ]] && read -r pid start <"$1" && [[ -n $start && $(start_time "$pid") == "$start" ]] && [[ $(ps -o state= -p "$pid") != Z* ]]
+    [[ -f $1 ]] && read -r pid start <"$1" && [[ -n $start && $(start_time "$pid") == "$start" ]]
 }
 
 # daemon_await PIDFILE LOG SECONDS COMMAND…: until the command succeeds; fails with the end of the log when the
