@@ -27,7 +27,7 @@ SKIPS_BY_DESIGN = {
 }
 
 
-def run(binary, address):
+def run(binary, address, title):
     with tempfile.TemporaryDirectory(prefix="conformance-ginkgo-") as reports:
         env = {k: v for k, v in os.environ.items() if not k.startswith("OCI_")} | {
             "OCI_ROOT_URL": f"http://{address}",
@@ -46,13 +46,13 @@ def run(binary, address):
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             )
         except subprocess.TimeoutExpired:
-            return Verdict("1.1 (ginkgo suite)", problems=[f"the suite did not end within {TIMEOUT} s"])
+            return Verdict(title, problems=[f"the suite did not end within {TIMEOUT} s"])
         junit = Path(reports) / "junit.xml"
-        return judge(junit.read_text() if junit.exists() else None, done.returncode, done.stdout)
+        return judge(title, junit.read_text() if junit.exists() else None, done.returncode, done.stdout)
 
 
-def judge(junit, code, output):
-    verdict = Verdict("1.1 (ginkgo suite)")
+def judge(title, junit, code, output):
+    verdict = Verdict(title)
     if junit is None:
         verdict.problems.append(f"no junit.xml was written (suite exit code {code})\n{output}")
         return verdict

@@ -61,8 +61,7 @@ REQUESTS = [
 ]
 
 
-def run(binary, address, version):
-    title = f"{version} (redesigned suite)"
+def run(binary, address, version, title):
     with tempfile.TemporaryDirectory(prefix=f"conformance-{version}-") as reports:
         env = {k: v for k, v in os.environ.items() if not k.startswith("OCI_")} | {
             "OCI_VERSION": version,

@@ -1,13 +1,18 @@
-"""One artifactstore process on a free loopback port with a data directory of its own."""
+"""One artifactstore process on a free loopback port with a data directory of its own, and several behind a balancer."""
 
+import contextlib
 import os
 import queue
 import re
 import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
 
+from engines import Engine
+
+BALANCER = Path(__file__).resolve().parents[2] / "tests" / "lib" / "round_robin.py"
 START_SECONDS = 30
 STOP_SECONDS = 30
 
@@ -16,25 +21,53 @@ class ServerError(Exception):
     """The server did not start, or did not stop the way it promises."""
 
 
-class Server:
-    """Context manager: `address` is host:port inside the block; leaving it checks the clean exit.
+class Registry:
+    """Context manager: one registry on fresh engines, as one server or as several replicas of it.
 
-    The exit is checked only when the block itself succeeded, so that a failing suite is
-    reported as such and not as a server that was still busy.
+    `address` is host:port inside the block. With replicas it is a balancer that sends consecutive requests to
+    different ones.
     """
 
-    def __init__(self, binary, *flags):
-        self.binary = binary
-        self.flags = flags
+    def __init__(self, binary, engine, replicas, *flags):
+        self.binary, self.flags = binary, flags
+        self.engine, self.replicas = engine, replicas
+        self.address = None
+
+    def __enter__(self):
+        with contextlib.ExitStack() as parts:
+            settings = parts.enter_context(Engine(self.engine)).settings
+            command = [self.binary, "serve", "--listen", "127.0.0.1:0", *self.flags]
+            running = [parts.enter_context(Process("server", command, settings)) for _ in range(self.replicas)]
+            if self.replicas > 1:
+                addresses = [server.address for server in running]
+                running.append(parts.enter_context(Process("balancer", [sys.executable, BALANCER, *addresses])))
+            self.address = running[-1].address
+            self._parts = parts.pop_all()
+        return self
+
+    def __exit__(self, *failure):
+        return self._parts.__exit__(*failure)
+
+
+class Process:
+    """Context manager of a process that says where it listens; leaving it checks the clean exit.
+
+    The exit is checked only when the block itself succeeded, so that a failing suite is
+    reported as such and not as a server that was still busy. A server gets a data directory of its own.
+    """
+
+    def __init__(self, name, command, settings=None):
+        self.name, self.command, self.settings = name, command, settings
         self.address = None
 
     def __enter__(self):
         self._dir = tempfile.TemporaryDirectory(prefix="artifactstore-conformance-")
-        self._log = open(Path(self._dir.name) / "server.log", "w+", errors="replace")
+        self._log = open(Path(self._dir.name) / "log", "w+", errors="replace")
+        data = [] if self.settings is None else ["--data", Path(self._dir.name) / "data"]
         # The server refuses settings it does not know, and a test wants none of the caller's.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ARTIFACTSTORE_")}
         self._process = subprocess.Popen(
-            [self.binary, "serve", "--listen", "127.0.0.1:0", "--data", Path(self._dir.name) / "data", *self.flags],
-            env={k: v for k, v in os.environ.items() if not k.startswith("ARTIFACTSTORE_")},
+            [*self.command, *data], env=kept | (self.settings or {}),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log, text=True,
         )
         try:
@@ -49,9 +82,9 @@ class Server:
         code = self._end()
         log = self._tail
         if kind is None and early is not None:
-            raise ServerError(f"server died with exit code {early} during the run\n{log}")
+            raise ServerError(f"{self.name} died with exit code {early} during the run\n{log}")
         if kind is None and code != 0:
-            raise ServerError(f"server exited with {code} after SIGTERM, expected 0\n{log}")
+            raise ServerError(f"{self.name} exited with {code} after SIGTERM, expected 0\n{log}")
 
     def _await_address(self):
         lines = queue.Queue()
@@ -66,9 +99,9 @@ class Server:
             try:
                 line = lines.get(timeout=START_SECONDS)
             except queue.Empty:
-                raise ServerError(f"no `listening on` line within {START_SECONDS} s\n{self._read_log()}") from None
+                raise ServerError(f"{self.name}: no `listening on` line within {START_SECONDS} s\n{self._read_log()}") from None
             if line is None:
-                raise ServerError(f"server ended before it listened\n{self._read_log()}")
+                raise ServerError(f"{self.name} ended before it listened\n{self._read_log()}")
             if found := re.match(r"listening on http://(\S+)$", line.strip()):
                 return found[1]
 
@@ -88,4 +121,4 @@ class Server:
 
     def _read_log(self):
         self._log.seek(0)
-        return "server log, last lines:\n" + "".join(self._log.readlines()[-40:])
+        return f"log of the {self.name}, last lines:\n" + "".join(self._log.readlines()[-40:])

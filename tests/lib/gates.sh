@@ -10,25 +10,41 @@ require_server() {
     return 1
 }
 
+# One server on either pair of engines, and three on the second.
+section_conformance() {
+    require_server conformance || return
+    conformance_gate --engine embedded
+    conformance_gate --engine production
+    conformance_gate --engine production --replicas 3
+}
+
 # The gate's exit code 3: the verdict rests on the older suite, because the module proxy does not
 # serve the newer one. See conformance/README.md.
-section_conformance() {
+conformance_gate() {
     local log=$LOGS/conformance code=0
-    require_server conformance || return
-    conformance/run >"$log" 2>&1 || code=$?
+    conformance/run "$@" >"$log" 2>&1 || code=$?
     if ! ((code == 0 || code == 3)) || ! count_from "$log" conformance; then
         blame conformance "$log" "$code"
         return
     fi
     grep '^conformance [^:]*: ' "$log"
-    ((code == 0)) || note "$(grep -m 1 ': NOT RUN' "$log")"
+    ((code == 0)) || note "$(grep -m 1 ': NOT RUN' "$log") ($*)"
 }
 
 section_clients() {
-    local log=$LOGS/clients code=0
+    local engine
     require_server clients || return
-    tests/clients/run >"$log" 2>&1 || code=$?
-    if ((code != 0)) || ! count_from "$log" clients; then
-        blame clients "$log" "$code"
+    for engine in embedded production; do
+        clients_on "$engine"
+    done
+}
+
+clients_on() {
+    local log=$LOGS/clients title="clients on $1 engines" code=0
+    tests/clients/run --engine "$1" >"$log" 2>&1 || code=$?
+    if ((code != 0)) || ! count_from "$log" "$title"; then
+        blame "$title" "$log" "$code"
+        return
     fi
+    tail -n 1 "$log"
 }

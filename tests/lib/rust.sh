@@ -32,7 +32,7 @@ count_cargo() {
     read -r cargo_passed cargo_failed cargo_ignored <<<"$totals"
     passed "$cargo_passed"
     failed "$cargo_failed"
-    ((cargo_ignored == 0)) || echo "$cargo_ignored left to the section load"
+    ((cargo_ignored == 0)) || echo "$cargo_ignored left to the sections load and replicas"
     if ((code != 0)); then
         cat "$log"
         # A compile error or a test binary that died leaves no total of its own.
@@ -48,6 +48,9 @@ section_test() { count_cargo test --no-fail-fast; }
 
 # What takes minutes and wants a release build: a hundred kills, gigabytes in bounded memory.
 section_load() { count_cargo load --release --no-fail-fast --test load -- --ignored; }
+
+# Several servers over one PostgreSQL and one bucket, killed and cut off: the long part, as above.
+section_replicas() { count_cargo replicas --release --no-fail-fast --test replicas -- --ignored; }
 
 section_build() {
     check "cargo build --release" cargo build --release --bin artifactstore

@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# One artifactstore process on a free loopback port with a data directory of its own.
+# One artifactstore process on a free loopback port with a data directory, and engines, of its own.
+
+SERVER_SETTINGS=()
 
 # Prints the path of the server under test. Without ARTIFACTSTORE_BIN cargo builds it, so that
 # no stale binary is tested; the build is a no-op when nothing changed.
@@ -12,14 +14,32 @@ server_binary() {
     (cd "$ROOT" && realpath -e -- "${CARGO_TARGET_DIR:-target}/release/artifactstore")
 }
 
-# server_start BINARY DIR: sets SERVER_PID and SERVER_ADDR (host:port). Everything it writes is in DIR.
+# engine_make KIND: fresh engines for servers to come, `embedded` or `production`. Sets ENGINE_NAME and SERVER_SETTINGS.
+engine_make() {
+    local made
+    made=$("$ROOT/tests/lib/engines.py" make "$1") || return
+    mapfile -t SERVER_SETTINGS <<<"$made"
+    ENGINE_NAME=${SERVER_SETTINGS[0]}
+    unset 'SERVER_SETTINGS[0]'
+}
+
+# Removes them. Servers on them have to be stopped before.
+engine_drop() {
+    [[ -n ${ENGINE_NAME:-} ]] || return 0
+    "$ROOT/tests/lib/engines.py" drop "$ENGINE_NAME" || return
+    ENGINE_NAME=
+    SERVER_SETTINGS=()
+}
+
+# server_start BINARY DIR: sets SERVER_PID and SERVER_ADDR (host:port). Everything it writes is in DIR, but for what
+# SERVER_SETTINGS, a list of VARIABLE=value, sends elsewhere.
 server_start() {
     local binary=$1 dir=$2 tries code=0
     mkdir -p "$dir"
     : >"$dir/stdout"
     # The server refuses settings it does not know, and a test wants none of the caller's.
     local settings=("${!ARTIFACTSTORE_@}")
-    env "${settings[@]/#/--unset=}" "$binary" serve --listen 127.0.0.1:0 --data "$dir/data" </dev/null >"$dir/stdout" 2>"$dir/server.log" &
+    env "${settings[@]/#/--unset=}" "${SERVER_SETTINGS[@]}" "$binary" serve --listen 127.0.0.1:0 --data "$dir/data" </dev/null >"$dir/stdout" 2>"$dir/server.log" &
     SERVER_PID=$!
     SERVER_ADDR=
     for ((tries = 0; tries < 600; tries++)); do

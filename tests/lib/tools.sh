@@ -37,19 +37,23 @@ ensure_debian_clients() {
 
 # Clients from the Go module proxy, pinned in tests/clients/tools. Puts their folder on PATH.
 ensure_go_clients() {
-    local module=$ROOT/tests/clients/tools key bin staged
+    go_tools clients "$ROOT/tests/clients/tools" && export PATH=$GO_TOOLS:$PATH
+}
+
+# go_tools NAME MODULE: builds every tool the go.mod in the folder MODULE names, and keeps them under the hash of
+# its pins. Sets GO_TOOLS, their folder.
+go_tools() {
+    local module=$2 key staged
     key=$(cat "$module/go.mod" "$module/go.sum" | sha256sum | cut -c1-16)
-    bin=$ROOT/tests/.cache/clients-$key
-    if [[ ! -d $bin ]]; then
-        mkdir -p "$ROOT/tests/.cache"
-        staged=$(mktemp -d "$ROOT/tests/.cache/clients-new.XXXXXX")
-        # `tool` is every tool the go.mod names.
-        if ! (cd "$module" && GOWORK=off CGO_ENABLED=0 GOFLAGS="-mod=readonly -buildvcs=false" go build -o "$staged/" tool); then
-            rm -rf "$staged"
-            return 1
-        fi
-        # Another run may have published the same folder meanwhile; either copy will do.
-        mv -T "$staged" "$bin" 2>/dev/null || rm -rf "$staged"
+    GO_TOOLS=$ROOT/tests/.cache/$1-$key
+    [[ ! -d $GO_TOOLS ]] || return 0
+    mkdir -p "$ROOT/tests/.cache"
+    staged=$(mktemp -d "$ROOT/tests/.cache/$1-new.XXXXXX")
+    # `tool` is every tool the go.mod names.
+    if ! (cd "$module" && GOWORK=off CGO_ENABLED=0 GOFLAGS="-mod=readonly -buildvcs=false" go build -o "$staged/" tool); then
+        rm -rf "$staged"
+        return 1
     fi
-    export PATH=$bin:$PATH
+    # Another run may have published the same folder meanwhile; either copy will do.
+    mv -T "$staged" "$GO_TOOLS" 2>/dev/null || rm -rf "$staged"
 }

@@ -1,6 +1,6 @@
 //! What works beside a running server.
 
-use crate::support::{Repo, Server, run_on};
+use crate::support::{Repo, Server};
 
 #[test]
 fn looking_works_beside_a_server_that_is_written_to() {
@@ -8,11 +8,10 @@ fn looking_works_beside_a_server_that_is_written_to() {
     let client = server.client();
     let repo = Repo::new(&client, "busy");
     repo.push_artifact("first");
-    let data = server.data();
     std::thread::scope(|scope| {
         let looking = scope.spawn(|| {
             for arguments in [&["health"][..], &["verify"], &["replay", "--check"], &["verify", "--json"]] {
-                run_on(data, arguments).expect(0);
+                server.run(arguments).expect(0);
             }
         });
         let mut pushed = 0;
@@ -32,6 +31,6 @@ fn looking_works_after_a_crash() {
     Repo::new(&server.client(), "a").push_artifact("v1");
     server.kill();
     for arguments in [&["health"][..], &["verify"], &["replay", "--check"], &["replay"], &["migrate"]] {
-        run_on(server.data(), arguments).expect(0);
+        server.run(arguments).expect(0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Repo, Request, Server, sha256, until};
+use crate::support::{Repo, Request, Server, is_production, sha256, until};
 
 #[test]
 fn a_server_that_works_says_so() {
@@ -14,7 +14,8 @@ fn a_server_that_works_says_so() {
         assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
         let components = health["components"].as_array().unwrap();
         let names: Vec<&str> = components.iter().map(|part| part["name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["database", "storage:local", "log"]);
+        let storage = if is_production() { "storage:s3" } else { "storage:local" };
+        assert_eq!(names, ["database", storage, "log"]);
         assert!(
             components.iter().all(|part| part["status"] == "ok" && part["problem"].is_null()),
             "{health}"

@@ -75,7 +75,7 @@ fn an_upload_goes_on_after_the_server_was_killed() {
     repo.client.send(&rest).expect(201);
     assert!(repo.client.get(repo.blob(&sha256(&bytes))).expect(200).body == bytes);
     server.stop();
-    crate::support::run_on(server.data(), &["verify"]).expect(0);
+    server.run(&["verify"]).expect(0);
 }
 
 #[test]

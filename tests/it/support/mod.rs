@@ -3,9 +3,13 @@
 //! A test starts its own [`Server`] (a process and a directory, gone when it ends), talks to it through a
 //! [`Client`] or a [`Connection`] of its own, and pushes things with a [`Repo`]. Nothing here sleeps to let
 //! something happen: [`until`] waits for a condition.
+//!
+//! A server of [`Launch::new`] is on the engines `ARTIFACTSTORE_TEST_ENGINE` names, `embedded` or `production`; tests that
+//! are about local files and SQLite are listed in `tests/it/embedded-only.txt`.
 
 mod client;
 mod content;
+mod engine;
 mod h2;
 mod message;
 mod program;
@@ -17,6 +21,7 @@ pub(crate) use client::{Client, Connection};
 pub(crate) use content::{
     INDEX, MANIFEST, Repo, blake3, descriptor, digests, empty_config, image, index, noise, sha256, sha512,
 };
+pub(crate) use engine::is_production;
 pub(crate) use h2::H2;
 pub(crate) use message::{Request, Response};
 pub(crate) use program::{command, run, run_command, run_on};

@@ -11,7 +11,9 @@ use std::thread::JoinHandle;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{Client, command, until};
+use super::engine::Engine;
+use super::program::Ran;
+use super::{Client, command, is_production, run_command, until};
 
 /// How to start a server.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Launch {
     env: Vec<(String, OsString)>,
     data: Data,
     listen: Option<String>,
+    /// Ours on the production engines; it goes away with the last server on it.
+    engine: Option<Arc<Engine>>,
 }
 
 #[derive(Clone, Debug)]
@@ -33,21 +37,26 @@ enum Data {
 }
 
 impl Launch {
-    /// On a fresh directory and a free port.
+    /// On a fresh directory and a free port; on the production engines also on a fresh database and bucket.
     pub(crate) fn new() -> Self {
         let own = TempDir::with_prefix("artifactstore-it-").expect("a temporary directory can be made");
-        let (data, listen) = (Data::Own(Arc::new(own)), Some("127.0.0.1:0".to_owned()));
-        Self { flags: Vec::new(), env: Vec::new(), data, listen }
+        let engine = is_production().then(|| Arc::new(Engine::create()));
+        Self {
+            data: Data::Own(Arc::new(own)),
+            listen: Some("127.0.0.1:0".to_owned()),
+            engine,
+            ..Self::bare()
+        }
     }
 
-    /// On a directory of the test.
+    /// On a directory of the test, whatever the engines.
     pub(crate) fn on(directory: &Path) -> Self {
-        Self { data: Data::At(directory.to_owned()), ..Self::new() }
+        Self { data: Data::At(directory.to_owned()), listen: Some("127.0.0.1:0".to_owned()), ..Self::bare() }
     }
 
     /// With nothing but what the test adds.
     pub(crate) fn bare() -> Self {
-        Self { data: Data::Unsaid, listen: None, ..Self::new() }
+        Self { flags: Vec::new(), env: Vec::new(), data: Data::Unsaid, listen: None, engine: None }
     }
 
     pub(crate) fn flag(mut self, flag: &str) -> Self {
@@ -66,13 +75,21 @@ impl Launch {
         if let Some(listen) = &self.listen {
             command.args(["--listen", listen]);
         }
+        self.place(&mut command);
+        command.args(&self.flags).envs(self.env.iter().cloned());
+        command
+    }
+
+    /// Tells a command where the registry is.
+    fn place(&self, command: &mut Command) {
         match &self.data {
             Data::Own(directory) => drop(command.arg("--data").arg(directory.path())),
             Data::At(directory) => drop(command.arg("--data").arg(directory)),
             Data::Unsaid => {}
         }
-        command.args(&self.flags).envs(self.env.iter().cloned());
-        command
+        if let Some(engine) = &self.engine {
+            command.envs(engine.settings());
+        }
     }
 
     /// Starts it and waits until it listens.
@@ -151,6 +168,15 @@ impl Server {
             Data::At(directory) => directory,
             Data::Unsaid => panic!("the test did not say where the data is"),
         }
+    }
+
+    /// Runs another command on the same registry to its end.
+    #[track_caller]
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = command();
+        command.args(arguments);
+        self.launch.place(&mut command);
+        run_command(&mut command)
     }
 
     /// What it wrote to standard error so far.
