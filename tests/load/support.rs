@@ -100,7 +100,12 @@ impl Server {
     }
 
     /// Starts a prepared `serve` command.
-    pub(crate) fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(command: Command) -> Self {
+        Self::try_spawn(command).unwrap_or_else(|said| panic!("the server did not start:\n{said}"))
+    }
+
+    /// The same for one that may refuse to start; then what it said.
+    pub(crate) fn try_spawn(mut command: Command) -> Result<Self, String> {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
         let log = Log::default();
         if let Some(errors) = child.stderr.take() {
@@ -124,10 +129,17 @@ impl Server {
         });
         let line = told.recv_timeout(PATIENCE).unwrap_or_default();
         let address = line.trim().strip_prefix("listening on http://").and_then(|text| text.parse().ok());
-        let address = address.unwrap_or(SocketAddr::from(([0; 4], 0)));
-        let server = Self { child, address, log };
-        assert_ne!(address.port(), 0, "the server said {line:?}");
-        server
+        let mut server = Self { child, address: SocketAddr::from(([0; 4], 0)), log };
+        match address {
+            Some(address) => {
+                server.address = address;
+                Ok(server)
+            }
+            None => {
+                let ended = server.child.try_wait();
+                Err(format!("{line:?}, {ended:?}\n{}", server.log()))
+            }
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -348,7 +360,7 @@ impl Client {
 }
 
 /// `SplitMix64`: reproducible choices.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {

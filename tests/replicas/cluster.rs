@@ -1,0 +1,330 @@
+//! Some replicas over one database and one bucket.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::bucket::Bucket;
+use crate::database::Database;
+use crate::place::Place;
+use crate::support::{Client, Server, command, eventually, folder};
+
+/// Below this prefix of the bucket everything of a cluster lies.
+pub(crate) const PREFIX: &str = "registry/";
+
+/// The `PostgreSQL` that tests share.
+pub(crate) fn shared_database() -> Place {
+    Place::of_variable("ARTIFACTSTORE_TEST_POSTGRES")
+}
+
+/// The bucket service that tests share: Ceph RGW.
+pub(crate) fn shared_storage() -> Place {
+    Place::of_variable("ARTIFACTSTORE_TEST_S3_RGW")
+}
+
+/// What a cluster will be made of.
+pub(crate) struct Plan {
+    database: Place,
+    storage: Place,
+    database_at: Option<SocketAddr>,
+    storage_at: Option<SocketAddr>,
+    settings: Vec<(String, String)>,
+}
+
+impl Plan {
+    pub(crate) fn new() -> Self {
+        Self {
+            database: shared_database(),
+            storage: shared_storage(),
+            database_at: None,
+            storage_at: None,
+            settings: Vec::new(),
+        }
+    }
+
+    /// Its database lies on another server.
+    pub(crate) fn database(mut self, admin: Place) -> Self {
+        self.database = admin;
+        self
+    }
+
+    /// Its bucket lies on another service.
+    pub(crate) fn storage(mut self, service: Place) -> Self {
+        self.storage = service;
+        self
+    }
+
+    /// Replicas reach the database through this.
+    pub(crate) fn database_through(mut self, address: SocketAddr) -> Self {
+        self.database_at = Some(address);
+        self
+    }
+
+    /// Replicas reach the bucket through this.
+    pub(crate) fn storage_through(mut self, address: SocketAddr) -> Self {
+        self.storage_at = Some(address);
+        self
+    }
+
+    /// One more setting, named without the prefix that all have.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Makes database and bucket and starts nothing.
+    pub(crate) fn prepare(self) -> Cluster {
+        let (database, bucket) = (Database::create(&self.database), Bucket::create(&self.storage));
+        Cluster { replicas: Vec::new(), folder: folder(), plan: self, database, bucket }
+    }
+
+    /// Starts `count` replicas.
+    pub(crate) fn start(self, count: usize) -> Cluster {
+        let mut cluster = self.prepare();
+        // One after the other: the first migrates.
+        for number in 0..count {
+            cluster.replicas.push(Replica::default());
+            cluster.start_again(number);
+        }
+        cluster
+    }
+}
+
+/// Replicas, killed before their database and bucket go.
+pub(crate) struct Cluster {
+    replicas: Vec<Replica>,
+    folder: TempDir,
+    plan: Plan,
+    pub(crate) database: Database,
+    pub(crate) bucket: Bucket,
+}
+
+struct Replica {
+    address: RwLock<SocketAddr>,
+    server: Mutex<Option<Server>>,
+    /// What ended processes had logged.
+    log: Mutex<String>,
+}
+
+impl Default for Replica {
+    fn default() -> Self {
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        Self { address: RwLock::new(nowhere), server: Mutex::default(), log: Mutex::default() }
+    }
+}
+
+impl Cluster {
+    pub(crate) fn size(&self) -> usize {
+        self.replicas.len()
+    }
+
+    /// Where a replica listens, or did before it died.
+    pub(crate) fn address(&self, number: usize) -> SocketAddr {
+        *self.replicas[number].address.read().unwrap()
+    }
+
+    pub(crate) fn client(&self, number: usize) -> Client {
+        Client::connect(self.address(number)).unwrap_or_else(|error| panic!("replica {number}: {error}"))
+    }
+
+    /// SIGKILL, at once. One that is dead stays so.
+    pub(crate) fn kill(&self, number: usize) {
+        let replica = &self.replicas[number];
+        if let Some(mut server) = guard(&replica.server).take() {
+            server.kill();
+            *guard(&replica.log) += &server.log();
+        }
+    }
+
+    /// SIGTERM; it ends by itself, in order.
+    pub(crate) fn stop(&self, number: usize) {
+        let replica = &self.replicas[number];
+        if let Some(server) = guard(&replica.server).take() {
+            *guard(&replica.log) += &server.log();
+            server.stop();
+        }
+    }
+
+    /// Starts a replica that does not run, as a supervisor would: again and again, since it does not start while a
+    /// service is away.
+    pub(crate) fn start_again(&self, number: usize) {
+        let replica = &self.replicas[number];
+        let mut running = guard(&replica.server);
+        assert!(running.is_none(), "replica {number} runs");
+        let deadline = Instant::now() + START_PATIENCE;
+        let server = loop {
+            match self.try_start(number) {
+                Ok(server) => break server,
+                Err(said) => {
+                    *guard(&replica.log) += &said;
+                    assert!(Instant::now() < deadline, "replica {number} does not start:\n{said}");
+                }
+            }
+        };
+        *replica.address.write().unwrap() = server.address;
+        *running = Some(server);
+    }
+
+    fn try_start(&self, number: usize) -> Result<Server, String> {
+        let mut command =
+            self.command(&["serve", "--listen", "127.0.0.1:0"], &format!("replica-{number}"), true);
+        command.stderr(Stdio::piped());
+        Server::try_spawn(command)
+    }
+
+    /// Everything a replica has logged in all its lives.
+    pub(crate) fn log(&self, number: usize) -> String {
+        let replica = &self.replicas[number];
+        let running = guard(&replica.server).as_ref().map(Server::log);
+        guard(&replica.log).clone() + &running.unwrap_or_default()
+    }
+
+    /// Peak resident memory of a replica so far, in MiB.
+    pub(crate) fn peak_memory(&self, number: usize) -> f64 {
+        guard(&self.replicas[number].server).as_ref().expect("it runs").peak_memory()
+    }
+
+    /// A command over the database and the bucket of the cluster, past every proxy. It must find everything in order.
+    #[track_caller]
+    pub(crate) fn expect_fine(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments, "command", false).output().expect("the binary runs");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "artifactstore {arguments:?} says {}:\n{out}{err}", output.status);
+        out.into_owned()
+    }
+
+    /// Nothing of what went wrong has harmed anything: the log is without a hole, the views are what it leads to, every
+    /// byte has its digest, and no replica has panicked or said a secret. Returns the number of events.
+    #[track_caller]
+    pub(crate) fn check(&self) -> usize {
+        let events = self.database.log().len();
+        self.expect_fine(&["replay", "--check"]);
+        self.expect_fine(&["verify"]);
+        for number in 0..self.size() {
+            let log = self.log(number);
+            assert!(!log.contains("panicked"), "replica {number}:\n{log}");
+            self.keeps_secrets(&log);
+        }
+        events
+    }
+
+    #[track_caller]
+    pub(crate) fn keeps_secrets(&self, text: &str) {
+        for secret in [&self.plan.database.password, &self.plan.storage.password].into_iter().flatten() {
+            assert!(!text.contains(secret.as_str()), "a secret in:\n{text}");
+        }
+    }
+
+    /// Once every session that was left has expired and a replica starts, nothing of them is in the bucket.
+    pub(crate) fn check_sweep(&self, number: usize) {
+        self.kill(number);
+        // As if the time had passed: the sweep looks at this column and at the age of what is in the bucket.
+        self.database.execute("UPDATE uploads SET expires_at = 0, lease = NULL");
+        self.start_again(number);
+        let mut left = Vec::new();
+        eventually("the sweep of what nobody will ever finish", || {
+            left = self.bucket.objects(&format!("{PREFIX}staging/"));
+            left.extend(self.bucket.multiparts().into_iter().map(|(key, _)| key));
+            left.is_empty().then_some(())
+        });
+    }
+
+    /// Runs `serve` with other settings and expects it to refuse: exit code 2 within seconds, nothing on standard output,
+    /// and a sentence that holds `words`. Returns what it said.
+    #[track_caller]
+    pub(crate) fn refuses(&self, settings: &[(&str, &str)], words: &[&str]) -> String {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"], "refused", false);
+        for (name, value) in settings {
+            set(&mut command, name, value);
+        }
+        let begun = Instant::now();
+        let output = output(command, REFUSAL_PATIENCE);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let told = format!("{settings:?}: {} after {:.1?}\n{out}{err}", output.status, begun.elapsed());
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(out.is_empty(), "{told}");
+        let sentences: Vec<_> = err.lines().filter(|line| line.starts_with("artifactstore: ")).collect();
+        assert!(
+            matches!(sentences.as_slice(), [one] if words.iter().all(|word| one.contains(word))),
+            "{words:?}: {told}"
+        );
+        assert!(err.lines().last() == sentences.last().copied() && !err.contains("panicked"), "{told}");
+        self.keeps_secrets(&err);
+        println!("{}", sentences[0]);
+        err.into_owned()
+    }
+
+    /// A command of the binary with the settings of this cluster: which engines it runs on is said here and nowhere else.
+    fn command(&self, arguments: &[&str], data: &str, through_proxies: bool) -> Command {
+        let mut command = command(arguments, &self.data(data));
+        let proxies = |address: Option<SocketAddr>| address.filter(|_| through_proxies);
+        let (database, storage) = (&self.database.place, &self.bucket.service);
+        let database =
+            proxies(self.plan.database_at).map_or(database.clone(), |address| database.at(address));
+        let storage = proxies(self.plan.storage_at).map_or(storage.clone(), |address| storage.at(address));
+        let engines = [
+            ("DATABASE_URL", database.to_string()),
+            ("STORAGE_BACKEND", "s3".to_owned()),
+            ("STORAGE_S3_BUCKET", self.bucket.name.clone()),
+            ("STORAGE_S3_PREFIX", PREFIX.to_owned()),
+            ("STORAGE_S3_ENDPOINT", storage.endpoint()),
+            ("STORAGE_S3_REGION", "us-east-1".to_owned()),
+            ("STORAGE_S3_PATH_STYLE", "true".to_owned()),
+            ("STORAGE_S3_ACCESS_KEY_ID", storage.user.clone()),
+            ("STORAGE_S3_SECRET_ACCESS_KEY", storage.password.clone().unwrap_or_default()),
+        ];
+        for (name, value) in &engines {
+            set(&mut command, name, value);
+        }
+        for (name, value) in &self.plan.settings {
+            set(&mut command, name, value);
+        }
+        command
+    }
+
+    fn data(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.replicas.clear();
+    }
+}
+
+/// How long a supervisor tries to start a replica.
+const START_PATIENCE: Duration = Duration::from_mins(1);
+
+/// A refusal that takes longer is a server that hangs.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(30);
+
+fn set(command: &mut Command, name: &str, value: &str) {
+    command.env(format!("ARTIFACTSTORE_{name}"), value);
+}
+
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a command to its end; one that goes on is killed and fails the test.
+fn output(mut command: Command, patience: Duration) -> Output {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the binary runs");
+    let pid = Pid::from_child(&child);
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || ended.send(child.wait_with_output()));
+    end.recv_timeout(patience).map_or_else(
+        |_| {
+            let _ = kill_process(pid, Signal::KILL);
+            let said = end.recv().expect("it was killed").expect("it is our child");
+            panic!("it goes on after {patience:?}:\n{}", String::from_utf8_lossy(&said.stderr));
+        },
+        |output| output.expect("it is our child"),
+    )
+}
