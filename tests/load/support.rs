@@ -108,7 +108,7 @@ impl Server {
     pub(crate) fn try_spawn(mut command: Command) -> Result<Self, String> {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
         let log = Log::default();
-        if let Some(errors) = child.stderr.take() {
+        let logger = child.stderr.take().map(|errors| {
             let log = Arc::clone(&log);
             thread::spawn(move || {
                 for line in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
@@ -116,8 +116,8 @@ impl Server {
                     log.extend_from_slice(&line);
                     log.push(b'\n');
                 }
-            });
-        }
+            })
+        });
         let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
@@ -129,17 +129,16 @@ impl Server {
         });
         let line = told.recv_timeout(PATIENCE).unwrap_or_default();
         let address = line.trim().strip_prefix("listening on http://").and_then(|text| text.parse().ok());
-        let mut server = Self { child, address: SocketAddr::from(([0; 4], 0)), log };
-        match address {
-            Some(address) => {
-                server.address = address;
-                Ok(server)
+        let Some(address) = address else {
+            let _ = child.kill();
+            let ended = child.wait();
+            if let Some(logger) = logger {
+                let _ = logger.join();
             }
-            None => {
-                let ended = server.child.try_wait();
-                Err(format!("{line:?}, {ended:?}\n{}", server.log()))
-            }
-        }
+            let log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            return Err(format!("{line:?}, {ended:?}\n{}", String::from_utf8_lossy(&log)));
+        };
+        Ok(Self { child, address, log })
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::operation::list_multipart_uploads::ListMultipartUploadsOutput;
 
 use crate::place::Place;
 use crate::runtime::wait;
@@ -70,7 +71,7 @@ impl Drop for Bucket {
         // A test that failed may have left a service that does not answer: nothing here may panic.
         wait(async {
             let uploads = self.client.list_multipart_uploads().bucket(&self.name).send().await;
-            for upload in uploads.iter().flat_map(|page| page.uploads()) {
+            for upload in uploads.iter().flat_map(ListMultipartUploadsOutput::uploads) {
                 let abort = self.client.abort_multipart_upload().bucket(&self.name);
                 let abort = abort.set_key(upload.key.clone()).set_upload_id(upload.upload_id.clone());
                 let _ = abort.send().await;

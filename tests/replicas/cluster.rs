@@ -153,12 +153,20 @@ impl Cluster {
     /// Starts a replica that does not run, as a supervisor would: again and again, since it does not start while a
     /// service is away.
     pub(crate) fn start_again(&self, number: usize) {
+        self.start_with(number, &[]);
+    }
+
+    fn start_with(&self, number: usize, settings: &[(&str, &str)]) {
         let replica = &self.replicas[number];
         let mut running = guard(&replica.server);
         assert!(running.is_none(), "replica {number} runs");
         let deadline = Instant::now() + START_PATIENCE;
         let server = loop {
-            match self.try_start(number) {
+            let data = format!("replica-{number}");
+            let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"], &data, true);
+            settings.iter().for_each(|(name, value)| set(&mut command, name, value));
+            command.stderr(Stdio::piped());
+            match Server::try_spawn(command) {
                 Ok(server) => break server,
                 Err(said) => {
                     *guard(&replica.log) += &said;
@@ -168,13 +176,6 @@ impl Cluster {
         };
         *replica.address.write().unwrap() = server.address;
         *running = Some(server);
-    }
-
-    fn try_start(&self, number: usize) -> Result<Server, String> {
-        let mut command =
-            self.command(&["serve", "--listen", "127.0.0.1:0"], &format!("replica-{number}"), true);
-        command.stderr(Stdio::piped());
-        Server::try_spawn(command)
     }
 
     /// Everything a replica has logged in all its lives.
@@ -209,6 +210,13 @@ impl Cluster {
             let log = self.log(number);
             assert!(!log.contains("panicked"), "replica {number}:\n{log}");
             self.keeps_secrets(&log);
+            if guard(&self.replicas[number].server).is_some() {
+                eventually(&format!("replica {number} to know of all {events} events"), || {
+                    let ready = self.client(number).get("/readyz").unwrap();
+                    let ready: serde_json::Value = serde_json::from_slice(&ready.body).unwrap();
+                    (ready["sequence"] == events).then_some(())
+                });
+            }
         }
         events
     }
@@ -220,17 +228,26 @@ impl Cluster {
         }
     }
 
-    /// Once every session that was left has expired and a replica starts, nothing of them is in the bucket.
+    /// Once everything unfinished is older than its expiry, a replica that starts leaves nothing of it in the bucket.
     pub(crate) fn check_sweep(&self, number: usize) {
-        self.kill(number);
-        // As if the time had passed: the sweep looks at this column and at the age of what is in the bucket.
+        // As if the time had passed for the sessions; for what has none it passes.
         self.database.execute("UPDATE uploads SET expires_at = 0, lease = NULL");
-        self.start_again(number);
-        let mut left = Vec::new();
-        eventually("the sweep of what nobody will ever finish", || {
-            left = self.bucket.objects(&format!("{PREFIX}staging/"));
+        let unfinished = || {
+            let mut left = self.bucket.objects(&format!("{PREFIX}staging/"));
             left.extend(self.bucket.multiparts().into_iter().map(|(key, _)| key));
-            left.is_empty().then_some(())
+            left
+        };
+        eventually("the sweep of what nobody will ever finish", || {
+            self.kill(number);
+            self.start_with(number, &[("UPLOADS_EXPIRY", "1s")]);
+            let swept = Instant::now() + SWEEP;
+            while Instant::now() < swept {
+                if unfinished().is_empty() {
+                    return Some(());
+                }
+            }
+            println!("not swept yet: {:?}", unfinished());
+            None
         });
     }
 
@@ -239,9 +256,7 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn refuses(&self, settings: &[(&str, &str)], words: &[&str]) -> String {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"], "refused", false);
-        for (name, value) in settings {
-            set(&mut command, name, value);
-        }
+        settings.iter().for_each(|(name, value)| set(&mut command, name, value));
         let begun = Instant::now();
         let output = output(command, REFUSAL_PATIENCE);
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -300,6 +315,9 @@ impl Drop for Cluster {
 
 /// How long a supervisor tries to start a replica.
 const START_PATIENCE: Duration = Duration::from_mins(1);
+
+/// A sweep begins when a replica starts and takes moments.
+const SWEEP: Duration = Duration::from_secs(3);
 
 /// A refusal that takes longer is a server that hangs.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(30);

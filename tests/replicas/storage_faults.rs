@@ -13,8 +13,8 @@ use crate::support::{Answer, Client, Content, alone, push};
 
 const SMALL: Content = Content { seed: 1, length: 1000 };
 
-/// Travels in parts, the last of which is small.
-const LARGE: Content = Content { seed: 2, length: 20 * 1024 * 1024 + 333 };
+/// Travels in two parts.
+const LARGE: Content = Content { seed: 2, length: 9 * 1024 * 1024 + 333 };
 
 /// More often than the replica tries.
 const ALWAYS: u64 = 1000;

@@ -190,10 +190,12 @@ where
         let mut sent = false;
         let end = loop {
             tokio::select! {
-                passed = &mut up, if !sent => match passed? {
-                    true => sent = true,
-                    false => return Ok(Some(End::Reset)),
-                },
+                passed = &mut up, if !sent => {
+                    sent = passed?;
+                    if !sent {
+                        return Ok(Some(End::Reset));
+                    }
+                }
                 end = &mut down => break end?,
             }
         };
