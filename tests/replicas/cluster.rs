@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use crate::bucket::Bucket;
 use crate::database::Database;
 use crate::place::Place;
-use crate::support::{Client, Server, command, eventually, folder};
+use crate::support::{Client, Random, Server, command, eventually, folder};
 
 /// Below this prefix of the bucket everything of a cluster lies.
 pub(crate) const PREFIX: &str = "registry/";
@@ -107,6 +108,7 @@ pub(crate) struct Cluster {
 struct Replica {
     address: RwLock<SocketAddr>,
     server: Mutex<Option<Server>>,
+    stands_still: AtomicBool,
     /// What ended processes had logged.
     log: Mutex<String>,
 }
@@ -114,7 +116,12 @@ struct Replica {
 impl Default for Replica {
     fn default() -> Self {
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        Self { address: RwLock::new(nowhere), server: Mutex::default(), log: Mutex::default() }
+        Self {
+            address: RwLock::new(nowhere),
+            server: Mutex::default(),
+            stands_still: AtomicBool::new(false),
+            log: Mutex::default(),
+        }
     }
 }
 
@@ -150,6 +157,31 @@ impl Cluster {
         }
     }
 
+    /// SIGSTOP: it stands still, its connections open. Clients of a crowd avoid it, as a load balancer would.
+    pub(crate) fn pause(&self, number: usize) {
+        self.replicas[number].stands_still.store(true, Ordering::SeqCst);
+        self.signal(number, Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub(crate) fn go_on(&self, number: usize) {
+        self.signal(number, Signal::CONT);
+        self.replicas[number].stands_still.store(false, Ordering::SeqCst);
+    }
+
+    fn signal(&self, number: usize, signal: Signal) {
+        let pid = guard(&self.replicas[number].server).as_ref().expect("it runs").pid();
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap()).expect("no process has number 0");
+        kill_process(pid, signal).expect("our child is there until it was waited for");
+    }
+
+    /// A replica chosen at random, dead or alive, and not one that stands still.
+    pub(crate) fn choose(&self, random: &mut Random) -> usize {
+        let moving = |number: &usize| !self.replicas[*number].stands_still.load(Ordering::SeqCst);
+        let moving: Vec<_> = (0..self.size()).filter(moving).collect();
+        moving[usize::try_from(random.below(moving.len() as u64)).unwrap()]
+    }
+
     /// Starts a replica that does not run, as a supervisor would: again and again, since it does not start while a
     /// service is away.
     pub(crate) fn start_again(&self, number: usize) {
@@ -164,7 +196,7 @@ impl Cluster {
         let server = loop {
             let data = format!("replica-{number}");
             let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"], &data, true);
-            settings.iter().for_each(|(name, value)| set(&mut command, name, value));
+            apply(&mut command, settings);
             command.stderr(Stdio::piped());
             match Server::try_spawn(command) {
                 Ok(server) => break server,
@@ -256,7 +288,7 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn refuses(&self, settings: &[(&str, &str)], words: &[&str]) -> String {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"], "refused", false);
-        settings.iter().for_each(|(name, value)| set(&mut command, name, value));
+        apply(&mut command, settings);
         let begun = Instant::now();
         let output = output(command, REFUSAL_PATIENCE);
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -282,22 +314,21 @@ impl Cluster {
         let database =
             proxies(self.plan.database_at).map_or(database.clone(), |address| database.at(address));
         let storage = proxies(self.plan.storage_at).map_or(storage.clone(), |address| storage.at(address));
+        let (url, endpoint) = (database.to_string(), storage.endpoint());
         let engines = [
-            ("DATABASE_URL", database.to_string()),
-            ("STORAGE_BACKEND", "s3".to_owned()),
-            ("STORAGE_S3_BUCKET", self.bucket.name.clone()),
-            ("STORAGE_S3_PREFIX", PREFIX.to_owned()),
-            ("STORAGE_S3_ENDPOINT", storage.endpoint()),
-            ("STORAGE_S3_REGION", "us-east-1".to_owned()),
-            ("STORAGE_S3_PATH_STYLE", "true".to_owned()),
-            ("STORAGE_S3_ACCESS_KEY_ID", storage.user.clone()),
-            ("STORAGE_S3_SECRET_ACCESS_KEY", storage.password.clone().unwrap_or_default()),
+            ("DATABASE_URL", url.as_str()),
+            ("STORAGE_BACKEND", "s3"),
+            ("STORAGE_S3_BUCKET", &self.bucket.name),
+            ("STORAGE_S3_PREFIX", PREFIX),
+            ("STORAGE_S3_ENDPOINT", &endpoint),
+            ("STORAGE_S3_REGION", "us-east-1"),
+            ("STORAGE_S3_PATH_STYLE", "true"),
+            ("STORAGE_S3_ACCESS_KEY_ID", &storage.user),
+            ("STORAGE_S3_SECRET_ACCESS_KEY", storage.password.as_deref().unwrap_or_default()),
         ];
-        for (name, value) in &engines {
-            set(&mut command, name, value);
-        }
+        apply(&mut command, &engines);
         for (name, value) in &self.plan.settings {
-            set(&mut command, name, value);
+            apply(&mut command, &[(name, value)]);
         }
         command
     }
@@ -322,8 +353,9 @@ const SWEEP: Duration = Duration::from_secs(3);
 /// A refusal that takes longer is a server that hangs.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(30);
 
-fn set(command: &mut Command, name: &str, value: &str) {
-    command.env(format!("ARTIFACTSTORE_{name}"), value);
+/// Settings for a command, named without the prefix that all have.
+fn apply(command: &mut Command, settings: &[(&str, &str)]) {
+    command.envs(settings.iter().map(|(name, value)| (format!("ARTIFACTSTORE_{name}"), value)));
 }
 
 fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -360,7 +360,7 @@ impl Pusher<'_> {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<Answer> {
-        let number = usize::try_from(self.random.below(self.crowd.cluster.size() as u64)).unwrap();
+        let number = self.crowd.cluster.choose(&mut self.random);
         if self.connection.as_ref().is_none_or(|(connected, _)| *connected != number) {
             self.connection = Some((number, Client::connect(self.crowd.cluster.address(number))?));
         }

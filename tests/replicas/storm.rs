@@ -12,6 +12,9 @@ use crate::tail::Tail;
 
 const REPLICAS: usize = 3;
 
+/// A lock that is waited for in vain, and a little more.
+const HELD_UP: Duration = Duration::from_secs(15);
+
 #[test]
 fn nothing_acknowledged_is_lost_in_a_few_kills() {
     storm(Habits { clients: 16, steps: 3, large: 20 }, setting("REPLICAS_KILLS", 3).min(3));
@@ -58,4 +61,32 @@ fn storm(habits: Habits, kills: u64) {
     cluster.check_sweep(0);
     cluster.check();
     println!("{} events, the same for {REPLICAS} readers; checked after {:.0?}", log.len(), begun.elapsed());
+}
+
+/// Whatever it holds, a lock of the log among it, the others get on.
+#[test]
+fn a_replica_that_stands_still_holds_nobody_up() {
+    let _alone = alone();
+    let seed = seed();
+    let mut random = Random::new(seed);
+    let cluster = Plan::new().start(REPLICAS);
+    let crowd = Crowd::new(&cluster, seed);
+    let mut slowest = Duration::ZERO;
+    crowd.push(Habits { clients: 16, steps: 1, large: 20 }, || {
+        for _ in 0..8 {
+            let target = crowd.acknowledged() + random.below(30);
+            eventually("the clients to be served", || (crowd.acknowledged() >= target).then_some(()));
+            thread::sleep(Duration::from_micros(random.below(50_000)));
+            let victim = usize::try_from(random.below(REPLICAS as u64)).unwrap();
+            cluster.pause(victim);
+            let (begun, target) = (Instant::now(), crowd.acknowledged() + 20);
+            eventually("the other replicas to get on", || (crowd.acknowledged() >= target).then_some(()));
+            slowest = slowest.max(begun.elapsed());
+            cluster.go_on(victim);
+        }
+    });
+    println!("the others got on after {slowest:.1?} at most: {}", crowd.report());
+    assert!(slowest < HELD_UP, "{slowest:?}");
+    crowd.check();
+    cluster.check();
 }

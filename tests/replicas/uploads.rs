@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, PREFIX, Plan};
-use crate::support::{Answer, Client, Content, PIECE, alone, eventually};
+use crate::support::{Answer, Client, Content, PIECE, alone, eventually, push};
 
 /// How long a session may be held for a replica that is gone, seen from outside: a lease and a moment.
 const HELD: Duration = Duration::from_secs(30);
@@ -135,6 +135,59 @@ fn every_chunk_of_an_upload_may_go_through_another_replica_whatever_its_size() {
         everybody_has(&cluster, content);
     }
     nothing_is_left(&cluster);
+    cluster.check();
+}
+
+/// Suspended by its host, or collecting its garbage: it comes back and does not know that its time is over.
+#[test]
+fn a_replica_that_stood_still_longer_than_its_lease_spoils_nothing_when_it_goes_on() {
+    let _alone = alone();
+    let cluster = Plan::new().start(3);
+    for (seed, goes_on_before_the_close) in [(50, true), (51, false)] {
+        let content = Content { seed, length: 30 * MIB };
+        let bytes = content.bytes();
+        let location = begin(&cluster, 0);
+        let mut client = cluster.client(0);
+        let range = format!("0-{}", 20 * MIB - 1);
+        client.begin("PATCH", &location, &[("content-range", &range)], 20 * MIB).unwrap();
+        client.write(at(&bytes, 0, 9 * MIB)).unwrap();
+        cluster.pause(0);
+        let paused = Instant::now();
+
+        let mut on_b = cluster.client(1);
+        let received = loop {
+            let received = stands(&mut on_b, &location);
+            let answer = patch(&cluster, 1, &location, received, at(&bytes, received, content.length));
+            if answer.status == 202 {
+                break received;
+            }
+            assert_eq!(answer.status, 416, "{answer:?}");
+            assert!(paused.elapsed() < HELD, "the session is held for a replica that stands still");
+        };
+        println!("stood still: goes on at {received} after {:.1?}", paused.elapsed());
+        // What it gets to store now belongs to nobody.
+        let mut spoil = || {
+            cluster.go_on(0);
+            let written = client.write(&vec![0; usize::try_from(11 * MIB).unwrap()]);
+            let answer = written.and_then(|()| client.end());
+            assert!(answer.as_ref().is_ok_and(|answer| matches!(answer.status, 404 | 416)), "{answer:?}");
+        };
+        if goes_on_before_the_close {
+            spoil();
+        }
+        let closed = close(&cluster, 2, &location, content);
+        if !goes_on_before_the_close {
+            spoil();
+            closed.expect(201);
+        } else if closed.status != 201 {
+            // Both wrote to one place and the storage noticed: the client starts over.
+            assert!(matches!(closed.status, 404 | 500..600), "{closed:?}");
+            let answer = push(&mut cluster.client(2), "some/app", content).unwrap();
+            answer.expect(201);
+        }
+        everybody_has(&cluster, content);
+    }
+    cluster.check_sweep(0);
     cluster.check();
 }
 
