@@ -12,89 +12,11 @@ use tempfile::TempDir;
 
 use crate::bucket::Bucket;
 use crate::database::Database;
-use crate::place::Place;
+use crate::plan::Plan;
 use crate::support::{Client, Random, Server, command, eventually, folder};
 
 /// Below this prefix of the bucket everything of a cluster lies.
 pub(crate) const PREFIX: &str = "registry/";
-
-/// The `PostgreSQL` that tests share.
-pub(crate) fn shared_database() -> Place {
-    Place::of_variable("ARTIFACTSTORE_TEST_POSTGRES")
-}
-
-/// The bucket service that tests share: Ceph RGW.
-pub(crate) fn shared_storage() -> Place {
-    Place::of_variable("ARTIFACTSTORE_TEST_S3_RGW")
-}
-
-/// What a cluster will be made of.
-pub(crate) struct Plan {
-    database: Place,
-    storage: Place,
-    database_at: Option<SocketAddr>,
-    storage_at: Option<SocketAddr>,
-    settings: Vec<(String, String)>,
-}
-
-impl Plan {
-    pub(crate) fn new() -> Self {
-        Self {
-            database: shared_database(),
-            storage: shared_storage(),
-            database_at: None,
-            storage_at: None,
-            settings: Vec::new(),
-        }
-    }
-
-    /// Its database lies on another server.
-    pub(crate) fn database(mut self, admin: Place) -> Self {
-        self.database = admin;
-        self
-    }
-
-    /// Its bucket lies on another service.
-    pub(crate) fn storage(mut self, service: Place) -> Self {
-        self.storage = service;
-        self
-    }
-
-    /// Replicas reach the database through this.
-    pub(crate) fn database_through(mut self, address: SocketAddr) -> Self {
-        self.database_at = Some(address);
-        self
-    }
-
-    /// Replicas reach the bucket through this.
-    pub(crate) fn storage_through(mut self, address: SocketAddr) -> Self {
-        self.storage_at = Some(address);
-        self
-    }
-
-    /// One more setting, named without the prefix that all have.
-    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
-        self.settings.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Makes database and bucket and starts nothing.
-    pub(crate) fn prepare(self) -> Cluster {
-        let (database, bucket) = (Database::create(&self.database), Bucket::create(&self.storage));
-        Cluster { replicas: Vec::new(), folder: folder(), plan: self, database, bucket }
-    }
-
-    /// Starts `count` replicas.
-    pub(crate) fn start(self, count: usize) -> Cluster {
-        let mut cluster = self.prepare();
-        // One after the other: the first migrates.
-        for number in 0..count {
-            cluster.replicas.push(Replica::default());
-            cluster.start_again(number);
-        }
-        cluster
-    }
-}
 
 /// Replicas, killed before their database and bucket go.
 pub(crate) struct Cluster {
@@ -126,6 +48,18 @@ impl Default for Replica {
 }
 
 impl Cluster {
+    /// Without replicas.
+    pub(crate) fn new(plan: Plan) -> Self {
+        let (database, bucket) = (Database::create(&plan.database), Bucket::create(&plan.storage));
+        Self { replicas: Vec::new(), folder: folder(), plan, database, bucket }
+    }
+
+    /// Starts one more replica.
+    pub(crate) fn add(&mut self) {
+        self.replicas.push(Replica::default());
+        self.start_again(self.size() - 1);
+    }
+
     pub(crate) fn size(&self) -> usize {
         self.replicas.len()
     }

@@ -2,7 +2,8 @@
 
 use std::thread;
 
-use crate::cluster::{Cluster, Plan};
+use crate::cluster::Cluster;
+use crate::plan::Plan;
 use crate::seed;
 use crate::support::{Client, Content, IMAGE, Random, alone, image, push, setting, sha256};
 

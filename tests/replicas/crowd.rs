@@ -1,6 +1,6 @@
 //! Clients that push through whatever replica they meet, try again as real ones do, and remember what they were told.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
+use crate::ledger::{Kept, Ledger};
 use crate::support::{Answer, Client, Content, IMAGE, Random, image, sha256};
 
 /// A client that got no definite answer for this long gives up, which fails the test: something is stuck.
@@ -15,27 +16,6 @@ const GIVE_UP: Duration = Duration::from_mins(2);
 
 /// Larger than a part, so that it travels in several.
 const LARGE: u64 = 9 * 1024 * 1024;
-
-/// What was acknowledged.
-#[derive(Clone, Debug)]
-enum Kept {
-    Blob { repository: String, content: Content, digest: String },
-    Manifest { repository: String, digest: String, bytes: Arc<Vec<u8>> },
-}
-
-/// The values a tag was sent, in order; each tag has one writer.
-#[derive(Default)]
-struct Tag {
-    sent: Vec<String>,
-    /// The tag shows this one or a later one.
-    floor: Option<usize>,
-}
-
-#[derive(Default)]
-struct Ledger {
-    kept: Vec<Kept>,
-    tags: HashMap<(String, String), Tag>,
-}
 
 /// Everything the clients of a test share.
 pub(crate) struct Crowd<'a> {
@@ -138,36 +118,6 @@ impl Drop for Ends<'_> {
 
 fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Kept {
-    fn path(&self) -> String {
-        match self {
-            Self::Blob { repository, digest, .. } => format!("/v2/{repository}/blobs/{digest}"),
-            Self::Manifest { repository, digest, .. } => format!("/v2/{repository}/manifests/{digest}"),
-        }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Blob { content, .. } => content.bytes(),
-            Self::Manifest { bytes, .. } => bytes.to_vec(),
-        }
-    }
-}
-
-impl Tag {
-    /// It shows its last acknowledged value or one that was sent later.
-    fn check(&self, answer: &Answer) {
-        if answer.status == 404 {
-            assert_eq!(self.floor, None, "a tag was acknowledged and is gone");
-            return;
-        }
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let shown = answer.header("docker-content-digest").expect("manifests have a digest");
-        let place = self.sent.iter().rposition(|sent| sent == shown).expect("a tag shows what was sent");
-        assert!(Some(place) >= self.floor, "a tag fell back to value {place} of {:?}", self.floor);
-    }
 }
 
 /// One client. It writes its own repository and one that all write.

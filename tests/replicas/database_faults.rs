@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Cluster, Plan, shared_database};
+use crate::cluster::Cluster;
 use crate::crowd::{Crowd, Habits};
+use crate::plan::{Plan, shared_database};
 use crate::postgres::Postgres;
 use crate::proxy::{DatabaseFault, DatabaseFaults, Proxy};
 use crate::seed;

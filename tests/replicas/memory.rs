@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use artifactstore::hash::Hasher;
 use artifactstore::oci::Algorithm;
 
-use crate::cluster::{Plan, shared_storage};
 use crate::place::Place;
+use crate::plan::{Plan, shared_storage};
 use crate::support::{Client, Content, alone, setting};
 
 const MIB: u64 = 1024 * 1024;

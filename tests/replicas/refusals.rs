@@ -2,8 +2,9 @@
 
 use std::net::TcpListener;
 
-use crate::cluster::{PREFIX, Plan};
+use crate::cluster::PREFIX;
 use crate::database::Database;
+use crate::plan::Plan;
 use crate::postgres::Postgres;
 use crate::support::{Content, alone, push};
 
@@ -68,7 +69,7 @@ fn a_bucket_of_another_registry_is_refused() {
     let _alone = alone();
     let cluster = Plan::new().start(1);
     push(&mut cluster.client(0), "some/app", Content { seed: 1, length: 1000 }).unwrap().expect(201);
-    let other = Database::create(&crate::cluster::shared_database());
+    let other = Database::create(&crate::plan::shared_database());
     let url = other.place.to_string();
     cluster.refuses(&[("DATABASE_URL", &url)], &[&cluster.bucket.name, "registry"]);
     let objects = cluster.bucket.objects("");

@@ -5,8 +5,9 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Cluster, Plan, shared_storage};
+use crate::cluster::Cluster;
 use crate::crowd::{Crowd, Habits};
+use crate::plan::{Plan, shared_storage};
 use crate::proxy::{Operation, Proxy, StorageFault, StorageFaults};
 use crate::seed;
 use crate::support::{Answer, Client, Content, alone, push};

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cluster::Plan;
+use crate::plan::Plan;
 use crate::crowd::{Crowd, Habits};
 use crate::postgres::{Postgres, Restart};
 use crate::seed;

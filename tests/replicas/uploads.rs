@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Cluster, PREFIX, Plan};
+use crate::cluster::{Cluster, PREFIX};
+use crate::plan::Plan;
 use crate::support::{Answer, Client, Content, PIECE, alone, eventually, push};
 
 /// How long a session may be held for a replica that is gone, seen from outside: a lease and a moment.

@@ -4,11 +4,10 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{
-    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
-};
+use tokio::io::{AsyncBufRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
+use super::message::{Framing, Head};
 use super::{End, Relay};
 use crate::support::Random;
 
@@ -167,7 +166,7 @@ where
         let Some(request) = Head::read(self.from_client).await? else {
             return Ok(Some(End::Closed));
         };
-        let fault = faults.strike(request.operation());
+        let fault = faults.strike(Operation::of(&request));
         match fault {
             Some(StorageFault::SlowDown) => return self.refuse(&request, "503 Slow Down", "SlowDown").await,
             Some(StorageFault::Internal) => {
@@ -260,140 +259,25 @@ async fn answer<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin>(
     Ok((closes || framing == Framing::Close).then_some(End::Closed))
 }
 
-/// Everything before a body.
-struct Head {
-    bytes: Vec<u8>,
-}
-
-impl Head {
-    /// `None` when the peer has closed.
-    async fn read<R: AsyncBufRead + Unpin>(from: &mut R) -> io::Result<Option<Self>> {
-        let mut bytes = Vec::new();
-        loop {
-            let before = bytes.len();
-            if from.read_until(b'\n', &mut bytes).await? == 0 {
-                return if bytes.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
-            }
-            if &bytes[before..] == b"\r\n" {
-                return Ok(Some(Self { bytes }));
-            }
-        }
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.bytes).expect("the SDK and the service write ASCII")
-    }
-
-    fn first(&self) -> &str {
-        self.text().lines().next().unwrap_or_default()
-    }
-
-    fn is(&self, method: &str) -> bool {
-        self.first().split(' ').next() == Some(method)
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.text().lines().skip(1);
-        let mut headers = lines.filter_map(|line| line.split_once(':'));
-        headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-    }
-
-    fn framing(&self, is_answer: bool) -> Framing {
-        if self.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
-            return Framing::Chunked;
-        }
-        match self.header("content-length").and_then(|value| value.parse().ok()) {
-            Some(length) => Framing::Length(length),
-            None if !is_answer || [" 204", " 304"].iter().any(|code| self.first().contains(code)) => {
-                Framing::Length(0)
-            }
-            None => Framing::Close,
-        }
-    }
-
-    fn operation(&self) -> Operation {
-        let mut words = self.first().split(' ');
+impl Operation {
+    fn of(request: &Head) -> Self {
+        let mut words = request.first().split(' ');
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let asks = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
         let is_bucket = path.trim_matches('/').split('/').count() < 2;
         match method {
-            "POST" if asks("uploads") => Operation::Begin,
-            "PUT" if asks("partNumber") => Operation::Part,
-            "POST" if asks("uploadId") => Operation::Complete,
-            "DELETE" if asks("uploadId") => Operation::Abort,
-            "GET" if is_bucket || asks("uploadId") => Operation::List,
-            "HEAD" => Operation::Head,
-            _ if is_bucket => Operation::Other,
-            "PUT" => Operation::Put,
-            "GET" => Operation::Get,
-            "DELETE" => Operation::Delete,
-            _ => Operation::Other,
-        }
-    }
-}
-
-/// How long a body is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
-    Length(u64),
-    Chunked,
-    Close,
-}
-
-impl Framing {
-    async fn pump<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin>(
-        self,
-        from: &mut R,
-        to: &mut W,
-    ) -> io::Result<()> {
-        match self {
-            Self::Length(length) => exactly(length, from, to).await,
-            Self::Close => tokio::io::copy_buf(from, to).await.map(drop),
-            Self::Chunked => loop {
-                let mut line = Vec::new();
-                from.read_until(b'\n', &mut line).await?;
-                to.write_all(&line).await?;
-                let size = std::str::from_utf8(&line).ok().and_then(|text| text.trim().split(';').next());
-                let size = size.and_then(|text| u64::from_str_radix(text, 16).ok());
-                match size.ok_or(io::ErrorKind::InvalidData)? {
-                    0 => return trailer(from, to).await,
-                    size => exactly(size + 2, from, to).await?,
-                }
-            },
-        }
-    }
-
-    /// Passes on the beginning of a body. Returns what is left of it.
-    async fn pump_some<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin>(
-        self,
-        limit: u64,
-        from: &mut R,
-        to: &mut W,
-    ) -> io::Result<Self> {
-        let Self::Length(length) = self else { return Ok(self) };
-        let some = limit.min(length);
-        exactly(some, from, to).await?;
-        Ok(Self::Length(length - some))
-    }
-}
-
-async fn exactly<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin>(
-    length: u64,
-    from: &mut R,
-    to: &mut W,
-) -> io::Result<()> {
-    let passed = tokio::io::copy_buf(&mut from.take(length), to).await?;
-    if passed == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-}
-
-async fn trailer<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin>(from: &mut R, to: &mut W) -> io::Result<()> {
-    loop {
-        let mut line = Vec::new();
-        from.read_until(b'\n', &mut line).await?;
-        to.write_all(&line).await?;
-        if line.is_empty() || line == b"\r\n" {
-            return Ok(());
+            "POST" if asks("uploads") => Self::Begin,
+            "PUT" if asks("partNumber") => Self::Part,
+            "POST" if asks("uploadId") => Self::Complete,
+            "DELETE" if asks("uploadId") => Self::Abort,
+            "GET" if is_bucket || asks("uploadId") => Self::List,
+            "HEAD" => Self::Head,
+            _ if is_bucket => Self::Other,
+            "PUT" => Self::Put,
+            "GET" => Self::Get,
+            "DELETE" => Self::Delete,
+            _ => Self::Other,
         }
     }
 }

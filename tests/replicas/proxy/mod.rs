@@ -1,6 +1,7 @@
 //! Something that stands between a replica and a service, and does not keep its word.
 
 mod http;
+mod message;
 mod postgres;
 mod tests;
 

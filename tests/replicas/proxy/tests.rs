@@ -8,8 +8,8 @@ use sqlx::{Connection as _, Executor as _};
 
 use super::{DatabaseFault, DatabaseFaults, Operation, Proxy, StorageFault, StorageFaults};
 use crate::bucket::{Bucket, client};
-use crate::cluster::{shared_database, shared_storage};
 use crate::database::Database;
+use crate::plan::{shared_database, shared_storage};
 use crate::runtime::wait;
 use crate::support::{Content, alone};
 
