@@ -8,7 +8,8 @@ use crate::plan::{Plan, shared_database};
 use crate::postgres::Postgres;
 use crate::proxy::{DatabaseFault, DatabaseFaults, Proxy};
 use crate::seed;
-use crate::support::{Answer, Content, IMAGE, alone, eventually, image, push, sha256};
+use crate::support::{Answer, Content, IMAGE, Random, alone, eventually, image, push, sha256};
+use crate::tail::Tail;
 
 const SMALL: Content = Content { seed: 1, length: 1000 };
 
@@ -36,6 +37,7 @@ fn connections_cut_at_random_statements_lose_nothing_that_was_acknowledged() {
     let seed = seed();
     let lab = Lab::start(3, seed);
     let crowd = Crowd::new(&lab.cluster, seed);
+    let tail = Tail::open(&lab.cluster.database.place.at(lab.proxy.address));
     let begun = Instant::now();
     crowd.push(Habits { clients: 16, steps: 12, large: 20 }, || {
         let faults = &lab.proxy.faults;
@@ -48,8 +50,34 @@ fn connections_cut_at_random_statements_lose_nothing_that_was_acknowledged() {
     println!("{struck} connections were cut in {:.0?}: {}", begun.elapsed(), crowd.report());
     assert!(struck > 30, "{struck}");
     crowd.check();
+    tail.expect(&lab.cluster.database.log());
     let events = lab.cluster.check();
     println!("{events} events");
+}
+
+/// An administrator, a failover, a firewall: all at once, those that wait for a notification among them.
+#[test]
+fn replicas_and_readers_survive_that_the_server_ends_every_connection() {
+    let _alone = alone();
+    let seed = seed();
+    let mut random = Random::new(seed);
+    let cluster = Plan::new().start(2);
+    let crowd = Crowd::new(&cluster, seed);
+    let tail = Tail::open(&cluster.database.place);
+    crowd.push(Habits { clients: 8, steps: 1, large: 20 }, || {
+        for _ in 0..8 {
+            let target = crowd.acknowledged() + 1 + random.below(30);
+            eventually("the clients to be served", || (crowd.acknowledged() >= target).then_some(()));
+            cluster.database.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            );
+        }
+    });
+    println!("{}", crowd.report());
+    crowd.check();
+    tail.expect(&cluster.database.log());
+    cluster.check();
 }
 
 /// The replica asks the log itself whether its command is in it, and its client gets one answer.

@@ -27,6 +27,8 @@ mod proxy;
 mod refusals;
 mod runtime;
 mod storage_faults;
+mod storm;
+mod tail;
 mod uploads;
 
 #[path = "../load/support.rs"]
