@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::plan::Plan;
 use crate::crowd::{Crowd, Habits};
+use crate::plan::Plan;
 use crate::postgres::{Postgres, Restart};
 use crate::seed;
 use crate::support::{Random, alone, eventually, setting};
