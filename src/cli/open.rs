@@ -10,7 +10,7 @@ use super::{Failure, owner};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dataplane::DataPlane;
-use crate::db::{Access, Db};
+use crate::db::{self, Access, Db, Url};
 use crate::registry::{Options, Registry};
 use crate::storage::Local;
 
@@ -45,7 +45,7 @@ pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
             settings.database.display()
         )));
     }
-    let db = Db::open(&settings.database, Access::Create).await?;
+    let db = Db::open(&database_of(settings), Access::Create).await?;
     let storage = Local::open(&settings.storage)?;
     // Its own lock: a registry over another database would sweep what ours has staged.
     let objects = lock(&settings.storage, &settings.storage.join(LOCK))?;
@@ -54,7 +54,7 @@ pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
 
 /// Opens everything for reading, beside a running server or without one.
 pub(super) async fn read(settings: &Settings) -> Result<Parts, Failure> {
-    let db = Db::open(&settings.database, Access::Read).await.map_err(|error| {
+    let db = Db::open(&database_of(settings), Access::Read).await.map_err(|error| {
         let Failure(reason) = Failure::from(error);
         Failure(format!("{reason}; is this the right --data directory?"))
     })?;
@@ -89,6 +89,10 @@ fn lock(locked: &Path, path: &Path) -> Result<File, Failure> {
         ))),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
+}
+
+fn database_of(settings: &Settings) -> db::Options {
+    db::Options::new(Url::Sqlite(settings.database.clone()))
 }
 
 fn lock_of(database: &Path) -> PathBuf {

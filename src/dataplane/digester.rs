@@ -21,9 +21,24 @@ pub struct Digester {
 impl Digester {
     /// An empty digester.
     pub fn new(extra: Option<Algorithm>) -> Self {
-        let mut algorithms = vec![Algorithm::Sha256, Algorithm::Blake3];
-        algorithms.extend(extra.filter(|extra| !algorithms.contains(extra)));
-        Self { hashers: algorithms.into_iter().map(Hasher::new).collect() }
+        Self { hashers: algorithms(extra).map(Hasher::new).collect() }
+    }
+
+    /// An empty digester whose state can be exported.
+    pub(super) fn resumable(extra: Option<Algorithm>) -> Self {
+        Self { hashers: algorithms(extra).map(Hasher::resumable).collect() }
+    }
+
+    /// A digester that goes on with these; `None` unless the two that every digester runs are among them.
+    pub(super) fn from_hashers(hashers: Vec<Hasher>) -> Option<Self> {
+        let runs = |wanted| hashers.iter().any(|hasher| hasher.algorithm() == wanted);
+        (runs(Algorithm::Sha256) && runs(Algorithm::Blake3)).then_some(Self { hashers })
+    }
+
+    /// The states, of the algorithms that have one.
+    pub(super) fn export(&self) -> Vec<(Algorithm, Vec<u8>)> {
+        let state = |hasher: &Hasher| Some((hasher.algorithm(), hasher.export()?));
+        self.hashers.iter().filter_map(state).collect()
     }
 
     /// Adds the buffers in order. Cancelling leaves the digester unusable.
@@ -54,6 +69,11 @@ impl Digester {
     pub fn finish(self) -> Digests {
         Digests(self.hashers.into_iter().map(Hasher::finish).collect())
     }
+}
+
+fn algorithms(extra: Option<Algorithm>) -> impl Iterator<Item = Algorithm> {
+    let always = [Algorithm::Sha256, Algorithm::Blake3];
+    always.into_iter().chain(extra.filter(|extra| !always.contains(extra)))
 }
 
 /// The digests of one content.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
+use super::checkpoint::Checkpoint;
 use super::digester::{Digester, Digests};
 use super::pieces::Pieces;
 use super::{Body, ClientError, Error, Location};
@@ -14,7 +15,8 @@ use crate::hash::Hasher;
 use crate::oci::{Algorithm, Digest};
 use crate::storage::{self, Backend, Key, Staged, StagingId};
 
-/// An object being received. Dropping it keeps what was appended; see [`DataPlane::resume`](super::DataPlane::resume).
+/// An object being received. Dropping it keeps what [`progress`](Self::progress) tells; see
+/// [`DataPlane::resume`](super::DataPlane::resume).
 #[derive(Debug)]
 pub struct Ingest {
     backend: Arc<dyn Backend>,
@@ -25,7 +27,8 @@ pub struct Ingest {
     staged: Staging,
 }
 
-/// How many bytes of an object survive this process, readable while it is being received.
+/// How many bytes of an object survive this process with the checkpoint there is, readable while more is being
+/// received.
 #[derive(Clone, Debug, Default)]
 pub struct Staging(Arc<AtomicU64>);
 
@@ -61,6 +64,15 @@ pub struct Received {
     pub broken: Option<ClientError>,
 }
 
+/// What is left of an object that was put aside.
+#[derive(Debug)]
+pub struct Suspended {
+    /// What any process needs to go on with it, if it needs anything.
+    pub checkpoint: Option<Checkpoint>,
+    /// The hash state at its length, where keeping it saves this process reading the bytes again.
+    pub digester: Option<Digester>,
+}
+
 /// A complete object with known digests that is not yet durable.
 #[derive(Debug)]
 pub struct Sealed {
@@ -92,13 +104,21 @@ impl Ingest {
         backend: Arc<dyn Backend>,
         id: StagingId,
         received: u64,
+        checkpoint: Option<&Checkpoint>,
         digester: Option<Digester>,
         extra: Option<Algorithm>,
     ) -> Result<Self, Error> {
         if received == 0 {
-            return Ok(Self::new(backend, id, Digester::new(extra)));
+            let rereads = backend.rereads_staged();
+            let digester = if rereads { Digester::new(extra) } else { Digester::resumable(extra) };
+            return Ok(Self::new(backend, id, digester));
         }
-        let mut staged = backend.resume(&id, received, &[]).await?;
+        let (written, state) = checkpoint.map_or(Ok((None, [].as_slice())), |it| it.read(&id, received))?;
+        let digester = digester.or(written);
+        if digester.is_none() && !backend.rereads_staged() {
+            return Err(Error::NotResumable("its hash state was not kept"));
+        }
+        let mut staged = backend.resume(&id, received, state).await?;
         let digester = if let Some(digester) = digester {
             digester
         } else {
@@ -164,7 +184,7 @@ impl Ingest {
                 staged.append(vec![bytes.clone()])
             );
             written?;
-            self.staged.0.store(self.length + len, Ordering::Release);
+            self.note_kept();
         }
         self.length += len;
         Ok(())
@@ -189,17 +209,35 @@ impl Ingest {
             && !kept.is_empty()
         {
             staged.append(kept).await?;
-            self.staged.0.store(self.length, Ordering::Release);
+            self.note_kept();
         }
         Ok(())
     }
 
-    /// Puts the object aside for a later request. Returns the hash state at its length.
-    pub async fn suspend(mut self) -> Result<Digester, Error> {
-        if self.length > 0 {
-            self.stage().await?;
+    /// What cannot be read back counts only once its hash state was written down.
+    fn note_kept(&self) {
+        if let Held::Staged(staged) = &self.held
+            && self.backend.rereads_staged()
+        {
+            self.staged.0.store(staged.kept(), Ordering::Release);
         }
-        Ok(self.digester)
+    }
+
+    /// Puts the object aside for a later request, in this process or another.
+    pub async fn suspend(mut self) -> Result<Suspended, Error> {
+        let rereads = self.backend.rereads_staged();
+        if self.length == 0 {
+            return Ok(Suspended { checkpoint: None, digester: None });
+        }
+        self.stage().await?;
+        let Held::Staged(staged) = self.held else { unreachable!("it was staged a moment ago") };
+        let state = staged.suspend().await?;
+        let checkpoint = if rereads && state.is_empty() {
+            None
+        } else {
+            Some(Checkpoint::new(&self.id, self.length, &self.digester, &state)?)
+        };
+        Ok(Suspended { checkpoint, digester: rereads.then_some(self.digester) })
     }
 
     /// Ends receiving: computes the digests and compares the claimed one. On a mismatch the bytes are gone.
@@ -254,14 +292,16 @@ impl Sealed {
             }
         };
         if receipt.size != self.size {
-            forget(&key, self.backend.delete(&key, None).await);
-            let (key, expected, actual) = (key.to_string(), self.size, receipt.size);
+            let version = receipt.version.as_deref();
+            forget(&receipt.key, self.backend.delete(&receipt.key, version).await);
+            let (key, expected, actual) = (receipt.key.to_string(), self.size, receipt.size);
             return Err(Error::Size { key, expected, actual });
         }
         let location = Location {
             backend: receipt.backend.to_string(),
             key: receipt.key.to_string(),
             size: receipt.size,
+            version: receipt.version,
         };
         Ok(Stored { digests: self.digests, location })
     }
@@ -283,13 +323,20 @@ impl Sealed {
             Held::Memory(held) => held.iter().for_each(|bytes| hasher.update(bytes)),
             Held::Staged(staged) => {
                 let mut body = staged.read().await?;
+                let mut read = 0;
                 while let Some(bytes) = body.next().await {
                     let bytes = bytes?;
+                    read += bytes.len() as u64;
                     let task = tokio::task::spawn_blocking(move || {
                         hasher.update(&bytes);
                         hasher
                     });
                     hasher = task.await.expect("hashing does not panic");
+                }
+                if read != self.size {
+                    // Its digest would be taken for the client's mistake.
+                    let key = format!("staging/{}", self.id);
+                    return Err(Error::Size { key, expected: self.size, actual: read });
                 }
             }
         }
@@ -297,11 +344,18 @@ impl Sealed {
     }
 }
 
-/// Removes a staged write by its name and not by its handle: one whose answer got lost has no handle.
+/// Removes a staged write by its name: one whose answer got lost has no handle. Where reading it back made it an
+/// object, only the handle knows that one.
 async fn remove(backend: &dyn Backend, id: &StagingId, held: Held) -> Result<(), Error> {
-    drop(held);
+    let discarded = match held {
+        Held::Staged(staged) if !backend.rereads_staged() => staged.discard().await,
+        held => {
+            drop(held);
+            Ok(())
+        }
+    };
     backend.unstage(id).await?;
-    Ok(())
+    Ok(discarded?)
 }
 
 /// What cannot be removed now is found by a sweep.

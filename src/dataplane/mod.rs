@@ -8,6 +8,7 @@
 //! Nothing here knows repositories or events. Bytes become durable here first; the event that names them
 //! comes after.
 
+mod checkpoint;
 mod digester;
 mod ingest;
 mod pieces;
@@ -19,12 +20,14 @@ mod tests;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
 
+pub use checkpoint::Checkpoint;
 pub use digester::Digester;
-pub use ingest::{Ingest, Received, Sealed, Staging, Stored};
+pub use ingest::{Ingest, Received, Sealed, Staging, Stored, Suspended};
 pub use verify::{Finding, Verdict};
 
 use crate::oci::{Algorithm, Digest};
@@ -47,6 +50,8 @@ pub struct Location {
     pub key: String,
     /// The size that was recorded when it was stored.
     pub size: u64,
+    /// Which version of the key it is, where the backend keeps several.
+    pub version: Option<String>,
 }
 
 /// What can go wrong with bytes.
@@ -90,6 +95,9 @@ pub enum Error {
     /// The log names a backend that is not configured.
     #[error("storage {0:?} is not configured")]
     UnknownBackend(String),
+    /// What is known of a staged object does not suffice to go on with it: its client begins anew.
+    #[error("the upload cannot be gone on with: {0}")]
+    NotResumable(&'static str),
     /// The backend failed.
     #[error("storage failed")]
     Storage(#[from] storage::Error),
@@ -113,29 +121,41 @@ impl DataPlane {
         self.backends.get(id).ok_or_else(|| Error::UnknownBackend(id.to_owned()))
     }
 
-    /// Begins an object; `extra` is hashed beside SHA-256 and BLAKE3. Nothing is stored yet.
+    /// Begins an object that arrives in one go; `extra` is hashed beside SHA-256 and BLAKE3. Nothing is stored
+    /// yet. One that may have to wait for a later request begins with [`resume`](Self::resume) at 0.
     pub fn ingest(&self, id: StagingId, extra: Option<Algorithm>) -> Ingest {
         Ingest::new(Arc::clone(&self.default), id, Digester::new(extra))
     }
 
-    /// Continues an object of which `received` bytes are staged. `digester` is the hash state at that
-    /// offset if the caller kept it; otherwise the staged bytes are read again.
+    /// Continues an object of which `received` bytes are staged, with the checkpoint of its last
+    /// [`suspend`](Ingest::suspend). `digester` is the hash state at that offset if the caller kept it; otherwise
+    /// it comes from the checkpoint, or the staged bytes are read again.
+    ///
+    /// [`Error::NotResumable`], or the storage's `NotFound` or `Short`: the client has to begin anew.
     pub async fn resume(
         &self,
         id: StagingId,
         received: u64,
+        checkpoint: Option<&Checkpoint>,
         digester: Option<Digester>,
         extra: Option<Algorithm>,
     ) -> Result<Ingest, Error> {
-        Ingest::resume(Arc::clone(&self.default), id, received, digester, extra).await
+        Ingest::resume(Arc::clone(&self.default), id, received, checkpoint, digester, extra).await
     }
 
-    /// Cuts what was staged under an id back to `length`: the space of the rest is free at once.
-    pub async fn cut_back(&self, id: &StagingId, length: u64) -> Result<(), Error> {
+    /// Cuts what was staged under an id back to `length`, where `checkpoint` was made: the space of the rest is
+    /// free at once.
+    pub async fn cut_back(
+        &self,
+        id: &StagingId,
+        length: u64,
+        checkpoint: Option<&Checkpoint>,
+    ) -> Result<(), Error> {
         if length == 0 {
             self.default.unstage(id).await?;
         } else {
-            drop(self.default.resume(id, length, &[]).await?);
+            let (_, state) = checkpoint.map_or(Ok((None, [].as_slice())), |it| it.read(id, length))?;
+            drop(self.default.resume(id, length, state).await?);
         }
         Ok(())
     }
@@ -181,7 +201,14 @@ impl DataPlane {
     /// Removes an object that no event names or whose deletion was recorded. Idempotent.
     pub async fn delete(&self, location: &Location) -> Result<Deletion, Error> {
         let key = parse_key(location)?;
-        Ok(self.backend(&location.backend)?.delete(&key, None).await?)
+        Ok(self.backend(&location.backend)?.delete(&key, location.version.as_deref()).await?)
+    }
+
+    /// A URL under which anyone can GET the object for `ttl` at most, if its backend gives out such. Says nothing
+    /// about whether the object is there.
+    pub async fn url(&self, location: &Location, ttl: Duration) -> Result<Option<String>, Error> {
+        let key = parse_key(location)?;
+        Ok(self.backend(&location.backend)?.presign(&key, ttl).await?)
     }
 
     /// Probes every backend, by id.

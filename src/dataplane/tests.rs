@@ -134,13 +134,13 @@ fn an_upload_in_pieces_has_the_digests_of_one_in_one_piece_with_and_without_kept
             let (mut at, mut state) = (0, None);
             for (len, keeps) in pieces {
                 let end = (at + len).min(LARGE);
-                let mut ingest = plane.data.resume(id(), at as u64, state.take(), None).await.unwrap();
+                let mut ingest = plane.data.resume(id(), at as u64, None, state.take(), None).await.unwrap();
                 ingest.append(&mut whole(&all.slice(at..end)), u64::MAX).await.unwrap();
                 at = end;
-                state = Some(ingest.suspend().await.unwrap()).filter(|_| keeps);
+                state = ingest.suspend().await.unwrap().digester.filter(|_| keeps);
             }
             let bytes = all.slice(..at);
-            let ingest = plane.data.resume(id(), at as u64, state, None).await.unwrap();
+            let ingest = plane.data.resume(id(), at as u64, None, state, None).await.unwrap();
             let sealed = ingest.seal(&hash::digest(Algorithm::Sha512, &bytes)).await.unwrap();
             check_digests(&sealed.digests, &bytes)?;
             let stored = sealed.publish().await.unwrap();
@@ -184,7 +184,7 @@ async fn a_body_that_breaks_off_keeps_what_arrived() {
         assert_eq!(received.length, len as u64);
         assert_eq!(received.broken.unwrap().0, "reset");
         drop(ingest.suspend().await.unwrap());
-        let mut ingest = plane.data.resume(id(), len as u64, None, None).await.unwrap();
+        let mut ingest = plane.data.resume(id(), len as u64, None, None, None).await.unwrap();
         ingest.append(&mut whole(&bytes.slice(len..)), u64::MAX).await.unwrap();
         ingest.seal(&hash::digest(Algorithm::Blake3, &bytes)).await.unwrap().publish().await.unwrap();
     }
@@ -409,7 +409,7 @@ async fn dropping_an_append_loses_nothing_that_was_reported_as_staged() {
     }
     drop(ingest);
     let staged = progress.staged();
-    let mut ingest = plane.data.resume(id(), staged, None, None).await.unwrap();
+    let mut ingest = plane.data.resume(id(), staged, None, None, None).await.unwrap();
     let rest = bytes.slice(usize::try_from(staged).unwrap()..);
     ingest.append(&mut whole(&rest), u64::MAX).await.unwrap();
     ingest.seal(&hash::digest(Algorithm::Sha256, &bytes)).await.unwrap().publish().await.unwrap();
@@ -432,7 +432,7 @@ async fn resuming_cuts_off_what_was_not_acknowledged() {
     let mut ingest = plane.data.ingest(id(), None);
     ingest.append(&mut whole(&bytes), u64::MAX).await.unwrap();
     ingest.suspend().await.unwrap();
-    let ingest = plane.data.resume(id(), 700_000, None, None).await.unwrap();
+    let ingest = plane.data.resume(id(), 700_000, None, None, None).await.unwrap();
     let kept = bytes.slice(..700_000);
     let stored = ingest.seal(&hash::digest(Algorithm::Sha256, &kept)).await.unwrap().publish().await.unwrap();
     assert_eq!(stored.location.size, 700_000);

@@ -1,5 +1,7 @@
 //! What can go wrong between us and the engine.
 
+use sqlx::postgres::PgDatabaseError;
+
 /// A database error. Never means "no such row".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -9,6 +11,18 @@ pub enum Error {
     /// The commit was sent but its outcome is unknown; look the command up before trying again.
     #[error("the outcome of a commit is unknown")]
     Commit(#[source] sqlx::Error),
+    /// The database cannot be had for the moment: no connection, or no lock, or no answer in time. Nothing
+    /// happened; the same may succeed later.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// The server, the credentials or the database cannot be used as they are.
+    #[error("cannot use {place}: {problem}")]
+    Refused {
+        /// The database, without a password.
+        place: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// The files carry a schema newer than this program.
     #[error("{path} has schema version {found}, this program knows {known}; run a newer artifactstore")]
     Newer {
@@ -52,7 +66,7 @@ pub enum Error {
         #[source]
         source: sqlx::migrate::MigrateError,
     },
-    /// Anything else the engine reports: I/O, full disk, closed connection.
+    /// Anything else the engine reports: full disk, a statement that makes no sense.
     #[error("the database failed")]
     Engine(#[from] sqlx::Error),
 }
@@ -60,12 +74,53 @@ pub enum Error {
 /// `SQLITE_TOOBIG`, `SQLITE_CONSTRAINT`, `SQLITE_MISMATCH`: the row is at fault, not the engine.
 const REFUSES_ROW: [u32; 3] = [18, 19, 20];
 
+/// Classes of SQLSTATE that blame the row: data, integrity, and a message too large for a page.
+const BLAMES_ROW: [&str; 3] = ["22", "23", "54"];
+
+/// Beginnings of SQLSTATE that pass: connection lost, transaction to be tried again, out of resources, lock not
+/// available, cancelled by a time-out, stopped or starting, a transaction that stood idle too long.
+const PASSES: [&str; 7] = ["08", "40", "53", "55P03", "57014", "57P0", "25P03"];
+
 impl Error {
-    pub(super) fn statement(error: sqlx::Error) -> Self {
-        // SQLite tells a violation of a constraint, of a trigger or of a STRICT column type by its primary
-        // code; the extended code in the upper bytes says which.
-        let code = error.as_database_error().and_then(|e| e.code()?.parse::<u32>().ok());
-        let constraint = code.is_some_and(|code| REFUSES_ROW.contains(&(code & 0xff)));
-        if constraint { Self::Constraint(error) } else { Self::Engine(error) }
+    /// Whether the same may succeed later without anybody doing anything.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
     }
+
+    pub(super) fn statement(error: sqlx::Error) -> Self {
+        if let Some(code) = sqlstate(&error) {
+            return if BLAMES_ROW.iter().any(|class| code.starts_with(class)) {
+                Self::Constraint(error)
+            } else if PASSES.iter().any(|start| code.starts_with(start)) {
+                Self::Unavailable(error)
+            } else {
+                Self::Engine(error)
+            };
+        }
+        match &error {
+            // A value that its column cannot hold.
+            sqlx::Error::Encode(_) => Self::Constraint(error),
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut => {
+                Self::Unavailable(error)
+            }
+            _ => {
+                // SQLite tells a violation of a constraint, of a trigger or of a STRICT column type by its
+                // primary code; the extended code in the upper bytes says which.
+                let code = error.as_database_error().and_then(|e| e.code()?.parse::<u32>().ok());
+                let constraint = code.is_some_and(|code| REFUSES_ROW.contains(&(code & 0xff)));
+                if constraint { Self::Constraint(error) } else { Self::Engine(error) }
+            }
+        }
+    }
+
+    /// What a failed COMMIT on a server means. Told so while the transaction was still checked, it did not
+    /// happen; with anything else the answer may have been lost behind it.
+    pub(super) fn commit(error: sqlx::Error) -> Self {
+        let refused = sqlstate(&error).is_some_and(|code| code.starts_with("23") || code.starts_with("40"));
+        if refused { Self::statement(error) } else { Self::Commit(error) }
+    }
+}
+
+fn sqlstate(error: &sqlx::Error) -> Option<&str> {
+    Some(error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?.code())
 }

@@ -17,7 +17,7 @@ use sqlx::{
     ValueRef as _,
 };
 
-use super::{Error, Kind, Row, Value};
+use super::{Access, Error, Kind, Options, Row, Shape, Value};
 
 static REGISTRY: Migrator = sqlx::migrate!("migrations/sqlite");
 static OPERATIONAL: Migrator = sqlx::migrate!("migrations/sqlite/operational");
@@ -27,18 +27,6 @@ const APPLICATION_ID: i64 = 0x4152_5453;
 
 /// The code of `SQLITE_NOTADB`.
 const NOT_A_DATABASE: &str = "26";
-
-/// Read-only connections; each costs about 100 KiB and a thread.
-const READERS: u32 = 8;
-
-/// How to open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Create what is missing, migrate, read and write.
-    Create,
-    /// Only read; the files must exist. Works beside a running server.
-    Read,
-}
 
 #[derive(Clone, Debug)]
 pub(super) struct Files {
@@ -55,8 +43,10 @@ pub(super) struct Connections(SqlitePool);
 pub(super) struct Transaction(sqlx::Transaction<'static, Sqlite>);
 
 impl Files {
-    pub(super) async fn open(registry: &Path, access: Access) -> Result<Self, Error> {
+    pub(super) async fn open(registry: &Path, options: &Options, access: Access) -> Result<Self, Error> {
         let operational = beside(registry);
+        // Each costs about 100 KiB and a thread.
+        let count = options.readers;
         refuse_foreign(registry).await?;
         refuse_foreign(&operational).await?;
         match access {
@@ -65,7 +55,7 @@ impl Files {
                 migrate(&writer, registry, &REGISTRY).await?;
                 let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
                 migrate(&sessions, &operational, &OPERATIONAL).await?;
-                let readers = connect(registry, Access::Read, SqliteSynchronous::Full, READERS).await?;
+                let readers = connect(registry, Access::Read, SqliteSynchronous::Full, count).await?;
                 Ok(Self { writer, readers, operational: sessions })
             }
             Access::Read => {
@@ -74,7 +64,7 @@ impl Files {
                         return Err(Error::Missing { path: path.display().to_string() });
                     }
                 }
-                let readers = connect(registry, access, SqliteSynchronous::Full, READERS).await?;
+                let readers = connect(registry, access, SqliteSynchronous::Full, count).await?;
                 let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
                 check_version(&readers, registry, &REGISTRY).await?;
                 check_version(&sessions, &operational, &OPERATIONAL).await?;
@@ -116,10 +106,10 @@ impl Files {
         self.writer.0.close().await;
     }
 
-    pub(super) async fn catalog(&self) -> Result<Vec<(String, Vec<(String, Kind)>)>, Error> {
+    pub(super) async fn catalog(&self) -> Result<Vec<Shape>, Error> {
         let mut tables = catalog(&self.writer).await?;
         tables.extend(catalog(&self.operational).await?);
-        tables.sort_by(|a, b| a.0.cmp(&b.0));
+        tables.sort_by(|a, b| a.name.cmp(&b.name));
         tables.dedup();
         Ok(tables)
     }
@@ -264,23 +254,21 @@ async fn version(pool: &Connections) -> Result<Option<i64>, Error> {
     Ok(rows.first().and_then(|row| row.optional_integer(0)))
 }
 
-async fn catalog(pool: &Connections) -> Result<Vec<(String, Vec<(String, Kind)>)>, Error> {
-    let sql = "SELECT m.name, c.name, c.type FROM sqlite_schema m, pragma_table_info(m.name) c \
+async fn catalog(pool: &Connections) -> Result<Vec<Shape>, Error> {
+    let sql = "SELECT m.name, c.name, c.type, c.\"notnull\", NULLIF(c.pk, 0) \
+               FROM sqlite_schema m, pragma_table_info(m.name) c \
                WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '_sqlx_%' \
                ORDER BY m.name, c.cid";
-    let mut tables: Vec<(String, Vec<(String, Kind)>)> = Vec::new();
-    for row in pool.query(sql, vec![]).await? {
+    let rows = pool.query(sql, vec![]).await?;
+    let columns = rows.iter().map(|row| {
         let kind = match row.text(2) {
             "INTEGER" => Kind::Integer,
             "TEXT" => Kind::Text,
             _ => Kind::Blob,
         };
-        match tables.last_mut() {
-            Some((name, columns)) if name == row.text(0) => columns.push((row.text(1).to_owned(), kind)),
-            _ => tables.push((row.text(0).to_owned(), vec![(row.text(1).to_owned(), kind)])),
-        }
-    }
-    Ok(tables)
+        (row.text(0), row.text(1), kind, row.integer(3) == 0, row.optional_integer(4))
+    });
+    Ok(Shape::collect(columns))
 }
 
 fn bind(args: Vec<Value>) -> SqliteArguments {

@@ -75,18 +75,27 @@ impl Table {
         self.indexes[index].columns.iter().map(|&at| row.0[at].clone()).collect()
     }
 
+    /// The columns of the primary key (`index` is `None`) or of an index.
+    pub(super) fn columns_of(&self, index: Option<usize>) -> Vec<Column> {
+        match index {
+            None => self.columns[..self.key].to_vec(),
+            Some(index) => self.indexes[index].columns.iter().map(|&at| self.columns[at]).collect(),
+        }
+    }
+
     pub(super) fn upsert(&self, rows: usize) -> String {
+        self.insert(rows) + &self.on_conflict()
+    }
+
+    /// What makes an insert replace the row that is there.
+    pub(super) fn on_conflict(&self) -> String {
         let keys = names(&self.columns[..self.key]);
-        let mut sql = format!("INSERT INTO {} ({}) VALUES ", self.name, names(self.columns));
-        tuples(&mut sql, self.columns, rows, false);
         let rest = &self.columns[self.key..];
         if rest.is_empty() {
-            let _ = write!(sql, " ON CONFLICT ({keys}) DO NOTHING");
-        } else {
-            let sets: Vec<_> = rest.iter().map(|c| format!("{0} = excluded.{0}", c.name)).collect();
-            let _ = write!(sql, " ON CONFLICT ({keys}) DO UPDATE SET {}", sets.join(", "));
+            return format!(" ON CONFLICT ({keys}) DO NOTHING");
         }
-        sql
+        let sets: Vec<_> = rest.iter().map(|c| format!("{0} = excluded.{0}", c.name)).collect();
+        format!(" ON CONFLICT ({keys}) DO UPDATE SET {}", sets.join(", "))
     }
 
     pub(super) fn insert(&self, rows: usize) -> String {
@@ -106,10 +115,7 @@ impl Table {
     /// Rows by primary key (`index` is `None`) or by index. Drives from the keys, so that both engines
     /// probe the index once per key.
     pub(super) fn load(&self, index: Option<usize>, keys: usize) -> String {
-        let columns: Vec<Column> = match index {
-            None => self.columns[..self.key].to_vec(),
-            Some(index) => self.indexes[index].columns.iter().map(|&at| self.columns[at]).collect(),
-        };
+        let columns = self.columns_of(index);
         let aliases: Vec<_> = (1..=columns.len()).map(|n| format!("k{n}")).collect();
         let mut sql = format!("WITH wanted ({}) AS (VALUES ", aliases.join(", "));
         tuples(&mut sql, &columns, keys, true);
@@ -141,7 +147,7 @@ impl Table {
     }
 }
 
-fn names(columns: &[Column]) -> String {
+pub(super) fn names(columns: &[Column]) -> String {
     columns.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
 }
 

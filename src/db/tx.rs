@@ -5,18 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::table::CHUNKS;
-use super::{Error, Key, Row, Table, Value, sqlite};
+use super::{Error, Key, Row, Table, Value, postgres, sqlite};
 
 /// A transaction. Dropping it without [`commit`](Self::commit) undoes everything. One that was begun by
 /// [`Db::snapshot`](super::Db::snapshot) sees one moment and can only read: the engine refuses its writes.
 #[derive(Debug)]
 pub struct Tx {
-    engine: sqlite::Transaction,
+    engine: Engine,
     statements: Arc<AtomicU64>,
 }
 
+#[derive(Debug)]
+pub(super) enum Engine {
+    Sqlite(sqlite::Transaction),
+    Postgres(postgres::Transaction),
+}
+
 impl Tx {
-    pub(super) fn new(engine: sqlite::Transaction, statements: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(engine: Engine, statements: Arc<AtomicU64>) -> Self {
         Self { engine, statements }
     }
 
@@ -38,6 +44,13 @@ impl Tx {
         keys: &[Key],
     ) -> Result<Vec<Row>, Error> {
         let mut rows = Vec::new();
+        if let Engine::Postgres(tx) = &mut self.engine {
+            count(&self.statements, keys.len());
+            rows = postgres::load(tx, table, index, keys).await.map_err(Error::statement)?;
+            let mut seen = HashSet::new();
+            rows.retain(|row| seen.insert(table.key_of(row)));
+            return Ok(rows);
+        }
         for (chunk, size) in chunks(keys, true) {
             let args = padded(chunk, size);
             rows.extend(self.rows(table.load(index, size), args).await?);
@@ -49,6 +62,10 @@ impl Tx {
 
     /// Inserts rows; one that exists already is an [`Error::Constraint`].
     pub async fn insert(&mut self, table: &Table, rows: &[Row]) -> Result<(), Error> {
+        if let Engine::Postgres(tx) = &mut self.engine {
+            count(&self.statements, rows.len());
+            return postgres::insert(tx, table, rows).await.map_err(Error::statement);
+        }
         for (chunk, size) in chunks(rows, false) {
             let args = chunk.iter().flat_map(|row| &row.0).cloned().collect();
             self.run(table.insert(size), args).await?;
@@ -58,6 +75,10 @@ impl Tx {
 
     /// Inserts or replaces rows. No key may occur twice.
     pub async fn upsert(&mut self, table: &Table, rows: &[Row]) -> Result<(), Error> {
+        if let Engine::Postgres(tx) = &mut self.engine {
+            count(&self.statements, rows.len());
+            return postgres::upsert(tx, table, rows).await.map_err(Error::statement);
+        }
         for (chunk, size) in chunks(rows, false) {
             let args = chunk.iter().flat_map(|row| &row.0).cloned().collect();
             self.run(table.upsert(size), args).await?;
@@ -67,6 +88,10 @@ impl Tx {
 
     /// Deletes rows by primary key; a missing one is not an error.
     pub async fn delete(&mut self, table: &Table, keys: &[Key]) -> Result<(), Error> {
+        if let Engine::Postgres(tx) = &mut self.engine {
+            count(&self.statements, keys.len());
+            return postgres::delete(tx, table, keys).await.map_err(Error::statement);
+        }
         for (chunk, size) in chunks(keys, false) {
             let args = chunk.iter().flatten().cloned().collect();
             self.run(table.delete(size), args).await?;
@@ -89,38 +114,64 @@ impl Tx {
     /// Makes the transaction durable.
     pub async fn commit(self) -> Result<(), Error> {
         self.statements.fetch_add(1, Ordering::Relaxed);
-        self.engine.commit().await.map_err(Error::Commit)
+        match self.engine {
+            Engine::Sqlite(tx) => tx.commit().await.map_err(Error::Commit),
+            Engine::Postgres(tx) => tx.commit().await,
+        }
     }
 
     async fn rows(&mut self, sql: String, args: Vec<Value>) -> Result<Vec<Row>, Error> {
         self.statements.fetch_add(1, Ordering::Relaxed);
-        self.engine.query(sql, args).await.map_err(Error::statement)
+        let found = match &mut self.engine {
+            Engine::Sqlite(tx) => tx.query(sql, args).await,
+            Engine::Postgres(tx) => tx.query(sql, &args).await,
+        };
+        found.map_err(Error::statement)
     }
 
     async fn run(&mut self, sql: String, args: Vec<Value>) -> Result<u64, Error> {
         self.statements.fetch_add(1, Ordering::Relaxed);
-        self.engine.execute(sql, args).await.map_err(Error::statement)
+        let done = match &mut self.engine {
+            Engine::Sqlite(tx) => tx.execute(sql, args).await,
+            Engine::Postgres(tx) => tx.execute(sql, &args).await,
+        };
+        done.map_err(Error::statement)
     }
 }
 
 /// Statements on the operational tables, each its own transaction.
 #[derive(Clone, Debug)]
-pub struct Operational(sqlite::Connections);
+pub struct Operational(pub(super) Sessions);
+
+#[derive(Clone, Debug)]
+pub(super) enum Sessions {
+    Sqlite(sqlite::Connections),
+    Postgres(postgres::Connections),
+}
 
 impl Operational {
-    pub(super) fn new(connections: sqlite::Connections) -> Self {
-        Self(connections)
-    }
-
     /// Runs a query.
     pub async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
-        self.0.query(sql, args).await.map_err(Error::statement)
+        let found = match &self.0 {
+            Sessions::Sqlite(connections) => connections.query(sql, args).await,
+            Sessions::Postgres(connections) => connections.query(sql, args).await,
+        };
+        found.map_err(Error::statement)
     }
 
     /// Runs a statement and says how many rows it touched.
     pub async fn execute(&self, sql: &'static str, args: Vec<Value>) -> Result<u64, Error> {
-        self.0.execute(sql, args).await.map_err(Error::statement)
+        let done = match &self.0 {
+            Sessions::Sqlite(connections) => connections.execute(sql, args).await,
+            Sessions::Postgres(connections) => connections.execute(sql, args).await,
+        };
+        done.map_err(Error::statement)
     }
+}
+
+/// Counts the one statement that a server needs for any number of rows.
+fn count(statements: &AtomicU64, rows: usize) {
+    statements.fetch_add(rows.div_ceil(postgres::CHUNK) as u64, Ordering::Relaxed);
 }
 
 /// The arguments of a load of `size` keys. What a short chunk lacks is filled up with NULLs, which equal

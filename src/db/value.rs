@@ -55,6 +55,12 @@ impl From<String> for Value {
     }
 }
 
+impl From<&[u8]> for Value {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Blob(bytes.into())
+    }
+}
+
 impl From<Vec<u8>> for Value {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Blob(bytes.into())
@@ -70,6 +76,12 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 /// One row, in the column order of its table or query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row(pub Vec<Value>);
+
+impl AsRef<[Value]> for Row {
+    fn as_ref(&self) -> &[Value] {
+        &self.0
+    }
+}
 
 /// The values of a key or index, in its column order.
 pub type Key = Vec<Value>;
@@ -105,8 +117,14 @@ impl Row {
 
     /// The bytes in column `at`.
     pub fn blob(&self, at: usize) -> &[u8] {
+        self.optional_blob(at).unwrap_or_else(|| self.wrong(at, "bytes"))
+    }
+
+    /// The bytes in column `at`, or `None` for NULL.
+    pub fn optional_blob(&self, at: usize) -> Option<&[u8]> {
         match &self.0[at] {
-            Value::Blob(bytes) => bytes,
+            Value::Blob(bytes) => Some(bytes),
+            Value::Null => None,
             _ => self.wrong(at, "bytes"),
         }
     }

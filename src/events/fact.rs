@@ -27,6 +27,9 @@ pub struct BlobStored {
     pub backend: String,
     /// Its key there; written once, never reused.
     pub key: String,
+    /// Which version of the key it is, where the backend keeps several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// A live blob whose stored copy was lost or damaged has a good copy again, pushed by a client.
@@ -43,6 +46,9 @@ pub struct BlobRepaired {
     pub key: String,
     /// The key of the copy that was lost.
     pub lost: String,
+    /// Which version of the key the new copy is, where the backend keeps several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// A repository gained a blob, by push or by mount.
@@ -314,6 +320,7 @@ pub(super) mod tests {
                 size: (1 << 53) - 1,
                 backend: "local".to_owned(),
                 key: "blake3/ab/cd/ab.01".to_owned(),
+                version: Some("3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY".to_owned()),
             }
             .into(),
             BlobRepaired {
@@ -322,6 +329,7 @@ pub(super) mod tests {
                 backend: "local".to_owned(),
                 key: "blake3/new".to_owned(),
                 lost: "blake3/old".to_owned(),
+                version: Some("null".to_owned()),
             }
             .into(),
             BlobLinked {
@@ -368,6 +376,8 @@ pub(super) mod tests {
         let mut facts = examples("r", "t");
         for fact in &mut facts {
             match fact {
+                Fact::BlobStored(fact) => fact.version = None,
+                Fact::BlobRepaired(fact) => fact.version = None,
                 Fact::BlobLinked(fact) => fact.mounted_from = None,
                 Fact::TagMoved(fact) => fact.previous = None,
                 Fact::ManifestPushed(fact) => fact.subject = None,
@@ -383,6 +393,31 @@ pub(super) mod tests {
             let payload = fact.encode().unwrap();
             assert_eq!(Fact::decode(fact.type_name(), &payload).unwrap(), fact);
         }
+    }
+
+    #[test]
+    fn a_blob_without_a_version_is_written_as_before_there_were_versions() {
+        #[derive(Serialize)]
+        struct Before {
+            content: Digest,
+            digests: Vec<Digest>,
+            size: u64,
+            backend: &'static str,
+            key: &'static str,
+        }
+        let content = hash::digest(Algorithm::Blake3, b"");
+        let (digests, size, backend, key) = (vec![content.clone()], 0, "local", "blake3/x");
+        let fact = BlobStored {
+            content: content.clone(),
+            digests: digests.clone(),
+            size,
+            backend: backend.to_owned(),
+            key: key.to_owned(),
+            version: None,
+        };
+        let before = cbor::to_vec(&Before { content, digests, size, backend, key }).unwrap();
+        assert_eq!(Fact::from(fact.clone()).encode().unwrap(), before);
+        assert_eq!(Fact::decode("v1.blob.stored", &before).unwrap(), fact.into());
     }
 
     #[test]

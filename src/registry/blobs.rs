@@ -1,5 +1,7 @@
 //! Blobs: pull, push in one piece, mount, delete.
 
+use std::time::Duration;
+
 use super::commands::{LinkBlob, UnlinkBlob};
 use super::uploads::run;
 use super::{Actor, Body, ByteRange, Error, Object, Registry};
@@ -11,6 +13,9 @@ use crate::views::{self, contents, links, manifests};
 
 /// Repositories looked at when a mount does not say where from.
 const DISCOVERY: i64 = 16;
+
+/// How long a URL of the storage works at most; a backend may be told to give out shorter ones.
+const URL_TTL: Duration = Duration::from_mins(5);
 
 /// A blob as a repository holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +37,10 @@ pub struct PushedBlob {
 impl Registry {
     /// The blob a repository holds under a digest of any known algorithm.
     pub async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob, Error> {
-        let cache = &self.inner.cache;
-        if let Some(blob) = cache.blob(repository, digest) {
+        if let Some(blob) = self.cached(|cache| cache.blob(repository, digest)).await? {
             return Ok(Blob::new(digest.clone(), blob));
         }
+        let cache = &self.inner.cache;
         let version = cache.version(repository);
         let found = links::find(&self.inner.db, repository, digest).await?;
         let blob = found.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
@@ -46,6 +51,12 @@ impl Registry {
     /// Opens a blob's bytes, or a range of them.
     pub async fn open_blob(&self, blob: &Blob, range: Option<ByteRange>) -> Result<Object, Error> {
         Ok(self.inner.data.open(&blob.location, range).await?)
+    }
+
+    /// A URL of the storage under which anyone can GET the blob's bytes for a few minutes, if the storage gives out
+    /// such. The caller has checked that its client may have the blob; the URL asks nobody again.
+    pub async fn blob_url(&self, blob: &Blob) -> Result<Option<String>, Error> {
+        Ok(self.inner.data.url(&blob.location, URL_TTL).await?)
     }
 
     /// Stores a blob that arrives in one request. On any error nothing of it is kept.
@@ -144,7 +155,7 @@ impl Registry {
         let Some(blob) = views::blobs::find(&self.inner.db, content).await? else {
             return Ok(Live::Nowhere);
         };
-        let location = Location { backend: blob.backend, key: blob.key, size: blob.size };
+        let location = location(blob);
         let is_there = self.inner.data.is_there(&location).await?;
         Ok(if is_there { Live::Whole } else { Live::Lost(location.key) })
     }
@@ -239,9 +250,14 @@ impl Live {
 
 impl Blob {
     fn new(digest: Digest, blob: views::blobs::Blob) -> Self {
-        let location = Location { backend: blob.backend, key: blob.key, size: blob.size };
+        let location = location(blob);
         Self { digest, size: location.size, location }
     }
+}
+
+/// Where the views say a blob is.
+pub(super) fn location(blob: views::blobs::Blob) -> Location {
+    Location { backend: blob.backend, key: blob.key, size: blob.size, version: blob.version }
 }
 
 /// Bytes of no use that cannot be removed now are found by a sweep: no reason to fail a request for.

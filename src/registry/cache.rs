@@ -3,7 +3,8 @@
 //! Every repository hashes to a version that the appender raises after each commit that touches it and
 //! before it answers. A reader notes the version, asks the database, and caches the answer under the noted
 //! version; an entry of another version is never used. So an answer is at most as old as the newest
-//! acknowledged write before the request began.
+//! write this process knew of before the request began; the log's read barrier makes sure that it knows those
+//! of other replicas.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -127,6 +128,7 @@ mod tests {
             size: 1,
             backend: "local".to_owned(),
             key: "k".to_owned(),
+            version: None,
             is_live: true,
         };
         let noted = cache.version(&repository);

@@ -77,6 +77,7 @@ impl Command for LinkBlob {
                     backend: stored.location.backend.clone(),
                     key: stored.location.key.clone(),
                     lost: blob.key,
+                    version: stored.location.version.clone(),
                 };
                 facts.push(fact.into());
             }
@@ -92,6 +93,7 @@ impl Command for LinkBlob {
                 size: stored.location.size,
                 backend: stored.location.backend.clone(),
                 key: stored.location.key.clone(),
+                version: stored.location.version.clone(),
             };
             facts.push(fact.into());
         }

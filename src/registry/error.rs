@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
-use crate::{dataplane, db, events};
+use crate::{dataplane, db, events, storage};
 
 /// Everything a caller can act on, and the failures below.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +100,20 @@ pub enum Error {
     /// Part of a request was ended by a shutdown.
     #[error("the registry is shutting down")]
     Stopping,
+}
+
+impl Error {
+    /// Whether the same request may well succeed in a few seconds: the storage or the database cannot be had for
+    /// the moment. Says nothing about whether this one was carried out.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Data(error) => {
+                matches!(error, dataplane::Error::Storage(storage::Error::Unavailable { .. }))
+            }
+            Self::Stopping => true,
+            _ => false,
+        }
+    }
 }
 
 impl From<dataplane::Error> for Error {

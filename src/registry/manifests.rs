@@ -44,10 +44,11 @@ impl Registry {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<Manifest, Error> {
-        let cache = &self.inner.cache;
-        let (found, bytes) = if let Some(cached) = cache.manifest(repository, reference) {
+        let cached = self.cached(|cache| cache.manifest(repository, reference)).await?;
+        let (found, bytes) = if let Some(cached) = cached {
             cached
         } else {
+            let cache = &self.inner.cache;
             let version = cache.version(repository);
             let found = manifests::find(&self.inner.db, repository, reference).await?;
             let found = found.ok_or_else(|| Error::ManifestUnknown(reference.to_string()))?;

@@ -89,6 +89,8 @@ struct Inner {
     cache: Arc<cache::Cache>,
     uploads: uploads::Active,
     opened_at: Micros,
+    /// Whether other replicas write to the database too.
+    is_shared: bool,
 }
 
 impl Registry {
@@ -96,15 +98,28 @@ impl Registry {
     ///
     /// Never walks the store: start-up takes the same time however much is stored.
     pub async fn open(db: Db, data: DataPlane, clock: Clock, options: Options) -> Result<Self, Error> {
+        let is_shared = db.is_shared();
+        Self::open_as(db, data, clock, options, is_shared).await
+    }
+
+    async fn open_as(
+        db: Db,
+        data: DataPlane,
+        clock: Clock,
+        options: Options,
+        is_shared: bool,
+    ) -> Result<Self, Error> {
         let cache = Arc::new(cache::Cache::new(options.manifest_cache));
         let observer: Arc<dyn Observer> = Arc::clone(&cache) as _;
         let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
         let uploads = uploads::Active::default();
         let opened_at = clock.now();
-        let inner = Inner { db, log, data, clock, options, cache, uploads, opened_at };
+        let inner = Inner { db, log, data, clock, options, cache, uploads, opened_at, is_shared };
         let registry = Self { inner: Arc::new(inner) };
-        // The embedded database has one process: claims of an earlier one are void.
-        registry.sessions().release_all().await?;
+        if !is_shared {
+            // Nobody else has the database: claims of an earlier process are void.
+            registry.sessions().release_all().await?;
+        }
         Ok(registry)
     }
 
@@ -131,6 +146,17 @@ impl Registry {
             Refusal::Rejected(error) => error,
             Refusal::Failed(error) => Error::Log(error),
         })
+    }
+
+    /// Looks into the cache. What is found there is as new as the newest acknowledged write before the call, also one
+    /// of another replica; when that cannot be made sure of, the answer is an error and never an old one.
+    async fn cached<T>(&self, look: impl Fn(&cache::Cache) -> Option<T>) -> Result<Option<T>, Error> {
+        let found = look(&self.inner.cache);
+        if found.is_none() || !self.inner.is_shared {
+            return Ok(found);
+        }
+        self.inner.log.current().await?;
+        Ok(look(&self.inner.cache))
     }
 
     fn upload_expiry(&self) -> Micros {

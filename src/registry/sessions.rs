@@ -2,15 +2,20 @@
 //! acknowledged as stored.
 //!
 //! A request that writes to a session first claims it with a compare-and-set, so two requests can not
-//! interleave in one object, whichever replica they reach.
+//! interleave in one object, whichever replica they reach. A claim is for a short time and renewed while its
+//! request is at work; that of a replica that was killed runs out. What is written under a claim is written with
+//! a compare of the claim, so one that ran out unnoticed changes nothing.
+//!
+//! The times are those of the replicas, whose clocks may differ by less than half a [`LEASE`].
 
 use super::Error;
 use crate::clock::{Micros, SECOND};
+use crate::dataplane::Checkpoint;
 use crate::db::{self, Operational, Row, Value};
 use crate::oci::{Algorithm, Digest, RepositoryName, UploadId};
 
 /// A claim that is not renewed ends after this long: its process is gone.
-const LEASE: Micros = 60 * SECOND;
+pub(super) const LEASE: Micros = 20 * SECOND;
 
 const OPEN: &str = "INSERT INTO uploads \
     (id, repository, principal, algorithm, received, lease, lease_until, expires_at, finished) \
@@ -21,21 +26,25 @@ const FIND: &str = "SELECT received, algorithm, finished, lease, lease_until FRO
 
 const CLAIM: &str = "UPDATE uploads SET lease = $1, lease_until = $2 \
     WHERE id = $3 AND repository = $4 AND principal = $5 AND finished IS NULL \
-    AND (lease IS NULL OR lease_until < $6) RETURNING received, algorithm, finished, lease, lease_until";
+    AND (lease IS NULL OR lease_until < $6) \
+    RETURNING received, algorithm, finished, lease, lease_until, checkpoint, written_by";
 
 const RENEW: &str =
     "UPDATE uploads SET received = $1, lease_until = $2, expires_at = $3 WHERE id = $4 AND lease = $5";
 
+const SUSPEND: &str = "UPDATE uploads SET received = $1, checkpoint = $2, written_by = $5, lease = NULL, \
+    expires_at = $3 WHERE id = $4 AND lease = $5";
+
 const RELEASE: &str =
     "UPDATE uploads SET received = $1, lease = NULL, expires_at = $2 WHERE id = $3 AND lease = $4";
 
-const FINISH: &str =
-    "UPDATE uploads SET finished = $1, lease = NULL, expires_at = $2 WHERE id = $3 AND lease = $4";
+const FINISH: &str = "UPDATE uploads SET finished = $1, checkpoint = NULL, lease = NULL, expires_at = $2 \
+    WHERE id = $3 AND lease = $4";
 
 const REMOVE: &str = "DELETE FROM uploads WHERE id = $1 AND lease = $2";
 
-const REMOVE_EXPIRED: &str =
-    "DELETE FROM uploads WHERE id = $1 AND expires_at < $2 AND (lease IS NULL OR lease_until < $2)";
+const REMOVE_EXPIRED: &str = "DELETE FROM uploads \
+    WHERE id = $1 AND expires_at < $2 AND (lease IS NULL OR lease_until < $2) RETURNING finished";
 
 const RELEASE_ALL: &str = "UPDATE uploads SET lease = NULL WHERE lease IS NOT NULL";
 
@@ -46,8 +55,20 @@ const KNOWN: &str = "SELECT id FROM uploads WHERE id = $1";
 
 /// Every named statement of this table, for the test that prepares each.
 #[cfg(test)]
-pub(super) static STATEMENTS: &[&str] =
-    &[OPEN, FIND, CLAIM, RENEW, RELEASE, FINISH, REMOVE, REMOVE_EXPIRED, RELEASE_ALL, EXPIRED, KNOWN];
+pub(super) static STATEMENTS: &[&str] = &[
+    OPEN,
+    FIND,
+    CLAIM,
+    RENEW,
+    SUSPEND,
+    RELEASE,
+    FINISH,
+    REMOVE,
+    REMOVE_EXPIRED,
+    RELEASE_ALL,
+    EXPIRED,
+    KNOWN,
+];
 
 /// Who may use a session: bound to repository and principal.
 #[derive(Clone, Debug)]
@@ -63,7 +84,8 @@ pub(super) struct Session {
     pub(super) algorithm: Option<Algorithm>,
     /// Set when the upload became a blob; kept a while so that a lost answer can be asked for again.
     pub(super) finished: Option<Digest>,
-    is_leased: bool,
+    /// Until when a request is writing to it, if one is.
+    pub(super) busy_until: Option<Micros>,
 }
 
 /// The right to write to a session until it is released.
@@ -71,14 +93,21 @@ pub(super) struct Session {
 pub(super) struct Claim {
     pub(super) id: UploadId,
     pub(super) session: Session,
-    lease: String,
+    /// What is needed to go on where the session stands.
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// The claim under which the bytes up to there were written.
+    pub(super) written_by: Option<String>,
+    /// Names the claim among all claims of all replicas.
+    pub(super) lease: String,
+    /// When it runs out unless it is renewed.
+    pub(super) until: Micros,
 }
 
 /// Why a session could not be claimed.
 pub(super) enum Unclaimed {
     Unknown,
     Finished(Digest),
-    Busy { received: u64 },
+    Busy { received: u64, until: Micros },
 }
 
 impl Session {
@@ -87,7 +116,7 @@ impl Session {
             received: row.integer(0).unsigned_abs(),
             algorithm: row.optional_text(1).and_then(|name| name.parse().ok()),
             finished: row.optional_text(2).and_then(|digest| digest.parse().ok()),
-            is_leased: row.optional_text(3).is_some() && row.integer(4) >= now,
+            busy_until: row.optional_text(3).map(|_| row.integer(4)).filter(|until| *until >= now),
         }
     }
 }
@@ -140,23 +169,32 @@ impl Sessions {
         owner: &Owner,
         now: Micros,
     ) -> Result<Result<Claim, Unclaimed>, Error> {
-        let lease = ulid::Ulid::generate().to_string();
+        let (lease, until) = (ulid::Ulid::generate().to_string(), now + LEASE);
         let args = vec![
             Value::from(lease.as_str()),
-            (now + LEASE).into(),
+            until.into(),
             id.as_str().into(),
             owner.repository.as_str().into(),
             owner.principal.as_str().into(),
             now.into(),
         ];
         if let Some(row) = self.table.query(CLAIM, args).await?.first() {
-            let session = Session::from_row(row, now);
-            return Ok(Ok(Claim { id: id.clone(), session, lease }));
+            return Ok(Ok(Claim {
+                id: id.clone(),
+                session: Session::from_row(row, now),
+                checkpoint: row.optional_blob(5).map(Checkpoint::from_bytes),
+                written_by: row.optional_text(6).map(str::to_owned),
+                lease,
+                until,
+            }));
         }
         Ok(Err(match self.find(id, owner, now).await? {
             None => Unclaimed::Unknown,
             Some(Session { finished: Some(digest), .. }) => Unclaimed::Finished(digest),
-            Some(session) => Unclaimed::Busy { received: session.received },
+            // Released between the two statements: looked at again at once.
+            Some(session) => {
+                Unclaimed::Busy { received: session.received, until: session.busy_until.unwrap_or(now) }
+            }
         }))
     }
 
@@ -172,7 +210,26 @@ impl Sessions {
         Ok(self.table.execute(RENEW, args).await? > 0)
     }
 
-    /// Notes progress and ends the claim. `false` when it had ended already and nothing was noted.
+    /// Notes what was received and how to go on with it, and ends the claim. `false` when it had ended already and
+    /// nothing was noted.
+    pub(super) async fn suspend(
+        &self,
+        claim: &Claim,
+        received: u64,
+        checkpoint: Option<&Checkpoint>,
+        now: Micros,
+    ) -> Result<bool, Error> {
+        let args = vec![
+            received.cast_signed().into(),
+            checkpoint.map(Checkpoint::as_bytes).into(),
+            self.expires(now),
+            claim.id.as_str().into(),
+            claim.lease.as_str().into(),
+        ];
+        Ok(self.table.execute(SUSPEND, args).await? > 0)
+    }
+
+    /// Ends a claim under which no byte was written that counts. `false` when it had ended already.
     pub(super) async fn release(&self, claim: &Claim, received: u64, now: Micros) -> Result<bool, Error> {
         let args = vec![
             received.cast_signed().into(),
@@ -201,9 +258,11 @@ impl Sessions {
         Ok(self.table.execute(REMOVE, args).await? > 0)
     }
 
-    /// Removes a session that is still expired and not claimed. `false` when it is in use again or gone.
-    pub(super) async fn remove_expired(&self, id: &UploadId, now: Micros) -> Result<bool, Error> {
-        Ok(self.table.execute(REMOVE_EXPIRED, vec![id.as_str().into(), now.into()]).await? > 0)
+    /// Removes a session that is still expired and not claimed, and says whether it had become a blob. `None` when
+    /// it is in use again or gone.
+    pub(super) async fn remove_expired(&self, id: &UploadId, now: Micros) -> Result<Option<bool>, Error> {
+        let removed = self.table.query(REMOVE_EXPIRED, vec![id.as_str().into(), now.into()]).await?;
+        Ok(removed.first().map(|row| row.optional_text(0).is_some()))
     }
 
     /// Ends every claim. For the one process that owns the table, when it starts.
@@ -222,12 +281,5 @@ impl Sessions {
 
     fn expires(&self, now: Micros) -> Value {
         Value::Integer(now.saturating_add(self.expiry))
-    }
-}
-
-impl Session {
-    /// Whether a request is writing to it now.
-    pub(super) fn is_busy(&self) -> bool {
-        self.is_leased
     }
 }

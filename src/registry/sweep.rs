@@ -21,14 +21,18 @@ pub struct Swept {
 }
 
 impl Registry {
-    /// Removes upload sessions that have expired, and staged bytes without a session that are as old or were
-    /// left by an earlier process: nobody can go on with those. Bounded per run: what is left is the next
-    /// run's. Idempotent; never touches an upload that is in use.
+    /// Removes upload sessions that have expired, and staged bytes without a session that are as old or, where one
+    /// process has the database for itself, were left by an earlier one: nobody can go on with those. Bounded per
+    /// run: what is left is the next run's. Idempotent; never touches an upload that is in use. Any number of
+    /// replicas may do it at once.
     pub async fn sweep_uploads(&self) -> Result<Swept, Error> {
         let now = self.inner.clock.now();
         let sessions = self.sweep_sessions(now).await?;
-        // The embedded database has one process: what was staged before it opened has no other writer.
-        let untouched_since = now.saturating_sub(self.upload_expiry()).max(self.inner.opened_at);
+        let mut untouched_since = now.saturating_sub(self.upload_expiry());
+        if !self.inner.is_shared {
+            // What was staged before this process began has no other writer.
+            untouched_since = untouched_since.max(self.inner.opened_at);
+        }
         let leftovers = self.sweep_leftovers(untouched_since).await?;
         Ok(Swept { sessions, leftovers })
     }
@@ -38,11 +42,11 @@ impl Registry {
         let mut swept = 0;
         for id in sessions.expired(now, SESSIONS).await? {
             // The row first: nobody can claim it any more, and bytes without one are leftovers.
-            if !sessions.remove_expired(&id, now).await? {
-                continue;
-            }
+            let Some(is_finished) = sessions.remove_expired(&id, now).await? else { continue };
             self.inner.uploads.forget(&id);
-            self.unstage(&staging(&id)).await;
+            if !is_finished {
+                self.unstage(&staging(&id)).await;
+            }
             swept += 1;
         }
         Ok(swept)

@@ -2,7 +2,12 @@
 //!
 //! A request that writes runs in a task of its own: when its client goes away the connection drops the
 //! handler, but the task lives on, sees the body break off, and puts what arrived where the next request
-//! finds it.
+//! finds it, whichever replica that reaches.
+//!
+//! ```text
+//! claim the row -> resume the object -> receive -> suspend it -> note length and checkpoint, release
+//!                  \_________ the claim is renewed every few seconds _________/
+//! ```
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +15,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::sessions::{Claim, Owner, Sessions, Unclaimed};
+use super::sessions::{Claim, LEASE, Owner, Sessions, Unclaimed};
 use super::{Actor, Body, Error, PushedBlob, Registry};
+use crate::clock::Micros;
 use crate::dataplane::{self, Digester, Ingest};
 use crate::oci::{Algorithm, ContentRange, Digest, RepositoryName, UploadId};
 use crate::storage::{self, StagingId};
@@ -19,12 +25,18 @@ use crate::storage::{self, StagingId};
 /// Hash states kept between requests; one that is not kept costs reading the staged bytes again.
 const KEPT_STATES: usize = 256;
 
-/// How often progress is noted while a body streams.
+/// How often a claim is renewed, and progress noted, while its request is at work.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a request waits for another one that still holds the session, typically one whose client is
 /// gone and which is about to notice.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The same where the holder may be a replica that was killed: its claim runs out first.
+const LONG_PATIENCE: Duration = Duration::from_micros(LEASE.unsigned_abs()).saturating_add(PATIENCE);
+
+/// How often a row is looked at that another replica may release.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Names an upload for one caller.
 #[derive(Clone, Debug)]
@@ -53,14 +65,23 @@ pub(super) struct Active {
 
 #[derive(Debug, Default)]
 struct States {
-    by_id: HashMap<UploadId, (u64, Digester)>,
+    by_id: HashMap<UploadId, Kept>,
     order: VecDeque<UploadId>,
 }
 
+/// A hash state, and which bytes it is of: as many as these, written under this claim.
+#[derive(Debug)]
+struct Kept {
+    received: u64,
+    written_by: String,
+    digester: Digester,
+}
+
 impl Active {
-    fn keep(&self, id: UploadId, received: u64, digester: Digester) {
+    fn keep(&self, claim: &Claim, received: u64, digester: Digester) {
+        let (id, written_by) = (claim.id.clone(), claim.lease.clone());
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.by_id.insert(id.clone(), (received, digester));
+        states.by_id.insert(id.clone(), Kept { received, written_by, digester });
         states.order.push_back(id);
         while states.order.len() > KEPT_STATES {
             let oldest = states.order.pop_front().expect("it is longer than a positive number");
@@ -72,15 +93,23 @@ impl Active {
 
     /// Drops what is kept of a session.
     pub(super) fn forget(&self, id: &UploadId) {
-        self.take(id, 0);
+        self.remove(id);
     }
 
-    /// The hash state at exactly this offset, if it was kept.
-    fn take(&self, id: &UploadId, received: u64) -> Option<Digester> {
+    /// The hash state of exactly the bytes the claimed session has, if it was kept. The same length is not enough:
+    /// after a crash of the database a session can stand where it stood before, and another replica can have
+    /// written other bytes up to there since.
+    fn take(&self, claim: &Claim) -> Option<Digester> {
+        let kept = self.remove(&claim.id)?;
+        let is_same = kept.received == claim.session.received
+            && claim.written_by.as_deref() == Some(kept.written_by.as_str());
+        is_same.then_some(kept.digester)
+    }
+
+    fn remove(&self, id: &UploadId) -> Option<Kept> {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         states.order.retain(|known| known != id);
-        let (at, digester) = states.by_id.remove(id)?;
-        (at == received).then_some(digester)
+        states.by_id.remove(id)
     }
 }
 
@@ -118,6 +147,10 @@ impl Registry {
         Ok(upload)
     }
 
+    fn wait(&self) -> Wait {
+        Wait { since: tokio::time::Instant::now(), is_shared: self.inner.is_shared, first: None }
+    }
+
     /// How far an upload is. Waits a moment for a request that is writing to it: a client that asks has
     /// lost that request.
     pub async fn upload_progress(&self, upload: &Upload) -> Result<Progress, Error> {
@@ -126,21 +159,17 @@ impl Registry {
             let found = sessions.find(&upload.id, &upload.owner(), self.inner.clock.now()).await?;
             found.filter(|session| session.finished.is_none()).ok_or_else(|| upload.unknown())
         };
-        let patient = async {
-            loop {
-                let released = self.inner.uploads.released.notified();
-                let session = find().await?;
-                if !session.is_busy() {
-                    return Ok::<_, Error>(session);
-                }
-                released.await;
+        let mut wait = self.wait();
+        loop {
+            let released = self.inner.uploads.released.notified();
+            let session = find().await?;
+            let Some(until) = session.busy_until else {
+                return Ok(Progress { received: session.received });
+            };
+            if !wait.once(released, until).await {
+                return Ok(Progress { received: find().await?.received });
             }
-        };
-        let session = match tokio::time::timeout(PATIENCE, patient).await {
-            Ok(session) => session?,
-            Err(_) => find().await?,
-        };
-        Ok(Progress { received: session.received })
+        }
     }
 
     /// Appends a chunk. With a range it must continue exactly where the upload stands and have the length
@@ -191,12 +220,20 @@ impl Registry {
                 }
                 received => received?,
             };
+            let progress = ingest.progress();
             let pushed = async {
                 registry.hold(&upload, &claim, &ingest).await?;
                 let sealed = ingest.seal(&digest).await?;
                 registry.link(&upload.repository, upload.actor.clone(), &digest, sealed).await
             };
-            match pushed.await {
+            tokio::pin!(pushed);
+            let pushed = tokio::select! {
+                biased;
+                pushed = &mut pushed => pushed,
+                // Nothing is given up for a claim that was lost here: the bytes may be an object already.
+                _ = registry.keep_alive(&upload, &claim, || progress.staged()) => pushed.await,
+            };
+            match pushed {
                 Ok(blob) => {
                     registry.note_finished(&claim, &digest).await;
                     Ok(blob)
@@ -247,7 +284,7 @@ impl Registry {
     async fn wait_for_claim(&self, upload: &Upload) -> Result<(Claimed, bool), Error> {
         let sessions = self.sessions();
         let owner = upload.owner();
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut wait = self.wait();
         let mut waited = false;
         loop {
             // Listening before looking: a release in between is not missed.
@@ -256,9 +293,9 @@ impl Registry {
                 Ok(claim) => return Ok((Claimed::Open(claim), waited)),
                 Err(Unclaimed::Unknown) => return Err(upload.unknown()),
                 Err(Unclaimed::Finished(digest)) => return Ok((Claimed::Finished(digest), waited)),
-                Err(Unclaimed::Busy { received }) => {
+                Err(Unclaimed::Busy { received, until }) => {
                     waited = true;
-                    if tokio::time::timeout_at(deadline, released).await.is_err() {
+                    if !wait.once(released, until).await {
                         return Err(Error::UploadOutOfOrder { received });
                     }
                 }
@@ -275,7 +312,8 @@ impl Registry {
         body: Body,
     ) -> Result<Ingest, Error> {
         let start = claim.session.received;
-        let mut ingest = match self.resume(upload, claim).await {
+        let resumed = self.alive(upload, claim, || start, self.resume(upload, claim)).await;
+        let mut ingest = match resumed {
             Ok(ingest) => ingest,
             Err(error) => {
                 self.rewind(upload, claim).await;
@@ -306,12 +344,18 @@ impl Registry {
 
     async fn resume(&self, upload: &Upload, claim: &Claim) -> Result<Ingest, Error> {
         let (received, algorithm) = (claim.session.received, claim.session.algorithm);
-        let digester = self.inner.uploads.take(&claim.id, received);
-        match self.inner.data.resume(upload.staging(), received, digester, algorithm).await {
-            // The staged bytes did not survive (a power cut): the client starts over.
-            Err(dataplane::Error::Storage(
-                storage::Error::NotFound { .. } | storage::Error::Short { .. },
-            )) => {
+        let digester = self.inner.uploads.take(claim);
+        let checkpoint = claim.checkpoint.as_ref();
+        match self.inner.data.resume(upload.staging(), received, checkpoint, digester, algorithm).await {
+            // The staged bytes did not survive (a power cut), or a program of another version began it: the
+            // client starts over.
+            Err(
+                error @ (dataplane::Error::NotResumable(_)
+                | dataplane::Error::Storage(
+                    storage::Error::NotFound { .. } | storage::Error::Short { .. },
+                )),
+            ) => {
+                tracing::debug!(upload = %claim.id, error = &error as &dyn std::error::Error, "An upload ends");
                 self.forget(upload, claim).await;
                 Err(upload.unknown())
             }
@@ -330,41 +374,69 @@ impl Registry {
         let limit = self.inner.options.max_blob;
         let left = limit.saturating_sub(ingest.length());
         let progress = ingest.progress();
-        let append = ingest.append(&mut body, left);
-        tokio::pin!(append);
-        let mut ticks = tokio::time::interval(NOTE_EVERY);
-        ticks.tick().await;
-        loop {
-            tokio::select! {
-                received = &mut append => return received.map_err(|error| match error {
-                    dataplane::Error::TooLarge { .. } => Error::BlobTooLarge { limit },
-                    error => error.into(),
-                }),
-                _ = ticks.tick() => {
-                    if !self.sessions().renew(claim, progress.staged(), self.inner.clock.now()).await? {
-                        return Err(self.lost(upload).await);
-                    }
-                }
-            }
-        }
+        let append = async {
+            ingest.append(&mut body, left).await.map_err(|error| match error {
+                dataplane::Error::TooLarge { .. } => Error::BlobTooLarge { limit },
+                error => error.into(),
+            })
+        };
+        self.alive(upload, claim, || progress.staged(), append).await
     }
 
     /// Puts the object aside and releases the claim, which is kept alive until its bytes are safe.
     async fn suspend(&self, upload: &Upload, claim: &Claim, ingest: Ingest) -> Result<(), Error> {
         self.hold(upload, claim, &ingest).await?;
-        let received = ingest.length();
-        match ingest.suspend().await {
-            Ok(digester) => {
-                if !self.release(claim, received).await? {
+        let (received, progress) = (ingest.length(), ingest.progress());
+        let suspend = async { ingest.suspend().await.map_err(Error::from) };
+        match self.alive(upload, claim, || progress.staged(), suspend).await {
+            Ok(suspended) => {
+                let now = self.inner.clock.now();
+                let noted =
+                    self.sessions().suspend(claim, received, suspended.checkpoint.as_ref(), now).await;
+                self.inner.uploads.released.notify_waiters();
+                if !noted? {
                     return Err(self.lost(upload).await);
                 }
                 // Only now: the state of bytes that were not noted must never meet other bytes.
-                self.inner.uploads.keep(claim.id.clone(), received, digester);
+                if let Some(digester) = suspended.digester {
+                    self.inner.uploads.keep(claim, received, digester);
+                }
                 Ok(())
             }
             Err(error) => {
                 self.rewind(upload, claim).await;
-                Err(error.into())
+                Err(error)
+            }
+        }
+    }
+
+    /// Does some work under a claim that is kept alive meanwhile; ends it when the claim has ended.
+    async fn alive<T>(
+        &self,
+        upload: &Upload,
+        claim: &Claim,
+        staged: impl Fn() -> u64,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            error = self.keep_alive(upload, claim, staged) => Err(error),
+        }
+    }
+
+    /// Renews the claim and notes progress for as long as it is polled. Returns why the claim has ended.
+    async fn keep_alive(&self, upload: &Upload, claim: &Claim, staged: impl Fn() -> u64) -> Error {
+        let mut until = claim.until;
+        loop {
+            tokio::time::sleep(NOTE_EVERY).await;
+            let now = self.inner.clock.now();
+            match self.sessions().renew(claim, staged(), now).await {
+                Ok(true) => until = now + LEASE,
+                Ok(false) => return self.lost(upload).await,
+                // The database is away for a moment. What was claimed stays claimed for its time.
+                Err(error) if error.is_temporary() && self.inner.clock.now() < until => {}
+                Err(error) => return error,
             }
         }
     }
@@ -398,7 +470,7 @@ impl Registry {
             let is_ours = self.sessions().renew(claim, start, self.inner.clock.now()).await?;
             if is_ours {
                 // Now, and not when the client goes on: on a full disk others wait for this space.
-                self.inner.data.cut_back(&upload.staging(), start).await?;
+                self.inner.data.cut_back(&upload.staging(), start, claim.checkpoint.as_ref()).await?;
             }
             Ok::<_, Error>(())
         };
@@ -436,6 +508,33 @@ impl Registry {
             tracing::warn!(upload = %claim.id, error = &error as &dyn std::error::Error, "An upload session outlives its upload");
         }
         self.inner.uploads.released.notify_waiters();
+    }
+}
+
+/// Waiting for a request that holds a session.
+struct Wait {
+    since: tokio::time::Instant,
+    is_shared: bool,
+    /// Until when the holder's claim was when it was first seen.
+    first: Option<Micros>,
+}
+
+impl Wait {
+    /// Waits for a release, or where replicas share the database for the next look at the row. `false` when it was
+    /// long enough.
+    ///
+    /// A holder that renews its claim, here seen at `until`, is at work and can be told so; one that does not may
+    /// be a replica that was killed, whose claim runs out.
+    async fn once(&mut self, released: impl Future<Output = ()>, until: Micros) -> bool {
+        let is_renewed = *self.first.get_or_insert(until) < until;
+        let patience = if self.is_shared && !is_renewed { LONG_PATIENCE } else { PATIENCE };
+        let end = self.since + patience;
+        if !self.is_shared {
+            return tokio::time::timeout_at(end, released).await.is_ok();
+        }
+        let next = tokio::time::Instant::now() + LOOK_EVERY;
+        let _ = tokio::time::timeout_at(next.min(end), released).await;
+        tokio::time::Instant::now() < end
     }
 }
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::Error;
-use crate::dataplane::{DataPlane, Location, Verdict};
+use super::blobs::location;
+use crate::dataplane::{DataPlane, Verdict};
 use crate::db::Db;
 use crate::events::{self, Replayed, StateDigest};
 use crate::hash;
@@ -52,12 +53,12 @@ pub async fn verify(
         let Some(last) = page.last() else { break };
         after = Some(last.content.clone());
         for blob in page {
-            let location = Location { backend: blob.backend, key: blob.key, size: blob.size };
-            if let Verdict::Damaged(finding) = data.verify(&location, &blob.content).await? {
-                done.fault(blob.content.to_string(), format!("{} {finding}", location.key));
+            let (content, location) = (blob.content.clone(), location(blob));
+            if let Verdict::Damaged(finding) = data.verify(&location, &content).await? {
+                done.fault(content.to_string(), format!("{} {finding}", location.key));
             }
             done.blobs += 1;
-            done.bytes += blob.size;
+            done.bytes += location.size;
             progress(&done);
         }
     }

@@ -15,14 +15,17 @@ pub static BLOBS: Table = Table {
         Column::text("backend"),
         Column::text("storage_key"),
         Column::integer("sequence"),
+        Column::text("version"),
     ],
     key: 1,
     indexes: &[],
 };
 
-const PAGE: &str = "SELECT content, size, state, backend, storage_key FROM blobs WHERE content > $1 ORDER BY content LIMIT $2";
+const PAGE: &str = "SELECT content, size, state, backend, storage_key, sequence, version FROM blobs \
+    WHERE content > $1 ORDER BY content LIMIT $2";
 
-const FIND: &str = "SELECT content, size, state, backend, storage_key FROM blobs WHERE content = $1";
+const FIND: &str =
+    "SELECT content, size, state, backend, storage_key, sequence, version FROM blobs WHERE content = $1";
 
 /// Every named statement of this view.
 pub static STATEMENTS: &[&str] = &[PAGE, FIND];
@@ -38,12 +41,14 @@ pub struct Blob {
     pub backend: String,
     /// Its key there.
     pub key: String,
+    /// Which version of the key it is, where the backend keeps several.
+    pub version: Option<String>,
     /// Whether it may be linked and served.
     pub is_live: bool,
 }
 
 impl Blob {
-    /// Reads `content, size, state, backend, storage_key` from columns `at..`.
+    /// Reads `content, size, state, backend, storage_key, sequence, version` from columns `at..`.
     pub(super) fn from_columns(row: &Row, at: usize) -> Self {
         Self {
             content: stored_digest(row, at),
@@ -51,6 +56,7 @@ impl Blob {
             is_live: row.text(at + 2) == LIVE,
             backend: row.text(at + 3).to_owned(),
             key: row.text(at + 4).to_owned(),
+            version: row.optional_text(at + 6).map(str::to_owned),
         }
     }
 }
@@ -71,9 +77,9 @@ impl Projection for Blobs {
     }
 
     fn apply(&self, event: &Event, _: &Rows) -> Vec<Change> {
-        let (content, size, backend, key) = match &event.fact {
-            Fact::BlobStored(fact) => (&fact.content, fact.size, &fact.backend, &fact.key),
-            Fact::BlobRepaired(fact) => (&fact.content, fact.size, &fact.backend, &fact.key),
+        let (content, size, backend, key, version) = match &event.fact {
+            Fact::BlobStored(fact) => (&fact.content, fact.size, &fact.backend, &fact.key, &fact.version),
+            Fact::BlobRepaired(fact) => (&fact.content, fact.size, &fact.backend, &fact.key, &fact.version),
             _ => return Vec::new(),
         };
         let row = Row(vec![
@@ -83,6 +89,7 @@ impl Projection for Blobs {
             backend.as_str().into(),
             key.as_str().into(),
             event.sequence.into(),
+            version.as_deref().into(),
         ]);
         vec![Change::Upsert(&BLOBS, row)]
     }

@@ -13,7 +13,7 @@ pub static BLOB_LINKS: Table = Table {
     indexes: &[],
 };
 
-const FIND: &str = "SELECT b.content, b.size, b.state, b.backend, b.storage_key \
+const FIND: &str = "SELECT b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version \
     FROM content_digests d \
     JOIN blob_links l ON l.repository = $1 AND l.content = d.content \
     JOIN blobs b ON b.content = d.content \

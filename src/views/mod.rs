@@ -18,7 +18,7 @@ mod tests;
 use crate::events::{Projection, Projections};
 
 /// Grows whenever a fold or a view's schema changes; stored views of another version are rebuilt.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Every projection of the registry.
 pub fn projections() -> Projections {

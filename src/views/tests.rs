@@ -2,53 +2,59 @@
 
 use std::collections::BTreeMap;
 
-use tempfile::TempDir;
-
 use super::*;
-use crate::db::{Access, Db, Kind, Table, Value};
+use crate::db::testing::{On, Place, on_both};
+use crate::db::{Access, Db, Kind, Shape, Table, Value};
 use crate::events;
 use crate::hash;
 use crate::oci::{Algorithm, Digest};
 
-async fn db() -> (TempDir, Db) {
-    let dir = TempDir::new().unwrap();
-    let db = Db::open(&dir.path().join("registry.db"), Access::Create).await.unwrap();
-    (dir, db)
+on_both![
+    every_statement_prepares_on_the_real_schema,
+    the_declared_tables_are_the_tables_there_are,
+    many_digests_are_resolved_in_their_order,
+];
+
+async fn db(on: On) -> (Place, Db) {
+    let place = Place::new(on).await;
+    let db = place.open(Access::Create).await;
+    (place, db)
 }
 
 fn tables() -> Vec<&'static Table> {
     projections().tables().into_iter().chain(events::tables()).collect()
 }
 
-#[tokio::test]
-async fn every_statement_prepares_on_the_real_schema() {
-    let (_dir, db) = db().await;
+async fn every_statement_prepares_on_the_real_schema(on: On) {
+    let (_place, db) = db(on).await;
     let named = STATEMENTS.iter().copied().flatten().map(|sql| (*sql).to_owned());
-    for sql in named.chain(tables().into_iter().flat_map(Db::statements_of)) {
+    for sql in named.chain(tables().into_iter().flat_map(|table| db.statements_of(table))) {
         db.prepare(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 }
 
-#[tokio::test]
-async fn the_declared_tables_are_the_tables_there_are() {
-    let (_dir, db) = db().await;
-    let mut found: BTreeMap<String, Vec<(String, Kind)>> = db.catalog().await.unwrap().into_iter().collect();
+async fn the_declared_tables_are_the_tables_there_are(on: On) {
+    type Declared = (Vec<(String, Kind)>, Vec<String>);
+    let (_place, db) = db(on).await;
+    let found = db.catalog().await.unwrap().into_iter().map(|shape| (shape.name, (shape.columns, shape.key)));
+    let mut found: BTreeMap<String, Declared> = found.collect();
     found.remove("uploads").expect("the operational table is not declared");
-    let columns = |table: &Table| table.columns.iter().map(|c| (c.name.to_owned(), c.kind)).collect();
-    let declared = tables().into_iter().map(|table| (table.name.to_owned(), columns(table))).collect();
-    assert_eq!(found, declared);
+    let declared = tables().into_iter().map(|table| {
+        let columns: Vec<_> = table.columns.iter().map(|c| (c.name.to_owned(), c.kind)).collect();
+        let key = columns[..table.key].iter().map(|(name, _)| name.clone()).collect();
+        (table.name.to_owned(), (columns, key))
+    });
+    assert_eq!(found, declared.collect());
 }
 
 #[tokio::test]
-async fn the_declared_keys_are_the_primary_keys() {
-    let (_dir, db) = db().await;
-    for table in tables() {
-        let sql = format!("SELECT name FROM pragma_table_info('{}') WHERE pk > 0 ORDER BY pk", table.name);
-        let keys = db.query(Box::leak(sql.into_boxed_str()), vec![]).await.unwrap();
-        let keys: Vec<_> = keys.iter().map(|row| row.text(0)).collect();
-        let declared: Vec<_> = table.columns[..table.key].iter().map(|column| column.name).collect();
-        assert_eq!(keys, declared, "{}", table.name);
-    }
+async fn both_engines_have_the_same_tables_columns_and_keys() {
+    let (_files, embedded) = db(On::Sqlite).await;
+    let (_server, shared) = db(On::Postgres).await;
+    let (embedded, shared): (Vec<Shape>, Vec<Shape>) =
+        (embedded.catalog().await.unwrap(), shared.catalog().await.unwrap());
+    assert!(embedded.len() > 10, "{embedded:?}");
+    assert_eq!(embedded, shared);
 }
 
 #[tokio::test]
@@ -63,8 +69,9 @@ const WALKS_A_TABLE: &[&str] = &["LEFT JOIN manifest_contents"];
 
 #[tokio::test]
 async fn no_question_walks_a_table_or_sorts() {
-    let (_dir, db) = db().await;
-    let lookups = tables().into_iter().flat_map(Db::statements_of).filter(|sql| sql.starts_with("WITH"));
+    let (_place, db) = db(On::Sqlite).await;
+    let lookups =
+        tables().into_iter().flat_map(|table| db.statements_of(table)).filter(|sql| sql.starts_with("WITH"));
     let named = STATEMENTS.iter().copied().flatten().map(|sql| (*sql).to_owned());
     for sql in named.chain(lookups) {
         if WALKS_A_TABLE.iter().any(|part| sql.contains(part)) {
@@ -84,9 +91,8 @@ async fn no_question_walks_a_table_or_sorts() {
     }
 }
 
-#[tokio::test]
-async fn many_digests_are_resolved_in_their_order() {
-    let (_dir, db) = db().await;
+async fn many_digests_are_resolved_in_their_order(on: On) {
+    let (_place, db) = db(on).await;
     let digest = |n: u32| hash::digest(Algorithm::Sha256, &n.to_be_bytes());
     let content = |n: u32| hash::digest(Algorithm::Blake3, &n.to_be_bytes());
     let mut tx = db.write().await.unwrap();

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use artifactstore::clock::Clock;
 use artifactstore::dataplane::DataPlane;
-use artifactstore::db::{Access, Db};
+use artifactstore::db::{Access, Db, Options as DbOptions, Url};
 use artifactstore::registry::{Options, Registry};
 use artifactstore::server;
 use artifactstore::storage::Local;
@@ -75,7 +75,9 @@ impl Lab {
         let runtime = Runtime::new().unwrap();
         let (stop, stopped) = oneshot::channel();
         let (db, server) = runtime.block_on(async {
-            let db = Db::open(&data.join("registry.db"), Access::Create).await.unwrap();
+            let db = Db::open(&DbOptions::new(Url::Sqlite(data.join("registry.db"))), Access::Create)
+                .await
+                .unwrap();
             let plane = DataPlane::new(Arc::new(backend));
             let registry =
                 Registry::open(db.clone(), plane, Clock::system(), Options::default()).await.unwrap();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use artifactstore::db::{Access, Db};
+use artifactstore::db::{Access, Db, Options as DbOptions, Url};
 
 use crate::support::{
     Client, Content, IMAGE, Random, Server, alone, eventually, expect_fine, folder, image, push, setting,
@@ -337,7 +337,8 @@ fn check_staging(data: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let sessions = || {
         runtime.block_on(async {
-            let db = Db::open(&data.join("registry.db"), Access::Read).await.unwrap();
+            let db =
+                Db::open(&DbOptions::new(Url::Sqlite(data.join("registry.db"))), Access::Read).await.unwrap();
             let sql = "SELECT id FROM uploads WHERE expires_at > CAST(unixepoch() AS INTEGER) * 1000000";
             let rows = db.operational().query(sql, Vec::new()).await.unwrap();
             db.close().await;

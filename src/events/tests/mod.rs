@@ -106,6 +106,10 @@ impl Observer for Told {
     }
 }
 
+fn place(dir: &TempDir) -> db::Options {
+    db::Options::new(db::Url::Sqlite(dir.path().join("registry.db")))
+}
+
 struct Fixture {
     _dir: TempDir,
     db: Db,
@@ -117,7 +121,7 @@ struct Fixture {
 impl Fixture {
     async fn new() -> Self {
         let dir = TempDir::new().unwrap();
-        let db = Db::open(&dir.path().join("registry.db"), Access::Create).await.unwrap();
+        let db = Db::open(&place(&dir), Access::Create).await.unwrap();
         let clock = ManualClock::at(1000 * SECOND);
         let told = Arc::new(Told::default());
         let log = Log::open(db.clone(), projections(1), clock.clock(), Arc::clone(&told) as _).await.unwrap();

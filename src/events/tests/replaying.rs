@@ -210,7 +210,7 @@ async fn a_log_goes_on_where_it_ended() {
 #[tokio::test]
 async fn a_database_without_a_log_says_so() {
     let dir = TempDir::new().unwrap();
-    let db = Db::open(&dir.path().join("registry.db"), Access::Create).await.unwrap();
+    let db = Db::open(&place(&dir), Access::Create).await.unwrap();
     assert!(matches!(Head::read(&db).await, Err(Error::Absent)));
     assert!(matches!(rebuild(&db, &projections(1)).await, Err(Error::Absent)));
 }

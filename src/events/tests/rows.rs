@@ -101,7 +101,7 @@ async fn follow(db: &Db, stored: BTreeMap<u8, u8>, steps: Vec<Step>) -> Result<(
 fn the_working_set_answers_like_the_table_it_will_become() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let dir = TempDir::new().unwrap();
-    let db = runtime.block_on(Db::open(&dir.path().join("registry.db"), Access::Create)).unwrap();
+    let db = runtime.block_on(Db::open(&place(&dir), Access::Create)).unwrap();
     let stored = prop::collection::btree_map(0..8_u8, 0..4_u8, 0..6);
     let steps = prop::collection::vec(step(), 0..25);
     proptest!(ProptestConfig::with_cases(300), |(stored in stored, steps in steps)| {

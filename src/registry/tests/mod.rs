@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::db::Access;
+use crate::db::{self, Access, Url};
 use crate::hash;
 use crate::oci::{Algorithm, Digest, Reference, RepositoryName, Tag, media};
 use crate::storage::testing::{Cause, Faults, Faulty, Op, collect, pattern};
@@ -130,7 +130,8 @@ impl Fixture {
 }
 
 async fn open(dir: &TempDir, backend: &Faulty, clock: &ManualClock, options: &Options) -> (Db, Registry) {
-    let db = Db::open(&dir.path().join("registry.db"), Access::Create).await.unwrap();
+    let place = db::Options::new(Url::Sqlite(dir.path().join("registry.db")));
+    let db = Db::open(&place, Access::Create).await.unwrap();
     let data = DataPlane::new(Arc::new(backend.clone()));
     let registry = Registry::open(db.clone(), data, clock.clock(), options.clone()).await.unwrap();
     (db, registry)

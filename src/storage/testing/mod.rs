@@ -9,10 +9,12 @@ mod contract;
 mod faults;
 mod faulty;
 mod staged;
+mod unreadable;
 
 pub use self::contract::contract;
 pub use self::faults::{Cause, Ending, Fault, Faults, Hold, Op};
 pub use self::faulty::Faulty;
+pub use self::unreadable::Unreadable;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;

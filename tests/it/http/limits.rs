@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use artifactstore::clock::Clock;
 use artifactstore::dataplane::DataPlane;
-use artifactstore::db::{Access, Db};
+use artifactstore::db::{self, Access, Db, Url};
 use artifactstore::registry::{self, Registry};
 use artifactstore::server::{Options, Server};
 use artifactstore::storage::Memory;
@@ -35,7 +35,8 @@ impl Small {
         let (stop, stopped) = oneshot::channel();
         let database = directory.path().join("registry.db");
         let (address, running) = runtime.block_on(async {
-            let db = Db::open(&database, Access::Create).await.unwrap();
+            let db =
+                Db::open(&db::Options::new(Url::Sqlite(database.clone())), Access::Create).await.unwrap();
             let data = DataPlane::new(Arc::new(Memory::new()));
             let registry =
                 Registry::open(db, data, Clock::system(), registry::Options::default()).await.unwrap();

@@ -2,11 +2,19 @@
 //!
 //! SHA-256 and SHA-512 come from aws-lc-rs, which has the fastest code both with and without SHA
 //! instructions; BLAKE3 from its reference crate. Tests check each against an independent implementation.
+//! Hashers whose state has to outlive the process are [`Hasher::resumable`].
+
+mod resumable;
+mod subtrees;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256, SHA512};
 
+use self::resumable::Resumable;
 use crate::oci::{Algorithm, Digest};
 
 /// A digest in the making. Cloning forks the state.
@@ -20,6 +28,7 @@ pub struct Hasher {
 enum State {
     Sha2(Context),
     Blake3(Box<blake3::Hasher>),
+    Resumable(Box<Resumable>),
 }
 
 impl Hasher {
@@ -33,6 +42,32 @@ impl Hasher {
         Self { algorithm, state }
     }
 
+    /// The same, with a state that can be [exported](Self::export).
+    pub fn resumable(algorithm: Algorithm) -> Self {
+        Self { algorithm, state: State::Resumable(Box::new(Resumable::new(algorithm))) }
+    }
+
+    /// Which digest it makes.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The state after everything added, for [`import`](Self::import): at most 19 KiB. `None` unless the hasher
+    /// is a resumable one.
+    pub fn export(&self) -> Option<Vec<u8>> {
+        match &self.state {
+            State::Resumable(hasher) => Some(hasher.export()),
+            State::Sha2(_) | State::Blake3(_) => None,
+        }
+    }
+
+    /// The resumable hasher that was exported, in this process or another. `None` when the state is of another
+    /// version of this program, or none of this algorithm.
+    pub fn import(algorithm: Algorithm, state: &[u8]) -> Option<Self> {
+        let hasher = Resumable::import(algorithm, state)?;
+        Some(Self { algorithm, state: State::Resumable(Box::new(hasher)) })
+    }
+
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.state {
@@ -40,6 +75,7 @@ impl Hasher {
             State::Blake3(hasher) => {
                 hasher.update(bytes);
             }
+            State::Resumable(hasher) => hasher.update(bytes),
         }
     }
 
@@ -48,6 +84,7 @@ impl Hasher {
         match self.state {
             State::Sha2(context) => Digest::from_bytes(self.algorithm, context.finish().as_ref()),
             State::Blake3(hasher) => Digest::from_bytes(self.algorithm, hasher.finalize().as_bytes()),
+            State::Resumable(hasher) => hasher.finish(),
         }
     }
 }
@@ -72,48 +109,4 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
         context.update(part);
     }
     context.finish().as_ref().try_into().expect("SHA-256 is 32 bytes")
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use sha2::Digest as _;
-
-    use super::*;
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().concat()
-    }
-
-    proptest! {
-        #[test]
-        fn sha2_agrees_with_an_independent_implementation(bytes: Vec<u8>, cut: prop::sample::Index) {
-            let (head, tail) = bytes.split_at(cut.index(bytes.len() + 1));
-            for (algorithm, expected) in [
-                (Algorithm::Sha256, hex(&sha2::Sha256::digest(&bytes))),
-                (Algorithm::Sha512, hex(&sha2::Sha512::digest(&bytes))),
-            ] {
-                let mut hasher = Hasher::new(algorithm);
-                hasher.update(head);
-                hasher.update(tail);
-                let digest = hasher.finish();
-                prop_assert_eq!(digest.hex(), expected);
-            }
-            let digest = digest(Algorithm::Sha256, &bytes);
-            prop_assert_eq!(hex(&sha256(&[head, tail])), digest.hex());
-        }
-    }
-
-    #[test]
-    fn blake3_gives_the_published_vectors() {
-        // From the BLAKE3 paper's test_vectors.json: input bytes are i % 251.
-        let input: Vec<u8> = (0..1024_u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
-        for (len, expected) in [
-            (0, "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"),
-            (1, "2d3adedff11b61f14c886e35afa036736dcd87a74d27b5c1510225d0f592e213"),
-            (1024, "42214739f095a406f3fc83deb889744ac00df831c10daa55189b5d121c855af7"),
-        ] {
-            assert_eq!(digest(Algorithm::Blake3, &input[..len]).hex(), expected, "{len} bytes");
-        }
-    }
 }

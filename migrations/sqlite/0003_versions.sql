@@ -1,0 +1,2 @@
+-- Which version of its key a blob is, where the backend keeps several.
+ALTER TABLE blobs ADD COLUMN version TEXT;

@@ -1,0 +1,146 @@
+//! A `PostgreSQL` server, shared by any number of replicas.
+//!
+//! Every replica has a few connections of each class, so that one cannot starve another:
+//!
+//! | class | used for | a commit |
+//! |---|---|---|
+//! | writer | appends to the log, one at a time | waits for the disk |
+//! | readers | queries, snapshots | – |
+//! | sessions | upload sessions | survives a crash of a replica, not always one of the server |
+//! | signals | the doorbell of the log and its listener | – |
+//!
+//! The order of all appends is the row lock of `log_head`, taken together with BEGIN. Every wait ends: the
+//! server limits locks, statements and idle transactions, and this side gives up on a server that does not
+//! answer at all.
+
+mod bulk;
+mod connect;
+mod pool;
+mod schema;
+mod signal;
+mod transaction;
+mod value;
+
+pub(super) use bulk::{CHUNK, delete, insert, load, statements_of, upsert};
+pub(super) use pool::Connections;
+pub(super) use signal::Ear;
+pub(super) use transaction::Transaction;
+
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+
+use super::{Access, Error, Options, Row, Shape, Value};
+use crate::secret::Secret;
+
+/// Appends queue for one connection; the second is for whoever asks about an append whose answer was lost.
+const WRITERS: u32 = 2;
+
+/// One for the listener, one for the doorbell.
+const SIGNALS: u32 = 2;
+
+/// How much longer than the server's own limit this side waits for an answer.
+const GRACE: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    access: Access,
+    writer: Connections,
+    readers: Connections,
+    sessions: Connections,
+    signals: Connections,
+}
+
+impl Server {
+    pub(super) async fn open(url: &Secret, options: &Options, access: Access) -> Result<Self, Error> {
+        let place = options.url.to_string();
+        let target = connect::parse(url, &place)?;
+        connect::look(&target, &place, options.connect_timeout, access).await?;
+        match access {
+            Access::Create => schema::migrate(&target, &place).await?,
+            Access::Read => schema::check(&target, &place).await?,
+        }
+        let pool =
+            |durable, size| Connections::new(limited(&target, options, access, durable), options, size);
+        Ok(Self {
+            access,
+            writer: pool(true, WRITERS),
+            readers: pool(true, options.readers),
+            sessions: pool(false, options.sessions),
+            signals: pool(false, SIGNALS),
+        })
+    }
+
+    /// Begins a transaction that holds the head of the log until it ends.
+    pub(super) async fn begin(&self) -> Result<Transaction, Error> {
+        let sql = match self.access {
+            Access::Create => "BEGIN; SELECT 1 FROM log_head FOR UPDATE",
+            // The server refuses what is written; a lock would be.
+            Access::Read => "BEGIN",
+        };
+        Transaction::begin(&self.writer, sql, true).await
+    }
+
+    /// The same for work that takes as long as it takes.
+    pub(super) async fn begin_unlimited(&self) -> Result<Transaction, Error> {
+        let sql = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
+                   SELECT 1 FROM log_head FOR UPDATE";
+        Transaction::begin(&self.writer, sql, false).await
+    }
+
+    pub(super) async fn snapshot(&self) -> Result<Transaction, Error> {
+        Transaction::begin(&self.readers, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", true).await
+    }
+
+    /// One read. Asked again when its connection turns out to be dead: reading twice does no harm.
+    pub(super) async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        let query = || self.readers.query(sql, args.clone());
+        self.readers.again(query).await.map_err(Error::statement)
+    }
+
+    pub(super) fn sessions(&self) -> Connections {
+        self.sessions.clone()
+    }
+
+    pub(super) fn ear(&self) -> Ear {
+        Ear::new(self.signals.clone())
+    }
+
+    pub(super) async fn announce(&self, message: &str) -> Result<(), Error> {
+        signal::announce(&self.signals, message).await
+    }
+
+    pub(super) async fn close(&self) {
+        for pool in [&self.signals, &self.readers, &self.sessions, &self.writer] {
+            pool.close().await;
+        }
+    }
+
+    pub(super) async fn catalog(&self) -> Result<Vec<Shape>, Error> {
+        schema::catalog(&self.readers).await
+    }
+
+    pub(super) async fn prepare(&self, sql: &str) -> Result<(), Error> {
+        self.readers.prepare(sql).await.map_err(Error::statement)
+    }
+}
+
+/// Connections whose every wait the server ends.
+fn limited(target: &PgConnectOptions, options: &Options, access: Access, durable: bool) -> PgConnectOptions {
+    let millis = |limit: Duration| limit.as_millis().to_string();
+    let read_only = if access == Access::Read { "on" } else { "off" };
+    target.clone().options([
+        ("default_transaction_isolation", "read committed".to_owned()),
+        ("default_transaction_read_only", read_only.to_owned()),
+        ("synchronous_commit", if durable { "on" } else { "off" }.to_owned()),
+        ("lock_timeout", millis(options.lock_timeout)),
+        ("statement_timeout", millis(options.statement_timeout)),
+        // A replica that was cut off in the middle of an append must not keep the others waiting.
+        ("idle_in_transaction_session_timeout", millis(options.statement_timeout)),
+        ("tcp_keepalives_idle", "10".to_owned()),
+        ("tcp_keepalives_interval", "5".to_owned()),
+        ("tcp_keepalives_count", "3".to_owned()),
+        // The statements are small and prepared; compiling one costs more than running it a thousand times.
+        ("jit", "off".to_owned()),
+    ])
+}
