@@ -100,10 +100,15 @@ impl Server {
     }
 
     /// Starts a prepared `serve` command.
-    pub(crate) fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(command: Command) -> Self {
+        Self::try_spawn(command).unwrap_or_else(|said| panic!("the server did not start:\n{said}"))
+    }
+
+    /// The same for one that may refuse to start; then what it said.
+    pub(crate) fn try_spawn(mut command: Command) -> Result<Self, String> {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
         let log = Log::default();
-        if let Some(errors) = child.stderr.take() {
+        let logger = child.stderr.take().map(|errors| {
             let log = Arc::clone(&log);
             thread::spawn(move || {
                 for line in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
@@ -111,8 +116,8 @@ impl Server {
                     log.extend_from_slice(&line);
                     log.push(b'\n');
                 }
-            });
-        }
+            })
+        });
         let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
@@ -124,10 +129,16 @@ impl Server {
         });
         let line = told.recv_timeout(PATIENCE).unwrap_or_default();
         let address = line.trim().strip_prefix("listening on http://").and_then(|text| text.parse().ok());
-        let address = address.unwrap_or(SocketAddr::from(([0; 4], 0)));
-        let server = Self { child, address, log };
-        assert_ne!(address.port(), 0, "the server said {line:?}");
-        server
+        let Some(address) = address else {
+            let _ = child.kill();
+            let ended = child.wait();
+            if let Some(logger) = logger {
+                let _ = logger.join();
+            }
+            let log = log.lock().unwrap_or_else(PoisonError::into_inner);
+            return Err(format!("{line:?}, {ended:?}\n{}", String::from_utf8_lossy(&log)));
+        };
+        Ok(Self { child, address, log })
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -348,7 +359,7 @@ impl Client {
 }
 
 /// `SplitMix64`: reproducible choices.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {
