@@ -428,3 +428,66 @@ async fn a_session_of_nobody_is_unknown_at_once(on: On) {
     assert!(is_unknown(&cluster.append(0, &nowhere, &pattern(1)).await));
     assert!(is_unknown(&cluster.progress(1, &nowhere).await));
 }
+
+/// Takes as long as claims are renewed, so on one engine.
+#[tokio::test]
+async fn a_claim_ran_out_while_its_bytes_were_made_durable() {
+    let cluster = Cluster::new(On::Sqlite).await;
+    let bytes = pattern(LARGE);
+    let holds: Vec<_> = [Op::Suspend, Op::Publish].map(|op| cluster.faults.hold(op)).into();
+    let upload = cluster.begin(0).await;
+    let replica = cluster.replicas[0].clone();
+    let (theirs, all) = (upload.clone(), bytes.clone());
+    let pushed = tokio::spawn(async move {
+        replica.append_upload(theirs.clone(), None, whole(&all)).await.unwrap();
+        replica.finish_upload(theirs, sha256(&all), None, empty()).await
+    });
+    let until = async || {
+        let sql = "SELECT lease_until FROM uploads";
+        cluster.dbs[1].operational().query(sql, vec![]).await.unwrap()[0].integer(0)
+    };
+    for hold in holds {
+        hold.reached().await;
+        let before = until().await;
+        cluster.clock.advance(sessions::LEASE - SECOND);
+        while until().await == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Twice the time of a claim that nobody renews.
+        cluster.clock.advance(sessions::LEASE - SECOND);
+        hold.release();
+    }
+    pushed.await.unwrap().unwrap();
+    assert_eq!(cluster.pull(1, &sha256(&bytes)).await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_database_that_restarts_is_temporary_and_loses_no_upload() {
+    let cluster = Cluster::new(On::Postgres).await;
+    let Place::Postgres(database) = &cluster.place else { unreachable!("it was asked for") };
+    let bytes = pattern(LARGE);
+    let upload = cluster.begin(0).await;
+    let mut at = 0;
+    while at < LARGE {
+        let end = (at + 300_000).min(LARGE);
+        database.disconnect_all().await;
+        let range = ContentRange::parse(&format!("{at}-{}", end - 1)).unwrap();
+        let chunk = whole(&bytes.slice(at..end));
+        match cluster.replicas[1].append_upload(upload.clone(), Some(range), chunk).await {
+            Ok(progress) => assert_eq!(progress.received, end as u64),
+            Err(error) => assert!(error.is_temporary(), "{error:?}"),
+        }
+        // What a client does that was told to come back.
+        at = loop {
+            match cluster.progress(2, &upload).await {
+                Ok(received) => break usize::try_from(received).unwrap(),
+                Err(error) => assert!(error.is_temporary(), "{error:?}"),
+            }
+        };
+    }
+    database.disconnect_all().await;
+    while let Err(error) = cluster.finish(0, &upload, &bytes).await {
+        assert!(error.is_temporary(), "{error:?}");
+    }
+    assert_eq!(cluster.pull(2, &sha256(&bytes)).await.unwrap(), bytes);
+}
