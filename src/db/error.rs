@@ -87,6 +87,14 @@ impl Error {
         matches!(self, Self::Unavailable(_))
     }
 
+    /// A commit that turned out not to have happened: it may be tried again.
+    pub fn undone(self) -> Self {
+        match self {
+            Self::Commit(error) => Self::Unavailable(error),
+            other => other,
+        }
+    }
+
     pub(super) fn statement(error: sqlx::Error) -> Self {
         if let Some(code) = sqlstate(&error) {
             return if BLAMES_ROW.iter().any(|class| code.starts_with(class)) {

@@ -16,15 +16,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc};
 
+use super::command::Queued;
 use super::event::{EVENTS, Envelope};
-use super::{
-    Actor, CommandId, Error, Event, Fact, Head, MANIFEST_CONTENTS, Projections, Read, Rows, Sequence, replay,
-};
+use super::patience::Patience;
+use super::tail::Tail;
+use super::{Committed, Error, Event, Head, MANIFEST_CONTENTS, Projections, Read, Rows};
 use crate::clock::Clock;
 use crate::db::{self, Db, Row, Tx, Value};
-use crate::oci::Digest;
 
 /// Commands in one transaction at most.
 const MAX_BATCH: usize = 256;
@@ -32,194 +32,20 @@ const MAX_BATCH: usize = 256;
 /// Manifest bytes in one transaction at most, so that a batch of large ones stays bounded in memory.
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
-/// Commands that may wait; a further one waits to be queued, which slows its client.
-const QUEUE: usize = 256;
+const RECORDED: &str = "SELECT sequence FROM events WHERE command_id = $1 LIMIT 1";
 
-/// A change somebody wants.
-pub trait Command: Send + Sync + 'static {
-    /// Why the registry says no.
-    type Rejection: Send + Sync + 'static;
-
-    /// The rows [`decide`](Self::decide) and the folding of its events will look at. A hint: it lets the
-    /// appender load a whole batch in a few statements.
-    fn reads(&self) -> Vec<Read>;
-
-    /// Decides on the rows as they are now. Pure; may run more than once.
-    fn decide(&self, rows: &Rows) -> Result<Decision, Self::Rejection>;
-
-    /// Bytes this command will add beside its events.
-    fn weight(&self) -> usize {
-        0
-    }
-}
-
-/// What a command leads to. Without facts it changes nothing.
-#[derive(Debug, Default)]
-pub struct Decision {
-    /// What happened, in order.
-    pub facts: Vec<Fact>,
-    /// Manifest bytes the facts name, by content address; stored in the same transaction.
-    pub contents: Vec<(Digest, Bytes)>,
-}
-
-/// The durable outcome of a command.
-#[derive(Clone, Debug)]
-pub struct Committed {
-    /// The events it recorded; empty when everything was already so.
-    pub events: Vec<Event>,
-}
-
-/// Why a command has no outcome.
-#[derive(Debug)]
-pub enum Refusal<R> {
-    /// It was decided: no.
-    Rejected(R),
-    /// The log failed. Shared by everyone in the batch.
-    Failed(Arc<Error>),
-}
-
-/// Told of every commit before its commands are answered, so that a cache is never behind a reader that was
-/// told of its own write.
-pub trait Observer: Send + Sync {
-    /// These events are durable now, or may be: when the outcome of a commit can not be found out, forgetting
-    /// too much is right. Must not block.
-    fn committed(&self, events: &[Event]);
-}
-
-/// The handle to the log. Cheap to clone; the appender ends when the last one is gone.
-#[derive(Clone, Debug)]
-pub struct Log {
-    queue: mpsc::Sender<Box<dyn Queued>>,
-    head: watch::Receiver<Head>,
-}
-
-impl Log {
-    /// Opens the log in `db`, starts one where there is none, rebuilds views that another version of the
-    /// projections wrote, and starts the appender.
-    pub async fn open(
-        db: Db,
-        projections: Projections,
-        clock: Clock,
-        observer: Arc<dyn Observer>,
-    ) -> Result<Self, Error> {
-        let mut head = Head::load_or_create(&db).await?;
-        if head.views_version != projections.version() {
-            replay::rebuild(&db, &projections).await?;
-            head.views_version = projections.version();
-        }
-        let (queue, commands) = mpsc::channel(QUEUE);
-        let (publish, head) = watch::channel(head);
-        tokio::spawn(Appender { db, projections, clock, observer, publish }.run(commands));
-        Ok(Self { queue, head })
-    }
-
-    /// Has a command decided and, if accepted, recorded durably.
-    ///
-    /// Cancelling the future does not take the command back.
-    pub async fn submit<C: Command>(
-        &self,
-        actor: Actor,
-        command: C,
-    ) -> Result<Committed, Refusal<C::Rejection>> {
-        let (reply, answer) = oneshot::channel();
-        let id = CommandId::random();
-        let queued = Submitted { actor, id, command, rejection: None, reply };
-        let closed = || Refusal::Failed(Arc::new(Error::Closed));
-        self.queue.send(Box::new(queued)).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
-    }
-
-    /// Returns when this process has seen every event that was acknowledged before the call, whoever wrote it: what
-    /// an [`Observer`] forgets is forgotten then.
-    #[expect(clippy::unused_async, reason = "a shared database makes it wait")]
-    pub async fn current(&self) -> Result<(), Error> {
-        Ok(()) // one process writes to the embedded database, and tells its observer before it answers
-    }
-
-    /// The number of the newest committed event.
-    pub fn last(&self) -> Sequence {
-        self.head.borrow().last()
-    }
-
-    /// Follows the head: changes after every commit.
-    pub fn watch(&self) -> watch::Receiver<Head> {
-        self.head.clone()
-    }
-
-    /// Whether the appender still takes commands.
-    pub fn is_open(&self) -> bool {
-        !self.queue.is_closed()
-    }
-}
-
-/// A command in the queue, its types erased.
-trait Queued: Send + Sync {
-    fn id(&self) -> &CommandId;
-    fn actor(&self) -> &Actor;
-    fn weight(&self) -> usize;
-    fn reads(&self) -> Vec<Read>;
-    /// `None` when the command was rejected; the rejection is kept for [`answer`](Self::answer).
-    fn decide(&mut self, rows: &Rows) -> Option<Decision>;
-    fn answer(self: Box<Self>, outcome: Result<Committed, Arc<Error>>);
-}
-
-struct Submitted<C: Command> {
-    actor: Actor,
-    id: CommandId,
-    command: C,
-    rejection: Option<C::Rejection>,
-    reply: oneshot::Sender<Result<Committed, Refusal<C::Rejection>>>,
-}
-
-impl<C: Command> Queued for Submitted<C> {
-    fn id(&self) -> &CommandId {
-        &self.id
-    }
-
-    fn actor(&self) -> &Actor {
-        &self.actor
-    }
-
-    fn weight(&self) -> usize {
-        self.command.weight()
-    }
-
-    fn reads(&self) -> Vec<Read> {
-        self.command.reads()
-    }
-
-    fn decide(&mut self, rows: &Rows) -> Option<Decision> {
-        match self.command.decide(rows) {
-            Ok(decision) => {
-                self.rejection = None;
-                Some(decision)
-            }
-            Err(rejection) => {
-                self.rejection = Some(rejection);
-                None
-            }
-        }
-    }
-
-    fn answer(self: Box<Self>, outcome: Result<Committed, Arc<Error>>) {
-        let answer = match (outcome, self.rejection) {
-            (Err(error), _) => Err(Refusal::Failed(error)),
-            (Ok(_), Some(rejection)) => Err(Refusal::Rejected(rejection)),
-            (Ok(committed), None) => Ok(committed),
-        };
-        // Nobody listens when the client is gone; the outcome stands.
-        let _ = self.reply.send(answer);
-    }
-}
+/// Every named statement of this module.
+pub(super) static STATEMENTS: &[&str] = &[RECORDED];
 
 type Outcome = Result<Committed, Arc<Error>>;
 
-struct Appender {
-    db: Db,
-    projections: Projections,
-    clock: Clock,
-    observer: Arc<dyn Observer>,
-    publish: watch::Sender<Head>,
+pub(super) struct Appender {
+    pub(super) db: Db,
+    pub(super) projections: Projections,
+    pub(super) clock: Clock,
+    pub(super) tail: Arc<Tail>,
+    /// Rung after every commit.
+    pub(super) bell: Arc<Notify>,
 }
 
 /// What one transaction will write.
@@ -231,7 +57,7 @@ struct Batch {
 }
 
 impl Appender {
-    async fn run(self, mut commands: mpsc::Receiver<Box<dyn Queued>>) {
+    pub(super) async fn run(self, mut commands: mpsc::Receiver<Box<dyn Queued>>) {
         let mut too_heavy = None;
         loop {
             let first = match too_heavy.take() {
@@ -259,12 +85,13 @@ impl Appender {
 
     /// Appends the batch; when one of its commands spoils it, one command at a time.
     async fn append_all(&self, batch: &mut [Box<dyn Queued>]) -> Vec<Outcome> {
-        match self.append(batch).await {
+        let mut patience = Patience::new(self.db.is_shared());
+        match self.persist(batch, &mut patience).await {
             Ok(outcomes) => outcomes,
             Err(Error::Db(db::Error::Constraint(_)) | Error::Poisoned(_)) if batch.len() > 1 => {
                 let mut outcomes = Vec::with_capacity(batch.len());
                 for command in batch.chunks_mut(1) {
-                    let alone = self.append(command).await;
+                    let alone = self.persist(command, &mut patience).await;
                     outcomes.extend(alone.unwrap_or_else(|error| vec![Err(Arc::new(error))]));
                 }
                 outcomes
@@ -276,9 +103,29 @@ impl Appender {
         }
     }
 
+    /// Appends, and tries again while the database is away; for a while.
+    async fn persist(
+        &self,
+        commands: &mut [Box<dyn Queued>],
+        patience: &mut Patience,
+    ) -> Result<Vec<Outcome>, Error> {
+        loop {
+            match self.append(commands).await {
+                Err(error) if error.is_unavailable() && patience.wait().await => {}
+                done => return done,
+            }
+        }
+    }
+
     async fn append(&self, commands: &mut [Box<dyn Queued>]) -> Result<Vec<Outcome>, Error> {
         let mut tx = self.db.write().await?;
         let mut head = Head::load(&mut tx).await?;
+        self.tail.accept(&head)?;
+        if head.views_version != self.projections.version() {
+            let known = self.projections.version();
+            return Err(Error::Superseded { known, found: head.views_version });
+        }
+        let first = head.next_sequence;
         let mut batch = Batch::default();
         batch.rows.load(&mut tx, commands.iter().flat_map(|command| reads(&**command)).collect()).await?;
         let mut outcomes = Vec::with_capacity(commands.len());
@@ -289,26 +136,54 @@ impl Appender {
             return Ok(outcomes);
         }
         batch.write(&head, &mut tx).await?;
-        if let Err(error) = tx.commit().await {
-            // The commit may have happened all the same: the log itself knows, by command id.
-            match self.is_recorded(commands, &outcomes).await {
-                Ok(true) => {}
+        match tx.commit().await {
+            Ok(()) => {}
+            Err(error @ db::Error::Commit(_)) => self.find_out(error, commands, &outcomes).await?,
+            Err(error) => return Err(error.into()),
+        }
+        let events = outcomes.iter().flatten().map(|done| &done.events[..]);
+        self.tail.committed(first, head, events).await;
+        self.bell.notify_one();
+        Ok(outcomes)
+    }
+
+    /// After a commit whose answer was lost: `Ok` when it happened all the same. The log itself knows, by
+    /// command id.
+    async fn find_out(
+        &self,
+        error: db::Error,
+        commands: &[Box<dyn Queued>],
+        outcomes: &[Outcome],
+    ) -> Result<(), Error> {
+        let recorded = |outcome: &Outcome| outcome.as_ref().is_ok_and(|done| !done.events.is_empty());
+        let Some((command, _)) = commands.iter().zip(outcomes).find(|(_, outcome)| recorded(outcome)) else {
+            return Err(error.into());
+        };
+        let mut patience = Patience::new(self.db.is_shared());
+        loop {
+            match self.is_recorded(&**command).await {
+                Ok(true) => return Ok(()),
+                // Decided and appended again, where that is safe.
+                Ok(false) if self.db.is_shared() => return Err(error.undone().into()),
                 Ok(false) => return Err(error.into()),
+                Err(db::Error::Unavailable(_)) if patience.wait().await => {}
                 Err(_) => {
-                    self.tell(&outcomes);
+                    self.tail.lost_track();
                     return Err(error.into());
                 }
             }
         }
-        self.tell(&outcomes);
-        self.publish.send_replace(head);
-        Ok(outcomes)
     }
 
-    fn tell(&self, outcomes: &[Outcome]) {
-        for done in outcomes.iter().flatten() {
-            self.observer.committed(&done.events);
-        }
+    async fn is_recorded(&self, command: &dyn Queued) -> Result<bool, db::Error> {
+        let id = vec![Value::from(command.id().as_str())];
+        let found = if self.db.is_shared() {
+            // The lock of the head waits for the lost transaction, which may still be at work.
+            self.db.write().await?.query(RECORDED, id).await?
+        } else {
+            self.db.query(RECORDED, id).await?
+        };
+        Ok(!found.is_empty())
     }
 
     /// Decides one command and folds its events into the batch.
@@ -356,18 +231,6 @@ impl Appender {
             .contents
             .extend(decision.contents.into_iter().map(|(digest, bytes)| (digest.to_string(), bytes)));
         Ok(Ok(Committed { events }))
-    }
-
-    /// Whether the first command of the batch that recorded anything is in the log.
-    async fn is_recorded(&self, commands: &[Box<dyn Queued>], outcomes: &[Outcome]) -> Result<bool, Error> {
-        let recorded = |outcome: &Outcome| outcome.as_ref().is_ok_and(|done| !done.events.is_empty());
-        let Some((command, _)) = commands.iter().zip(outcomes).find(|(_, outcome)| recorded(outcome)) else {
-            return Ok(false);
-        };
-        let id = Value::from(command.id().as_str());
-        let found =
-            self.db.query("SELECT sequence FROM events WHERE command_id = $1 LIMIT 1", vec![id]).await?;
-        Ok(!found.is_empty())
     }
 }
 

@@ -7,28 +7,38 @@
 //! - **Gapless.** Sequence numbers are 1..N; the head row is taken first and updated last.
 //! - **Pure.** [`Command::decide`] and [`Projection::apply`] look only at [`Rows`]: no clock, no I/O, no
 //!   randomness. Both are tested without a database, and replay is the same `apply`.
+//! - **One log, many replicas.** In a shared database the lock of the head row orders the appends of all
+//!   replicas. Each follows what the others append and hands it to its [`Observer`]; [`Log::current`] is the
+//!   barrier behind which a reader sees every write acknowledged anywhere. A head that does not continue the
+//!   one known (a restore, a failover that lost events) stops the replica.
 //! - **The log does not know the views.** It owns the [`Projection`] trait; the registry hands it the list.
 
 mod appender;
+mod command;
 mod event;
 mod fact;
+mod follower;
 mod head;
+mod log;
+mod patience;
 mod replay;
 mod rows;
 mod state;
+mod tail;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-pub use appender::{Command, Committed, Decision, Log, Observer, Refusal};
+pub use command::{Command, Committed, Decision, Refusal};
 pub use event::{Actor, CommandId, Event, EventError, Sequence};
 pub use fact::{
     BlobLinked, BlobRepaired, BlobStored, BlobUnlinked, ContentDigested, Fact, FactError, ManifestDeleted,
     ManifestPushed, Reference, Role, Subject, TagDeleted, TagMoved,
 };
 pub use head::Head;
+pub use log::{Log, Observer};
 pub use replay::{Replayed, check, rebuild};
 pub use rows::{Change, Read, Rows};
 pub use state::{StateDigest, TableDigest, digest};
@@ -46,6 +56,11 @@ pub static MANIFEST_CONTENTS: Table = Table {
 /// The tables that hold the truth: never rebuilt, what a backup must have.
 pub fn tables() -> [&'static Table; 3] {
     [&event::EVENTS, Head::table(), &MANIFEST_CONTENTS]
+}
+
+/// Every named statement of the log, for the test that prepares each.
+pub fn statements() -> impl Iterator<Item = &'static str> {
+    [appender::STATEMENTS, head::STATEMENTS, tail::STATEMENTS].into_iter().flatten().copied()
 }
 
 /// Folds events into the rows of its tables.
@@ -146,6 +161,23 @@ pub enum Error {
         /// Events found.
         events: Sequence,
     },
+    /// The database is not the log this process knows; it must not append to it.
+    #[error(transparent)]
+    Forked(Forked),
+    /// The views were written by another version of the program, which must be the one to go on.
+    #[error(
+        "the views are of version {found}, this program writes version {known}; run the same artifactstore \
+         everywhere, or rebuild the views with this one: artifactstore replay"
+    )]
+    Superseded {
+        /// The version this program writes.
+        known: i64,
+        /// The version found.
+        found: i64,
+    },
+    /// A copy into this database was not finished.
+    #[error("a copy into this database is not finished; run `artifactstore copy` again")]
+    Unfinished,
     /// The log was never initialised.
     #[error("the database has no log")]
     Absent,
@@ -155,4 +187,25 @@ pub enum Error {
     /// The appender has stopped.
     #[error("the log is closed")]
     Closed,
+}
+
+impl Error {
+    /// Whether the same may succeed later without anybody doing anything.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_unavailable())
+    }
+}
+
+/// A log that does not go on where it was: a restore, or a failover that lost events.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "the database went back: this process knows event {} of log {} (epoch {}), the database ends at event {} of \
+     log {} (epoch {}); check what was restored, then restart", known.last(), known.log_id, known.epoch,
+    found.last(), found.log_id, found.epoch
+)]
+pub struct Forked {
+    /// Where the log was.
+    pub known: Box<Head>,
+    /// Where the database says it is.
+    pub found: Box<Head>,
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::event::EVENTS;
-use super::{Error, Event, Head, Projections, Rows, Sequence, appender, state};
+use super::{Error, Event, Head, Projections, Rows, Sequence, appender, follower, state};
 use crate::db::{Db, Key, Row, Tx};
 
 /// Events folded between two bulk writes; bounds memory.
@@ -22,8 +22,30 @@ pub struct Replayed {
 ///
 /// Checks on the way that the log is gapless and that every event is what was recorded.
 pub async fn rebuild(db: &Db, projections: &Projections) -> Result<Replayed, Error> {
-    let mut tx = db.write().await?;
-    let mut head = Head::load(&mut tx).await?;
+    let mut tx = db.write_unlimited().await?;
+    let head = Head::load(&mut tx).await?;
+    let (replayed, _) = rebuild_in(tx, head, projections).await?;
+    follower::announce_rebuilt(db).await;
+    Ok(replayed)
+}
+
+/// Rebuilds the views unless another replica has done so meanwhile. Returns the head.
+pub(super) async fn bring_up_to_date(db: &Db, projections: &Projections) -> Result<Head, Error> {
+    let mut tx = db.write_unlimited().await?;
+    let head = Head::load(&mut tx).await?;
+    if head.views_version == projections.version() {
+        return Ok(head);
+    }
+    let (_, head) = rebuild_in(tx, head, projections).await?;
+    follower::announce_rebuilt(db).await;
+    Ok(head)
+}
+
+async fn rebuild_in(
+    mut tx: Tx,
+    mut head: Head,
+    projections: &Projections,
+) -> Result<(Replayed, Head), Error> {
     for table in projections.tables() {
         tx.clear(table).await?;
     }
@@ -38,7 +60,7 @@ pub async fn rebuild(db: &Db, projections: &Projections) -> Result<Replayed, Err
     head.store(&mut tx).await?;
     let state = state::digest(&mut tx, projections).await?;
     tx.commit().await?;
-    Ok(Replayed { events: folded, state })
+    Ok((Replayed { events: folded, state }, head))
 }
 
 /// Rebuilds the views of one moment into a scratch database in `directory` and returns its state digest
@@ -60,8 +82,10 @@ pub async fn check(
     }
     complete(&head, folded)?;
     head.store(&mut tx).await?;
-    let rebuilt = state::digest(&mut tx, projections).await?;
+    // The live ones first: a server does not keep a snapshot open for somebody who is busy elsewhere.
     let found = state::digest(&mut live, projections).await?;
+    drop(live);
+    let rebuilt = state::digest(&mut tx, projections).await?;
     drop(tx);
     scratch.close().await;
     Ok((Replayed { events: folded, state: rebuilt }, found))

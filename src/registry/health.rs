@@ -45,7 +45,7 @@ impl Registry {
         let mut health = inspect(&self.inner.db, &self.inner.data).await;
         health.components.push(Component {
             name: "log".to_owned(),
-            problem: (!self.is_alive()).then(|| "the event log takes no commands any more".to_owned()),
+            problem: self.inner.log.problem(),
             capacity: None,
             capabilities: BTreeMap::new(),
         });

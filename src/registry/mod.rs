@@ -155,7 +155,7 @@ impl Registry {
         if found.is_none() || !self.inner.is_shared {
             return Ok(found);
         }
-        self.inner.log.current().await?;
+        self.inner.log.current().await.map_err(Error::Log)?;
         Ok(look(&self.inner.cache))
     }
 
@@ -175,5 +175,9 @@ impl Observer for cache::Cache {
                 (_, None) => {}
             }
         }
+    }
+
+    fn lost_track(&self) {
+        self.invalidate_all();
     }
 }

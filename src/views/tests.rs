@@ -28,6 +28,7 @@ fn tables() -> Vec<&'static Table> {
 async fn every_statement_prepares_on_the_real_schema(on: On) {
     let (_place, db) = db(on).await;
     let named = STATEMENTS.iter().copied().flatten().map(|sql| (*sql).to_owned());
+    let named = named.chain(events::statements().map(str::to_owned));
     for sql in named.chain(tables().into_iter().flat_map(|table| db.statements_of(table))) {
         db.prepare(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }

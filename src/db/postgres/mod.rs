@@ -83,8 +83,8 @@ impl Server {
 
     /// The same for work that takes as long as it takes.
     pub(super) async fn begin_unlimited(&self) -> Result<Transaction, Error> {
-        let sql = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
-                   SELECT 1 FROM log_head FOR UPDATE";
+        let sql = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
+                   SET LOCAL idle_in_transaction_session_timeout = 0; SELECT 1 FROM log_head FOR UPDATE";
         Transaction::begin(&self.writer, sql, false).await
     }
 

@@ -27,19 +27,19 @@ impl Transaction {
         sql: &'static str,
         is_limited: bool,
     ) -> Result<Self, Error> {
-        let mut tx = connections.again(|| Self::open(connections, sql)).await.map_err(Error::statement)?;
-        if !is_limited {
-            tx.patience = None;
-        }
-        Ok(tx)
+        let patience = is_limited.then(|| connections.patience());
+        connections.again(|| Self::open(connections, sql, patience)).await.map_err(Error::statement)
     }
 
-    async fn open(connections: &Connections, sql: &'static str) -> Result<Self, sqlx::Error> {
+    async fn open(
+        connections: &Connections,
+        sql: &'static str,
+        patience: Option<Duration>,
+    ) -> Result<Self, sqlx::Error> {
         let connection = connections.acquire().await?;
-        let patience = connections.patience();
         // Made first: when this future is dropped half-way, the transaction may be open already.
-        let mut tx = Self { connection: Some(connection), patience: Some(patience), is_spoilt: false };
-        let begun = pool::within(tx.patience, tx.connection().execute(sql)).await;
+        let mut tx = Self { connection: Some(connection), patience, is_spoilt: false };
+        let begun = pool::within(patience, tx.connection().execute(sql)).await;
         tx.noting(begun)?;
         Ok(tx)
     }

@@ -2,14 +2,17 @@
 
 mod appending;
 mod replaying;
+mod replicas;
 mod rows;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::clock::{ManualClock, SECOND};
+use crate::db::testing::{On, Place, on_both};
 use crate::db::{Access, Db, Index, Row, Value};
 use crate::hash;
 use crate::oci::{Algorithm, Digest};
@@ -96,36 +99,47 @@ fn projections(version: i64) -> Projections {
     Projections::new(vec![Box::new(Tags), Box::new(Moves)], version)
 }
 
-/// Remembers what it was told, in order.
+/// Remembers what it was told, in order, and how often it had to forget.
 #[derive(Default)]
-struct Told(Mutex<Vec<Sequence>>);
+struct Told(Mutex<Vec<Sequence>>, AtomicUsize);
+
+impl Told {
+    fn sequences(&self) -> Vec<Sequence> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn forgot(&self) -> usize {
+        self.1.load(Ordering::SeqCst)
+    }
+}
 
 impl Observer for Told {
     fn committed(&self, events: &[Event]) {
         self.0.lock().unwrap().extend(events.iter().map(|event| event.sequence));
     }
-}
 
-fn place(dir: &TempDir) -> db::Options {
-    db::Options::new(db::Url::Sqlite(dir.path().join("registry.db")))
+    fn lost_track(&self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 struct Fixture {
-    _dir: TempDir,
+    on: On,
     db: Db,
     log: Log,
     clock: ManualClock,
     told: Arc<Told>,
+    _place: Place,
 }
 
 impl Fixture {
-    async fn new() -> Self {
-        let dir = TempDir::new().unwrap();
-        let db = Db::open(&place(&dir), Access::Create).await.unwrap();
+    async fn new(on: On) -> Self {
+        let place = Place::new(on).await;
+        let db = place.open(Access::Create).await;
         let clock = ManualClock::at(1000 * SECOND);
         let told = Arc::new(Told::default());
         let log = Log::open(db.clone(), projections(1), clock.clock(), Arc::clone(&told) as _).await.unwrap();
-        Self { _dir: dir, db, log, clock, told }
+        Self { on, db, log, clock, told, _place: place }
     }
 
     async fn submit(&self, command: Do) -> Result<Committed, Refusal<String>> {
@@ -160,6 +174,31 @@ impl Fixture {
         let mut tx = self.db.write().await.unwrap();
         tx.execute(Box::leak(sql.to_owned().into_boxed_str()), args).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// Has the database do something about a row.
+    async fn trigger(&self, name: &str, event: &str, when: &str, action: &str) {
+        if self.on == On::Sqlite {
+            let sql = format!("CREATE TRIGGER {name} {event} WHEN {when} BEGIN {action}; END");
+            return self.execute(&sql, vec![]).await;
+        }
+        let function = format!(
+            "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN {action}; RETURN NEW; END $$"
+        );
+        self.execute(&function, vec![]).await;
+        let trigger =
+            format!("CREATE TRIGGER {name} {event} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {name}()");
+        self.execute(&trigger, vec![]).await;
+    }
+
+    /// Has the database refuse a row.
+    async fn refuse(&self, name: &str, event: &str, when: &str) {
+        let action = match self.on {
+            On::Sqlite => "SELECT RAISE(ABORT, 'refused')",
+            On::Postgres => "RAISE EXCEPTION 'refused' USING ERRCODE = 'check_violation'",
+        };
+        self.trigger(name, event, when, action).await;
     }
 
     async fn state(&self) -> StateDigest {

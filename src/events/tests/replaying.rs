@@ -2,12 +2,30 @@
 
 use super::*;
 
+on_both![
+    any_flipped_byte_of_an_event_is_found_and_the_event_named,
+    any_changed_column_of_an_event_is_found,
+    a_deleted_event_is_a_gap_that_is_named,
+    a_truncated_tail_is_found,
+    an_event_moved_to_another_place_is_found,
+    an_unknown_event_type_stops_a_replay,
+    rebuilding_twice_gives_the_live_state_both_times,
+    a_check_names_exactly_the_view_that_was_altered,
+    a_rebuild_that_ends_halfway_leaves_the_old_views,
+    views_of_another_version_are_rebuilt_when_the_log_is_opened,
+    a_log_goes_on_where_it_ended,
+    a_database_without_a_log_says_so,
+    the_state_digest_tells_neighbouring_states_apart,
+];
+
 /// Drops what protects the events, as somebody with the file in their hands would.
-async fn unprotected(events: i64) -> Fixture {
-    let fixture = Fixture::new().await;
+async fn unprotected(on: On, events: i64) -> Fixture {
+    let fixture = Fixture::new(on).await;
     fixture.moved(events).await;
-    fixture.execute("DROP TRIGGER events_are_not_changed", vec![]).await;
-    fixture.execute("DROP TRIGGER events_are_not_deleted", vec![]).await;
+    let table = if on == On::Postgres { " ON events" } else { "" };
+    for trigger in ["events_are_not_changed", "events_are_not_deleted"] {
+        fixture.execute(&format!("DROP TRIGGER {trigger}{table}"), vec![]).await;
+    }
     fixture
 }
 
@@ -17,9 +35,8 @@ async fn both(fixture: &Fixture) -> [Error; 2] {
     [rebuild(&fixture.db, &projections(1)).await.unwrap_err(), checked]
 }
 
-#[tokio::test]
-async fn any_flipped_byte_of_an_event_is_found_and_the_event_named() {
-    let fixture = unprotected(3).await;
+async fn any_flipped_byte_of_an_event_is_found_and_the_event_named(on: On) {
+    let fixture = unprotected(on, 3).await;
     for column in ["header", "payload", "salt", "leaf_hash"] {
         let select: &str =
             Box::leak(format!("SELECT {column} FROM events WHERE sequence = 2").into_boxed_str());
@@ -39,9 +56,8 @@ async fn any_flipped_byte_of_an_event_is_found_and_the_event_named() {
     rebuild(&fixture.db, &projections(1)).await.unwrap();
 }
 
-#[tokio::test]
-async fn any_changed_column_of_an_event_is_found() {
-    let fixture = unprotected(3).await;
+async fn any_changed_column_of_an_event_is_found(on: On) {
+    let fixture = unprotected(on, 3).await;
     let before = fixture.state().await;
     for change in [
         "type = 'v1.tag.deleted'",
@@ -51,12 +67,13 @@ async fn any_changed_column_of_an_event_is_found() {
         "repository = NULL",
         "subject = 'sha256:0'",
         "command_id = 'another'",
-        "payload = x''",
-        "leaf_hash = x'00'",
+        "payload = CAST('' AS BYTEA)",
+        "leaf_hash = CAST('0' AS BYTEA)",
     ] {
         let mut tx = fixture.db.write().await.unwrap();
         tx.execute("CREATE TABLE kept AS SELECT * FROM events", vec![]).await.unwrap();
         tx.commit().await.unwrap();
+        let change = if on == On::Sqlite { change.replace("BYTEA", "BLOB") } else { change.to_owned() };
         fixture.execute(&format!("UPDATE events SET {change} WHERE sequence = 3"), vec![]).await;
         for error in both(&fixture).await {
             assert!(matches!(error, Error::Damaged { sequence: 3, .. }), "{change}: {error:?}");
@@ -68,10 +85,9 @@ async fn any_changed_column_of_an_event_is_found() {
     assert_eq!(rebuild(&fixture.db, &projections(1)).await.unwrap().state, before);
 }
 
-#[tokio::test]
-async fn a_deleted_event_is_a_gap_that_is_named() {
+async fn a_deleted_event_is_a_gap_that_is_named(on: On) {
     for (gone, follows) in [(1, 2), (2, 3)] {
-        let fixture = unprotected(3).await;
+        let fixture = unprotected(on, 3).await;
         fixture.execute(&format!("DELETE FROM events WHERE sequence = {gone}"), vec![]).await;
         for error in both(&fixture).await {
             assert!(
@@ -82,18 +98,16 @@ async fn a_deleted_event_is_a_gap_that_is_named() {
     }
 }
 
-#[tokio::test]
-async fn a_truncated_tail_is_found() {
-    let fixture = unprotected(3).await;
+async fn a_truncated_tail_is_found(on: On) {
+    let fixture = unprotected(on, 3).await;
     fixture.execute("DELETE FROM events WHERE sequence = 3", vec![]).await;
     for error in both(&fixture).await {
         assert!(matches!(error, Error::Head { head: 3, events: 2 }), "{error:?}");
     }
 }
 
-#[tokio::test]
-async fn an_event_moved_to_another_place_is_found() {
-    let fixture = unprotected(2).await;
+async fn an_event_moved_to_another_place_is_found(on: On) {
+    let fixture = unprotected(on, 2).await;
     fixture.execute("UPDATE events SET sequence = 3 - sequence + 10", vec![]).await;
     fixture.execute("UPDATE events SET sequence = sequence - 10", vec![]).await;
     for error in both(&fixture).await {
@@ -101,9 +115,8 @@ async fn an_event_moved_to_another_place_is_found() {
     }
 }
 
-#[tokio::test]
-async fn an_unknown_event_type_stops_a_replay() {
-    let fixture = unprotected(2).await;
+async fn an_unknown_event_type_stops_a_replay(on: On) {
+    let fixture = unprotected(on, 2).await;
     fixture.execute("UPDATE events SET type = 'v9.new.thing' WHERE sequence = 2", vec![]).await;
     for error in both(&fixture).await {
         let Error::Damaged { sequence: 2, source: EventError::Fact(FactError::UnknownType(name)) } = error
@@ -114,9 +127,8 @@ async fn an_unknown_event_type_stops_a_replay() {
     }
 }
 
-#[tokio::test]
-async fn rebuilding_twice_gives_the_live_state_both_times() {
-    let fixture = Fixture::new().await;
+async fn rebuilding_twice_gives_the_live_state_both_times(on: On) {
+    let fixture = Fixture::new(on).await;
     fixture.moved(1500).await; // more than a page
     let deleted = |n| {
         let (repository, digest) = ("r".parse().unwrap(), content(n));
@@ -138,9 +150,8 @@ async fn rebuilding_twice_gives_the_live_state_both_times() {
     }
 }
 
-#[tokio::test]
-async fn a_check_names_exactly_the_view_that_was_altered() {
-    let fixture = Fixture::new().await;
+async fn a_check_names_exactly_the_view_that_was_altered(on: On) {
+    let fixture = Fixture::new(on).await;
     fixture.moved(5).await;
     for (alter, table) in [
         ("UPDATE repositories SET created_at = created_at + 1", "repositories"),
@@ -158,9 +169,8 @@ async fn a_check_names_exactly_the_view_that_was_altered() {
     }
 }
 
-#[tokio::test]
-async fn a_rebuild_that_ends_halfway_leaves_the_old_views() {
-    let fixture = unprotected(1200).await;
+async fn a_rebuild_that_ends_halfway_leaves_the_old_views(on: On) {
+    let fixture = unprotected(on, 1200).await;
     let before = fixture.state().await;
     fixture.execute("UPDATE events SET actor = 'x' WHERE sequence = 1100", vec![]).await;
     assert!(rebuild(&fixture.db, &projections(1)).await.is_err());
@@ -178,9 +188,8 @@ async fn a_rebuild_that_ends_halfway_leaves_the_old_views() {
     fixture.submit(set("next", 1)).await.unwrap();
 }
 
-#[tokio::test]
-async fn views_of_another_version_are_rebuilt_when_the_log_is_opened() {
-    let fixture = Fixture::new().await;
+async fn views_of_another_version_are_rebuilt_when_the_log_is_opened(on: On) {
+    let fixture = Fixture::new(on).await;
     fixture.moved(3).await;
     fixture.execute("DELETE FROM tags", vec![]).await;
     let open = async |version| {
@@ -195,9 +204,8 @@ async fn views_of_another_version_are_rebuilt_when_the_log_is_opened() {
     assert_eq!(log.watch().borrow().views_version, 2);
 }
 
-#[tokio::test]
-async fn a_log_goes_on_where_it_ended() {
-    let fixture = Fixture::new().await;
+async fn a_log_goes_on_where_it_ended(on: On) {
+    let fixture = Fixture::new(on).await;
     fixture.moved(3).await;
     let id = Head::read(&fixture.db).await.unwrap().log_id;
     let observer = Arc::new(Told::default());
@@ -207,17 +215,15 @@ async fn a_log_goes_on_where_it_ended() {
     assert_eq!(Head::read(&fixture.db).await.unwrap().log_id, id);
 }
 
-#[tokio::test]
-async fn a_database_without_a_log_says_so() {
-    let dir = TempDir::new().unwrap();
-    let db = Db::open(&place(&dir), Access::Create).await.unwrap();
+async fn a_database_without_a_log_says_so(on: On) {
+    let place = Place::new(on).await;
+    let db = place.open(Access::Create).await;
     assert!(matches!(Head::read(&db).await, Err(Error::Absent)));
     assert!(matches!(rebuild(&db, &projections(1)).await, Err(Error::Absent)));
 }
 
-#[tokio::test]
-async fn the_state_digest_tells_neighbouring_states_apart() {
-    let fixture = Fixture::new().await;
+async fn the_state_digest_tells_neighbouring_states_apart(on: On) {
+    let fixture = Fixture::new(on).await;
     let mut seen = vec![fixture.state().await.digest];
     for sql in [
         "INSERT INTO repositories VALUES ('a', 1, 1)",

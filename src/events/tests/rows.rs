@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::db::Tx;
 
+on_both![what_is_loaded_already_is_not_asked_for_again,];
+
 #[derive(Clone, Debug)]
 enum Step {
     Upsert(u8, u8),
@@ -98,20 +100,28 @@ async fn follow(db: &Db, stored: BTreeMap<u8, u8>, steps: Vec<Step>) -> Result<(
 }
 
 #[test]
-fn the_working_set_answers_like_the_table_it_will_become() {
+fn the_working_set_answers_like_the_embedded_table_it_will_become() {
+    the_working_set_answers_like_the_table(On::Sqlite, 300);
+}
+
+#[test]
+fn the_working_set_answers_like_the_shared_table_it_will_become() {
+    the_working_set_answers_like_the_table(On::Postgres, 50);
+}
+
+fn the_working_set_answers_like_the_table(on: On, cases: u32) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let dir = TempDir::new().unwrap();
-    let db = runtime.block_on(Db::open(&place(&dir), Access::Create)).unwrap();
+    let place = runtime.block_on(Place::new(on));
+    let db = runtime.block_on(place.open(Access::Create));
     let stored = prop::collection::btree_map(0..8_u8, 0..4_u8, 0..6);
     let steps = prop::collection::vec(step(), 0..25);
-    proptest!(ProptestConfig::with_cases(300), |(stored in stored, steps in steps)| {
+    proptest!(ProptestConfig::with_cases(cases), |(stored in stored, steps in steps)| {
         runtime.block_on(follow(&db, stored, steps))?;
     });
 }
 
-#[tokio::test]
-async fn what_is_loaded_already_is_not_asked_for_again() {
-    let fixture = Fixture::new().await;
+async fn what_is_loaded_already_is_not_asked_for_again(on: On) {
+    let fixture = Fixture::new(on).await;
     fixture.moved(3).await;
     let mut tx = fixture.db.snapshot().await.unwrap();
     let mut rows = Rows::default();

@@ -491,3 +491,52 @@ async fn a_database_that_restarts_is_temporary_and_loses_no_upload() {
     }
     assert_eq!(cluster.pull(2, &sha256(&bytes)).await.unwrap(), bytes);
 }
+
+#[tokio::test]
+async fn what_one_replica_deleted_or_moved_no_other_serves() {
+    let cluster = Cluster::new(On::Postgres).await;
+    let (repository, actor) = (name("a"), Actor::anonymous());
+    let bytes = pattern(100);
+    let digest = sha256(&bytes);
+    cluster.replicas[0].push_blob(&repository, actor.clone(), &digest, whole(&bytes)).await.unwrap();
+    let tag: Reference = "v1".parse().unwrap();
+    for seed in ["one", "two", "three"] {
+        let index = json(&serde_json::json!({"schemaVersion": 2, "mediaType": media::OCI_IMAGE_INDEX,
+            "manifests": [], "annotations": {"seed": seed}}));
+        let pushed = cluster.replicas[0].push_manifest(&repository, actor.clone(), &tag, vec![], None, index);
+        let pushed = pushed.await.unwrap();
+        for replica in &cluster.replicas {
+            // Twice: the second answer comes from the cache, which the next push makes stale.
+            for _ in 0..2 {
+                assert_eq!(
+                    replica.manifest(&repository, &tag).await.unwrap().digest,
+                    pushed.digest,
+                    "{seed}"
+                );
+            }
+        }
+    }
+    for replica in &cluster.replicas {
+        replica.blob(&repository, &digest).await.unwrap();
+    }
+    cluster.replicas[1].delete_blob(&repository, actor.clone(), &digest).await.unwrap();
+    cluster.replicas[2].delete_manifest(&repository, actor, &tag).await.unwrap();
+    for replica in &cluster.replicas {
+        assert!(matches!(replica.blob(&repository, &digest).await, Err(Error::BlobUnknown(_))));
+        assert!(matches!(replica.manifest(&repository, &tag).await, Err(Error::ManifestUnknown(_))));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_checked_against_the_database_is_not_served() {
+    let cluster = Cluster::new(On::Postgres).await;
+    let (repository, bytes) = (name("a"), pattern(100));
+    let digest = sha256(&bytes);
+    let replica = &cluster.replicas[0];
+    replica.push_blob(&repository, Actor::anonymous(), &digest, whole(&bytes)).await.unwrap();
+    replica.blob(&repository, &digest).await.unwrap();
+    cluster.dbs[0].close().await;
+    let error = replica.blob(&repository, &digest).await.unwrap_err();
+    assert!(matches!(error, Error::Log(_) | Error::Db(_)), "{error:?}");
+    cluster.replicas[1].blob(&repository, &digest).await.unwrap();
+}

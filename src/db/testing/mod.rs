@@ -3,8 +3,14 @@
 //! Part of the library, so that the tests of the program can use it too. The server comes from the environment;
 //! without it a test fails and says how to get one.
 
+mod proxy;
+
+pub use proxy::{Cut, Proxy};
+
 use std::str::FromStr as _;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
@@ -15,6 +21,9 @@ use super::{Options, Url};
 
 /// Names a server and a role on it that may create databases.
 pub const VARIABLE: &str = "ARTIFACTSTORE_TEST_POSTGRES";
+
+/// How long a test waits for its database to be dropped: until the server has been told.
+const DROPPING: Duration = Duration::from_millis(150);
 
 /// A new, empty database. Dropped with its connections when this is.
 #[derive(Debug)]
@@ -67,6 +76,16 @@ impl Database {
         format!("{}:{}", options.get_host(), options.get_port())
     }
 
+    /// A network in front of it that can be slow or fail.
+    pub fn proxy(&self, delay: Duration) -> Proxy {
+        Proxy::start(self.address(), delay).expect("loopback has a port")
+    }
+
+    /// Options to open it with, through a proxy.
+    pub fn options_through(&self, proxy: &Proxy) -> Options {
+        Options::new(Url::Postgres(self.url_at(Some(proxy.address())).into()))
+    }
+
     /// Options to open it with.
     pub fn options(&self) -> Options {
         Options::new(Url::Postgres(self.url().into()))
@@ -85,14 +104,19 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         let (server, name) = (self.server.clone(), self.name.clone());
-        let dropping = thread::spawn(move || {
+        let (done, dropped) = mpsc::channel();
+        thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.expect("a small runtime starts");
-            runtime.block_on(execute(&server, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+            let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            if let Err(error) = runtime.block_on(execute(&server, drop)) {
+                eprintln!("database {name} stays behind: {error}");
+            }
+            // Nobody may wait any more.
+            let _ = done.send(());
         });
-        if let Ok(Err(error)) = dropping.join() {
-            eprintln!("database {} stays behind: {error}", self.name);
-        }
+        // The server takes its time, and goes on without us.
+        let _ = dropped.recv_timeout(DROPPING);
     }
 }
 

@@ -1,0 +1,119 @@
+//! The handle to the log.
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use super::appender::Appender;
+use super::command::{Queued, Submitted};
+use super::follower::Follower;
+use super::tail::Tail;
+use super::{Actor, Command, Committed, Error, Event, Head, Projections, Refusal, Sequence, replay};
+use crate::clock::Clock;
+use crate::db::Db;
+
+/// Commands that may wait; a further one waits to be queued, which slows its client.
+const QUEUE: usize = 256;
+
+/// Told of every commit, of every replica, once and in order. Of a commit here before its commands are answered,
+/// so that a cache is never behind a reader that was told of its own write; of one elsewhere before
+/// [`Log::current`] returns to a reader that asked after it.
+pub trait Observer: Send + Sync {
+    /// These events are durable. Must not block.
+    fn committed(&self, events: &[Event]);
+
+    /// Anything may have changed: too many events were missed, one is not understood, the outcome of a commit
+    /// can not be found out, or the views were rebuilt. What was remembered must be forgotten. Must not block.
+    fn lost_track(&self);
+}
+
+/// The handle to the log. Cheap to clone; the appender ends when the last one is gone.
+#[derive(Clone, Debug)]
+pub struct Log {
+    queue: mpsc::Sender<Box<dyn Queued>>,
+    tail: Arc<Tail>,
+    views_version: i64,
+    /// Nobody else writes to an embedded database, so there is nobody to follow.
+    follower: Option<Follower>,
+}
+
+impl Log {
+    /// Opens the log in `db`, starts one where there is none, rebuilds views that another version of the
+    /// projections wrote, and starts the appender.
+    ///
+    /// In a shared database views of a newer version stay, and the log is refused: newer replicas are running.
+    pub async fn open(
+        db: Db,
+        projections: Projections,
+        clock: Clock,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, Error> {
+        let mut head = Head::load_or_create(&db).await?;
+        let version = projections.version();
+        if head.views_version > version && db.is_shared() {
+            return Err(Error::Superseded { known: version, found: head.views_version });
+        }
+        if head.views_version != version {
+            head = replay::bring_up_to_date(&db, &projections).await?;
+        }
+        let tail = Arc::new(Tail::new(db.clone(), observer, head));
+        let bell = Arc::new(Notify::new());
+        let start = |listener| Follower::start(&db, listener, &tail, Arc::clone(&bell));
+        let follower = db.listener().map(start);
+        let (queue, commands) = mpsc::channel(QUEUE);
+        let appender = Appender { db, projections, clock, tail: Arc::clone(&tail), bell };
+        tokio::spawn(appender.run(commands));
+        Ok(Self { queue, tail, views_version: version, follower })
+    }
+
+    /// Has a command decided and, if accepted, recorded durably.
+    ///
+    /// Cancelling the future does not take the command back.
+    pub async fn submit<C: Command>(
+        &self,
+        actor: Actor,
+        command: C,
+    ) -> Result<Committed, Refusal<C::Rejection>> {
+        let (reply, answer) = oneshot::channel();
+        let queued = Submitted::new(actor, command, reply);
+        let closed = || Refusal::Failed(Arc::new(Error::Closed));
+        self.queue.send(Box::new(queued)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// A read barrier: when it returns, the observer was told of every event that any replica had acknowledged
+    /// before the call, or, with an allowed age, that long before it. On an embedded database at once.
+    pub async fn current(&self) -> Result<(), Arc<Error>> {
+        match &self.follower {
+            Some(follower) => follower.current().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The number of the newest event this process knows of.
+    pub fn last(&self) -> Sequence {
+        self.tail.last()
+    }
+
+    /// Follows the head: changes after every commit, here or elsewhere.
+    pub fn watch(&self) -> watch::Receiver<Head> {
+        self.tail.watch()
+    }
+
+    /// Whether the appender still takes commands.
+    pub fn is_open(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
+    /// One sentence when nothing can be appended until somebody does something.
+    pub fn problem(&self) -> Option<String> {
+        if let Some(forked) = self.tail.forked() {
+            return Some(forked.to_string());
+        }
+        let found = self.tail.watch().borrow().views_version;
+        if found != self.views_version {
+            return Some(Error::Superseded { known: self.views_version, found }.to_string());
+        }
+        (!self.is_open()).then(|| "the event log takes no commands any more".to_owned())
+    }
+}
