@@ -112,7 +112,7 @@ impl Error {
         match self {
             Self::Data(error) => error.is_unavailable(),
             Self::Db(error) => error.is_unavailable(),
-            Self::Log(error) => matches!(&**error, events::Error::Db(error) if error.is_unavailable()),
+            Self::Log(error) => error.is_unavailable(),
             Self::Stopping => true,
             _ => false,
         }

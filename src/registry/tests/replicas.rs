@@ -428,3 +428,115 @@ async fn a_session_of_nobody_is_unknown_at_once(on: On) {
     assert!(is_unknown(&cluster.append(0, &nowhere, &pattern(1)).await));
     assert!(is_unknown(&cluster.progress(1, &nowhere).await));
 }
+
+/// Takes as long as claims are renewed, so on one engine.
+#[tokio::test]
+async fn a_claim_ran_out_while_its_bytes_were_made_durable() {
+    let cluster = Cluster::new(On::Sqlite).await;
+    let bytes = pattern(LARGE);
+    let holds: Vec<_> = [Op::Suspend, Op::Publish].map(|op| cluster.faults.hold(op)).into();
+    let upload = cluster.begin(0).await;
+    let replica = cluster.replicas[0].clone();
+    let (theirs, all) = (upload.clone(), bytes.clone());
+    let pushed = tokio::spawn(async move {
+        replica.append_upload(theirs.clone(), None, whole(&all)).await.unwrap();
+        replica.finish_upload(theirs, sha256(&all), None, empty()).await
+    });
+    let until = async || {
+        let sql = "SELECT lease_until FROM uploads";
+        cluster.dbs[1].operational().query(sql, vec![]).await.unwrap()[0].integer(0)
+    };
+    for hold in holds {
+        hold.reached().await;
+        let before = until().await;
+        cluster.clock.advance(sessions::LEASE - SECOND);
+        while until().await == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // Twice the time of a claim that nobody renews.
+        cluster.clock.advance(sessions::LEASE - SECOND);
+        hold.release();
+    }
+    pushed.await.unwrap().unwrap();
+    assert_eq!(cluster.pull(1, &sha256(&bytes)).await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_database_that_restarts_is_temporary_and_loses_no_upload() {
+    let cluster = Cluster::new(On::Postgres).await;
+    let Place::Postgres(database) = &cluster.place else { unreachable!("it was asked for") };
+    let bytes = pattern(LARGE);
+    let upload = cluster.begin(0).await;
+    let mut at = 0;
+    while at < LARGE {
+        let end = (at + 300_000).min(LARGE);
+        database.disconnect_all().await;
+        let range = ContentRange::parse(&format!("{at}-{}", end - 1)).unwrap();
+        let chunk = whole(&bytes.slice(at..end));
+        match cluster.replicas[1].append_upload(upload.clone(), Some(range), chunk).await {
+            Ok(progress) => assert_eq!(progress.received, end as u64),
+            Err(error) => assert!(error.is_temporary(), "{error:?}"),
+        }
+        // What a client does that was told to come back.
+        at = loop {
+            match cluster.progress(2, &upload).await {
+                Ok(received) => break usize::try_from(received).unwrap(),
+                Err(error) => assert!(error.is_temporary(), "{error:?}"),
+            }
+        };
+    }
+    database.disconnect_all().await;
+    while let Err(error) = cluster.finish(0, &upload, &bytes).await {
+        assert!(error.is_temporary(), "{error:?}");
+    }
+    assert_eq!(cluster.pull(2, &sha256(&bytes)).await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn what_one_replica_deleted_or_moved_no_other_serves() {
+    let cluster = Cluster::new(On::Postgres).await;
+    let (repository, actor) = (name("a"), Actor::anonymous());
+    let bytes = pattern(100);
+    let digest = sha256(&bytes);
+    cluster.replicas[0].push_blob(&repository, actor.clone(), &digest, whole(&bytes)).await.unwrap();
+    let tag: Reference = "v1".parse().unwrap();
+    for seed in ["one", "two", "three"] {
+        let index = json(&serde_json::json!({"schemaVersion": 2, "mediaType": media::OCI_IMAGE_INDEX,
+            "manifests": [], "annotations": {"seed": seed}}));
+        let pushed = cluster.replicas[0].push_manifest(&repository, actor.clone(), &tag, vec![], None, index);
+        let pushed = pushed.await.unwrap();
+        for replica in &cluster.replicas {
+            // Twice: the second answer comes from the cache, which the next push makes stale.
+            for _ in 0..2 {
+                assert_eq!(
+                    replica.manifest(&repository, &tag).await.unwrap().digest,
+                    pushed.digest,
+                    "{seed}"
+                );
+            }
+        }
+    }
+    for replica in &cluster.replicas {
+        replica.blob(&repository, &digest).await.unwrap();
+    }
+    cluster.replicas[1].delete_blob(&repository, actor.clone(), &digest).await.unwrap();
+    cluster.replicas[2].delete_manifest(&repository, actor, &tag).await.unwrap();
+    for replica in &cluster.replicas {
+        assert!(matches!(replica.blob(&repository, &digest).await, Err(Error::BlobUnknown(_))));
+        assert!(matches!(replica.manifest(&repository, &tag).await, Err(Error::ManifestUnknown(_))));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_checked_against_the_database_is_not_served() {
+    let cluster = Cluster::new(On::Postgres).await;
+    let (repository, bytes) = (name("a"), pattern(100));
+    let digest = sha256(&bytes);
+    let replica = &cluster.replicas[0];
+    replica.push_blob(&repository, Actor::anonymous(), &digest, whole(&bytes)).await.unwrap();
+    replica.blob(&repository, &digest).await.unwrap();
+    cluster.dbs[0].close().await;
+    let error = replica.blob(&repository, &digest).await.unwrap_err();
+    assert!(matches!(error, Error::Log(_) | Error::Db(_)), "{error:?}");
+    cluster.replicas[1].blob(&repository, &digest).await.unwrap();
+}
