@@ -14,6 +14,7 @@ mod commands;
 mod error;
 mod health;
 mod manifests;
+mod options;
 mod referrers;
 mod sessions;
 mod sweep;
@@ -47,7 +48,7 @@ use crate::events::{Command, Committed, Event, Fact, Log, Observer, Refusal};
 use crate::views;
 
 /// What can be set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// How long an upload session may stand idle before it is swept.
     pub upload_expiry: Duration,
