@@ -1,4 +1,4 @@
-//! The commands that look at a data directory: `version`, `health`, `migrate`, `replay`, `verify`.
+//! The commands that look at what is stored: `version`, `health`, `migrate`, `replay`, `verify`.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -45,16 +45,16 @@ pub(super) async fn migrate(settings: &Settings, as_json: bool) -> Outcome {
     let sequence = registry.last_sequence();
     drop(registry);
     parts.db.close().await;
-    let path = settings.database.display().to_string();
-    let text = format!("{path} is up to date; the log has {sequence} events");
-    print(as_json, &json!({ "database": path, "sequence": sequence }), &text)?;
+    let database = settings.database.url.to_string();
+    let text = format!("{database} is up to date; the log has {sequence} events");
+    print(as_json, &json!({ "database": database, "sequence": sequence }), &text)?;
     Ok(true)
 }
 
 pub(super) async fn replay(settings: &Settings, as_json: bool) -> Outcome {
-    let parts = open::write(settings).await?;
-    let replayed = registry::replay(&parts.db).await?;
-    parts.db.close().await;
+    let database = open::database(settings).await?;
+    let replayed = registry::replay(&database.db).await?;
+    database.db.close().await;
     let text = format!("replayed {} events\nstate {}", replayed.events, replayed.state.digest);
     print(as_json, &json!({ "events": replayed.events, "state": state(&replayed.state) }), &text)?;
     Ok(true)
@@ -125,7 +125,7 @@ pub(super) async fn verify(settings: &Settings, as_json: bool) -> Outcome {
     Ok(done.faults.is_empty())
 }
 
-fn print(as_json: bool, body: &Value, text: &str) -> Result<(), Failure> {
+pub(super) fn print(as_json: bool, body: &Value, text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let written = if as_json { writeln!(out, "{body:#}") } else { writeln!(out, "{text}") };
     written.and_then(|()| out.flush()).map_err(|error| Failure(format!("cannot write the result: {error}")))
