@@ -102,7 +102,9 @@ impl Parts {
 async fn backend(engine: &Engine) -> Result<Arc<dyn Backend>, Failure> {
     match engine {
         Engine::Local(root) => Ok(Arc::new(Local::open(root)?)),
-        Engine::S3(_) => Err(Failure("S3".to_owned())),
+        Engine::S3(_) => {
+            Err(Failure("buckets cannot be opened yet; say storage.backend = \"local\"".to_owned()))
+        }
     }
 }
 
