@@ -5,7 +5,6 @@
 mod check;
 mod configuration;
 mod open;
-mod owner;
 mod serve;
 
 use std::path::PathBuf;

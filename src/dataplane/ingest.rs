@@ -83,6 +83,7 @@ pub struct Sealed {
     pub digests: Digests,
     /// Bytes.
     pub size: u64,
+    is_object: bool,
 }
 
 /// A durable object (DP-2).
@@ -240,7 +241,8 @@ impl Ingest {
         Ok(Suspended { checkpoint, digester: rereads.then_some(self.digester) })
     }
 
-    /// Ends receiving: computes the digests and compares the claimed one. On a mismatch the bytes are gone.
+    /// Ends receiving: computes the digests and compares the claimed one. On a mismatch the bytes are gone; when the
+    /// storage is not available for the moment they are as [`resume`](super::DataPlane::resume) found them.
     pub async fn seal(self, claimed: &Digest) -> Result<Sealed, Error> {
         let mut sealed = Sealed {
             backend: self.backend,
@@ -248,6 +250,7 @@ impl Ingest {
             held: self.held,
             digests: self.digester.finish(),
             size: self.length,
+            is_object: false,
         };
         let algorithm = claimed.algorithm();
         if sealed.digests.get(algorithm).is_none() {
@@ -255,7 +258,9 @@ impl Ingest {
             match sealed.rehash(algorithm).await {
                 Ok(digest) => sealed.digests.add(digest),
                 Err(error) => {
-                    sealed.give_up().await;
+                    if sealed.is_object || !error.is_unavailable() {
+                        sealed.give_up().await;
+                    }
                     return Err(error);
                 }
             }
@@ -275,7 +280,14 @@ impl Ingest {
 }
 
 impl Sealed {
-    /// Makes the object durable under a key of its own. On an error its bytes are gone.
+    /// Whether the bytes are an object already, because they had to be read back from storage that keeps no
+    /// unfinished write readable. It may be the object of another request that finished the same upload.
+    pub fn is_object(&self) -> bool {
+        self.is_object
+    }
+
+    /// Makes the object durable under a key of its own. On an error its bytes are gone, except when the storage is
+    /// not available for the moment: then an upload may be resumed and closed again.
     pub async fn publish(self) -> Result<Stored, Error> {
         let key = key(self.digests.content());
         let published = match self.held {
@@ -287,13 +299,18 @@ impl Sealed {
             Err(error) => {
                 // The answer may be what got lost, and no event will ever name this key.
                 forget(&key, self.backend.delete(&key, None).await);
-                forget(&self.id, self.backend.unstage(&self.id).await);
-                return Err(error.into());
+                let error = Error::from(error);
+                if !error.is_unavailable() {
+                    forget(&self.id, self.backend.unstage(&self.id).await);
+                }
+                return Err(error);
             }
         };
         if receipt.size != self.size {
-            let version = receipt.version.as_deref();
-            forget(&receipt.key, self.backend.delete(&receipt.key, version).await);
+            if receipt.key == key {
+                forget(&key, self.backend.delete(&key, receipt.version.as_deref()).await);
+            }
+            // One of the backend's own making may be what another request made of the same upload.
             let (key, expected, actual) = (receipt.key.to_string(), self.size, receipt.size);
             return Err(Error::Size { key, expected, actual });
         }
@@ -323,6 +340,7 @@ impl Sealed {
             Held::Memory(held) => held.iter().for_each(|bytes| hasher.update(bytes)),
             Held::Staged(staged) => {
                 let mut body = staged.read().await?;
+                self.is_object = !self.backend.rereads_staged();
                 let mut read = 0;
                 while let Some(bytes) = body.next().await {
                     let bytes = bytes?;

@@ -9,6 +9,7 @@
 //! comes after.
 
 mod checkpoint;
+mod copy;
 mod digester;
 mod ingest;
 mod pieces;
@@ -101,6 +102,13 @@ pub enum Error {
     /// The backend failed.
     #[error("storage failed")]
     Storage(#[from] storage::Error),
+}
+
+impl Error {
+    /// Whether the same may succeed later without anybody doing anything.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Storage(storage::Error::Unavailable { .. }))
+    }
 }
 
 /// The configured backends, looked up by id (CAS-6); new objects go to the default one.

@@ -8,8 +8,9 @@ use sha2::Digest as _;
 use tempfile::TempDir;
 
 use super::*;
+use crate::clock::Clock;
 use crate::hash;
-use crate::storage::testing::{Cause, Ending, Fault, Faults, Faulty, Op, collect, pattern};
+use crate::storage::testing::{Cause, Ending, Fault, Faults, Faulty, Op, Unreadable, collect, pattern};
 use crate::storage::{Local, Memory};
 
 /// More than one piece, not a multiple of anything.
@@ -448,4 +449,89 @@ async fn resuming_cuts_off_what_was_not_acknowledged() {
     let kept = bytes.slice(..700_000);
     let stored = ingest.seal(&hash::digest(Algorithm::Sha256, &kept)).await.unwrap().publish().await.unwrap();
     assert_eq!(stored.location.size, 700_000);
+}
+
+fn bucket() -> (Plane, Unreadable) {
+    let bucket = Unreadable::new(Clock::system());
+    (over(Arc::new(bucket.clone())), bucket)
+}
+
+#[test]
+fn an_upload_in_pieces_has_the_digests_of_one_in_one_piece_where_nothing_can_be_read_back() {
+    let (config, runtime) = proptest_async(ProptestConfig::with_cases(32));
+    let all = pattern(LARGE);
+    let pieces = prop::collection::vec(prop_oneof![0..20_000_usize, 1..700_000_usize], 1..6);
+    let extra = prop::sample::select(vec![None, Some(Algorithm::Sha512)]);
+    proptest!(config, |(pieces in pieces, extra in extra, closed in prop::sample::select(&Algorithm::ALL[..]))| {
+        runtime.block_on(async {
+            let (plane, bucket) = bucket();
+            let (mut at, mut checkpoint) = (0, None);
+            for len in pieces {
+                let end = (at + len).min(LARGE);
+                let mut ingest =
+                    plane.data.resume(id(), at as u64, checkpoint.as_ref(), None, extra).await.unwrap();
+                let progress = ingest.progress();
+                ingest.append(&mut whole(&all.slice(at..end)), u64::MAX).await.unwrap();
+                prop_assert_eq!(progress.staged(), at as u64, "no more than a checkpoint covers");
+                let suspended = ingest.suspend().await.unwrap();
+                prop_assert!(suspended.digester.is_none());
+                // As stored and read by another process.
+                checkpoint = suspended.checkpoint.map(|it| Checkpoint::from_bytes(it.as_bytes()));
+                at = end;
+            }
+            let bytes = all.slice(..at);
+            let ingest = plane.data.resume(id(), at as u64, checkpoint.as_ref(), None, extra).await.unwrap();
+            let sealed = ingest.seal(&hash::digest(closed, &bytes)).await.unwrap();
+            check_digests(&sealed.digests, &bytes)?;
+            let stored = sealed.publish().await.unwrap();
+            prop_assert!(at == 0 || stored.location.key.starts_with("multipart/upload."));
+            prop_assert_eq!(plane.data.verify(&stored.location, stored.digests.content()).await.unwrap(), Verdict::Intact);
+            prop_assert_eq!(plane.data.delete(&stored.location).await.unwrap(), Deletion::Deleted);
+            prop_assert_eq!((plane.is_empty().await, bucket.hidden()), (true, 0), "deleted by its version");
+            Ok(())
+        })?;
+    });
+}
+
+#[tokio::test]
+async fn what_was_put_aside_is_cut_back_to_and_gone_on_with() {
+    let (plane, _) = bucket();
+    let bytes = pattern(LARGE);
+    let mut ingest = plane.data.resume(id(), 0, None, None, None).await.unwrap();
+    ingest.append(&mut whole(&bytes.slice(..900_000)), u64::MAX).await.unwrap();
+    let checkpoint = ingest.suspend().await.unwrap().checkpoint;
+    for _ in 0..2 {
+        let resumed = plane.data.resume(id(), 900_000, checkpoint.as_ref(), None, None).await;
+        resumed.unwrap().append(&mut whole(&pattern(800_000)), u64::MAX).await.unwrap();
+        plane.data.cut_back(&id(), 900_000, checkpoint.as_ref()).await.unwrap();
+    }
+    let mut ingest = plane.data.resume(id(), 900_000, checkpoint.as_ref(), None, None).await.unwrap();
+    ingest.append(&mut whole(&bytes.slice(900_000..)), u64::MAX).await.unwrap();
+    ingest.seal(&hash::digest(Algorithm::Sha256, &bytes)).await.unwrap().publish().await.unwrap();
+    let without = plane.data.resume(id(), 900_000, None, None, None).await;
+    assert!(matches!(without, Err(Error::NotResumable(_))), "{without:?}");
+}
+
+#[tokio::test]
+async fn an_object_that_was_read_back_and_refused_is_removed() {
+    let (plane, bucket) = bucket();
+    let mut ingest = plane.data.ingest(id(), None);
+    ingest.append(&mut whole(&pattern(LARGE)), u64::MAX).await.unwrap();
+    let refused = ingest.seal(&hash::digest(Algorithm::Sha512, b"something else")).await;
+    assert!(matches!(refused, Err(Error::DigestMismatch { .. })), "{refused:?}");
+    assert_eq!((plane.is_empty().await, bucket.hidden()), (true, 0));
+    let sealed = plane.seal(&pattern(LARGE), Algorithm::Sha512).await.unwrap();
+    sealed.discard().await.unwrap();
+    assert_eq!((plane.is_empty().await, bucket.hidden()), (true, 0));
+}
+
+#[tokio::test]
+async fn a_body_read_back_short_was_taken_for_the_clients_mistake() {
+    for plane in [plane(), bucket().0] {
+        let short = Fault::Shorten { keep: 600_000, ending: Ending::Silent };
+        plane.faults.arm(Op::ReadStaged, 1, short);
+        let sealed = plane.seal(&pattern(LARGE), Algorithm::Sha512).await;
+        assert!(matches!(sealed, Err(Error::Size { actual: 600_000, .. })), "{sealed:?}");
+        assert!(plane.is_empty().await);
+    }
 }

@@ -54,7 +54,8 @@ impl std::fmt::Display for Finding {
 
 impl DataPlane {
     /// Reads an object and compares its content address. What cannot be read is a finding too, so that one
-    /// bad sector does not keep the rest from being looked at.
+    /// bad sector does not keep the rest from being looked at; storage that is not available is none, since that
+    /// says nothing about any byte.
     pub async fn verify(&self, location: &Location, content: &Digest) -> Result<Verdict, Error> {
         let mut object = match self.open(location, None).await {
             Ok(object) => object,
@@ -62,7 +63,7 @@ impl DataPlane {
             Err(Error::Size { expected, actual, .. }) => {
                 return Ok(Verdict::Damaged(Finding::Size { expected, actual }));
             }
-            Err(Error::Storage(error)) => return Ok(unreadable(&error)),
+            Err(Error::Storage(error)) => return unreadable(error),
             Err(error) => return Err(error),
         };
         // The content address alone: what has it has the other digests too.
@@ -71,7 +72,7 @@ impl DataPlane {
         while let Some(bytes) = object.body.next().await {
             let bytes = match bytes {
                 Ok(bytes) => bytes,
-                Err(error) => return Ok(unreadable(&error)),
+                Err(error) => return unreadable(error),
             };
             read += bytes.len() as u64;
             let update = spawn_blocking(move || {
@@ -92,8 +93,11 @@ impl DataPlane {
     }
 }
 
-fn unreadable(error: &storage::Error) -> Verdict {
-    let cause = std::error::Error::source(error);
+fn unreadable(error: storage::Error) -> Result<Verdict, Error> {
+    if matches!(error, storage::Error::Unavailable { .. }) {
+        return Err(error.into());
+    }
+    let cause = std::error::Error::source(&error);
     let reason = cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-    Verdict::Damaged(Finding::Unreadable { reason })
+    Ok(Verdict::Damaged(Finding::Unreadable { reason }))
 }

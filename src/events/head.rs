@@ -40,6 +40,11 @@ impl Head {
         self.next_sequence - 1
     }
 
+    /// Whether this is a log of its own and not a copy that was not finished (see [`transfer`](super::transfer)).
+    pub(super) fn is_whole(&self) -> bool {
+        self.epoch > 0
+    }
+
     fn new() -> Self {
         Self {
             log_id: ulid::Ulid::generate().to_string(),

@@ -16,6 +16,7 @@ mod head;
 mod replay;
 mod rows;
 mod state;
+pub mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -145,6 +146,41 @@ pub enum Error {
         head: Sequence,
         /// Events found.
         events: Sequence,
+    },
+    /// The log is a copy that was not finished.
+    #[error("a copy into this database was not finished; run `artifactstore copy` again")]
+    Unfinished,
+    /// The database holds another log than the one to be copied.
+    #[error("the database holds log {found}, not {expected}")]
+    OtherLog {
+        /// The log to be copied.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A finished copy and its original have different lengths: each has gone on by itself.
+    #[error(
+        "the copy was finished and has {copy} events, the original has {original}: they are two histories now"
+    )]
+    Grown {
+        /// Events of the copy.
+        copy: Sequence,
+        /// Events of the original.
+        original: Sequence,
+    },
+    /// Two logs that should be the same are not.
+    #[error("the logs differ at event {sequence}")]
+    Differs {
+        /// The first event that differs or that one of them lacks.
+        sequence: Sequence,
+    },
+    /// The bytes of a manifest are not what they were.
+    #[error("the bytes of manifest {content} hash to {actual}")]
+    Content {
+        /// The content address.
+        content: String,
+        /// What is there.
+        actual: crate::oci::Digest,
     },
     /// The log was never initialised.
     #[error("the database has no log")]

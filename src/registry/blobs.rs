@@ -111,7 +111,7 @@ impl Registry {
         let live = match self.live_copy(sealed.digests.content()).await {
             Ok(live) => live,
             Err(error) => {
-                forget(sealed.discard().await);
+                self.dispose(sealed).await;
                 return Err(error);
             }
         };
@@ -122,11 +122,11 @@ impl Registry {
         match known {
             Ok(false) => {}
             Ok(true) => {
-                forget(sealed.discard().await);
+                self.dispose(sealed).await;
                 return Ok(pushed);
             }
             Err(error) => {
-                forget(sealed.discard().await);
+                self.dispose(sealed).await;
                 return Err(error);
             }
         }
@@ -150,6 +150,18 @@ impl Registry {
         Ok(pushed)
     }
 
+    /// Removes complete bytes that are not needed.
+    async fn dispose(&self, sealed: Sealed) {
+        if !sealed.is_object() {
+            return forget(sealed.discard().await);
+        }
+        let content = sealed.digests.content().clone();
+        match sealed.publish().await {
+            Ok(stored) => self.drop_duplicate(&content, &stored.location).await,
+            unknown => forget(unknown),
+        }
+    }
+
     /// Another upload of the same content was first, and its copy is the one the log names. Both may be the same
     /// object: of an upload that was finished twice, by a replica that was thought dead and the one that took over.
     async fn drop_duplicate(&self, content: &Digest, stored: &Location) {
@@ -160,7 +172,7 @@ impl Registry {
             Ok(Some(_)) => {}
             // Not sure whose it is: a collection will be.
             Ok(None) | Err(_) => {
-                tracing::warn!(key = stored.key, "Left an object behind that nobody may need")
+                tracing::warn!(key = stored.key, "Left an object behind that nobody may need");
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
-use crate::{dataplane, db, events, storage};
+use crate::{dataplane, db, events};
 
 /// Everything a caller can act on, and the failures below.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +97,9 @@ pub enum Error {
     /// A manifest row exists without its bytes.
     #[error("the bytes of manifest {0} are missing")]
     ManifestLost(Digest),
+    /// A copy leads to other views than its original: this program folds events differently than the one before.
+    #[error("the views of the copy differ from the original's: {0}")]
+    CopyDiffers(String),
     /// Part of a request was ended by a shutdown.
     #[error("the registry is shutting down")]
     Stopping,
@@ -107,9 +110,9 @@ impl Error {
     /// the moment. Says nothing about whether this one was carried out.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Data(error) => {
-                matches!(error, dataplane::Error::Storage(storage::Error::Unavailable { .. }))
-            }
+            Self::Data(error) => error.is_unavailable(),
+            Self::Db(error) => error.is_unavailable(),
+            Self::Log(error) => matches!(&**error, events::Error::Db(error) if error.is_unavailable()),
             Self::Stopping => true,
             _ => false,
         }

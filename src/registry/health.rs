@@ -1,5 +1,7 @@
 //! Is it alive, can it work (API-3).
 
+use std::collections::BTreeMap;
+
 use super::Registry;
 use crate::dataplane::DataPlane;
 use crate::db::Db;
@@ -21,6 +23,8 @@ pub struct Component {
     pub problem: Option<String>,
     /// Bytes in total and available, for storage that knows.
     pub capacity: Option<(u64, u64)>,
+    /// What it turned out to be able to do, by name, e.g. `versioning: enabled`. Never a secret.
+    pub capabilities: BTreeMap<String, String>,
 }
 
 impl Health {
@@ -43,6 +47,7 @@ impl Registry {
             name: "log".to_owned(),
             problem: (!self.is_alive()).then(|| "the event log takes no commands any more".to_owned()),
             capacity: None,
+            capabilities: BTreeMap::new(),
         });
         health
     }
@@ -55,6 +60,7 @@ pub async fn inspect(db: &Db, data: &DataPlane) -> Health {
         name: "database".to_owned(),
         problem: head.err().map(|error| error.to_string()),
         capacity: None,
+        capabilities: BTreeMap::new(),
     }];
     for (id, health) in data.health().await {
         let unwritable = (!health.writable).then(|| "it takes no writes".to_owned());
@@ -62,6 +68,7 @@ pub async fn inspect(db: &Db, data: &DataPlane) -> Health {
             name: format!("storage:{id}"),
             problem: health.problem.or(unwritable),
             capacity: health.capacity.map(|capacity| (capacity.total, capacity.available)),
+            capabilities: BTreeMap::new(),
         });
     }
     Health { components }

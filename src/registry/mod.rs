@@ -11,6 +11,7 @@ mod blobs;
 mod cache;
 mod catalog;
 mod commands;
+mod copy;
 mod error;
 mod health;
 mod manifests;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use blobs::{Blob, PushedBlob};
+pub use copy::{Copied, Outcome, Side, copy};
 pub use error::Error;
 pub use health::{Component, Health, inspect};
 pub use manifests::{Manifest, PushedManifest};

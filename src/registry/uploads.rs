@@ -195,7 +195,8 @@ impl Registry {
     }
 
     /// Appends the rest, if any, and turns the upload into a blob of the repository. Repeating it after a
-    /// lost answer succeeds again.
+    /// lost answer succeeds again. When the storage is not available the upload stands where it stood; after any
+    /// other failure of the close it is gone.
     pub async fn finish_upload(
         &self,
         upload: Upload,
@@ -221,12 +222,11 @@ impl Registry {
                 received => received?,
             };
             let progress = ingest.progress();
-            let pushed = async {
+            let mut pushed = Box::pin(async {
                 registry.hold(&upload, &claim, &ingest).await?;
                 let sealed = ingest.seal(&digest).await?;
                 registry.link(&upload.repository, upload.actor.clone(), &digest, sealed).await
-            };
-            tokio::pin!(pushed);
+            });
             let pushed = tokio::select! {
                 biased;
                 pushed = &mut pushed => pushed,
@@ -237,6 +237,11 @@ impl Registry {
                 Ok(blob) => {
                     registry.note_finished(&claim, &digest).await;
                     Ok(blob)
+                }
+                // The storage is away: what was there before this request is there when it comes back.
+                Err(error @ Error::Data(_)) if error.is_temporary() => {
+                    registry.rewind(&upload, &claim).await;
+                    Err(error)
                 }
                 Err(error) => {
                     // The bytes are gone or of no use: so is the session.

@@ -109,12 +109,16 @@ fn wire(error: &registry::Error) -> Wire {
         E::ChunkSize { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
         E::BodyBroken { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
         E::BlobTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
+        error if error.is_temporary() => (StatusCode::SERVICE_UNAVAILABLE, None),
         E::Stopping => (StatusCode::SERVICE_UNAVAILABLE, None),
-        E::Data(_) | E::Log(_) | E::Db(_) | E::ManifestLost(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
+        E::CopyDiffers(_) | E::Data(_) | E::Log(_) | E::Db(_) | E::ManifestLost(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, None)
+        }
     }
 }
 
-/// Renders an error. A 5xx is logged here, once, with everything that led to it; the client gets an id.
+/// Renders an error. A 5xx is logged here, once, with everything that led to it; the client gets an id. One that
+/// passes by itself is a warning.
 pub(super) fn answer(error: Error) -> Answer {
     match error {
         Error::Route(error) => {
@@ -211,9 +215,14 @@ fn failed(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Answ
         reason = format!("{reason}: {cause}");
         source = cause.source();
     }
-    tracing::error!(request.id = id, status = status.as_u16(), "A request failed: {reason}");
-    let body =
-        json!({ "message": "the registry failed; the request id names the log line", "request_id": id });
+    let message = if status == StatusCode::SERVICE_UNAVAILABLE {
+        tracing::warn!(request.id = id, status = status.as_u16(), "A request has to be repeated: {reason}");
+        "the registry cannot do this for the moment; try again, the request id names the log line"
+    } else {
+        tracing::error!(request.id = id, status = status.as_u16(), "A request failed: {reason}");
+        "the registry failed; the request id names the log line"
+    };
+    let body = json!({ "message": message, "request_id": id });
     full(status, "application/json", body.to_string())
 }
 
@@ -236,7 +245,7 @@ impl Extras for Answer {
     fn with_extras(self, error: &registry::Error) -> Self {
         let extra: Option<(HeaderName, &str)> = match error {
             registry::Error::BlobInUse { .. } => Some((ALLOW, "GET, HEAD")),
-            registry::Error::Stopping => Some((RETRY_AFTER, "5")),
+            error if error.is_temporary() => Some((RETRY_AFTER, "5")),
             _ => None,
         };
         match extra {

@@ -24,7 +24,7 @@ pub(super) async fn ready(registry: &Registry) -> Answer {
         let capacity =
             part.capacity.map(|(total, available)| json!({ "total": total, "available": available }));
         json!({ "name": part.name, "status": if part.problem.is_none() { "ok" } else { "failing" },
-                "problem": part.problem, "capacity": capacity })
+                "problem": part.problem, "capacity": capacity, "capabilities": part.capabilities })
     };
     let components: Vec<_> = health.components.iter().map(component).collect();
     let body = json!({

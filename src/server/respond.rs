@@ -15,6 +15,9 @@ pub(super) const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject"
 pub(super) const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 pub(super) const OCI_FILTERS: HeaderName = HeaderName::from_static("oci-filters-applied");
 
+/// `never`: the client wants the bytes of a blob from here, also when the storage would serve them.
+pub(super) const REDIRECT: HeaderName = HeaderName::from_static("x-artifactstore-redirect");
+
 /// All warnings of a response together stay below this (distribution-spec "Warnings").
 const MAX_WARNINGS: usize = 4096;
 

@@ -47,6 +47,12 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// The backend holds objects of somebody else.
+    #[error("{0}")]
+    Foreign(String),
+    /// The backend cannot be used as it is set up: a sentence that says what is wrong and what to do.
+    #[error("{0}")]
+    Unusable(String),
     /// The backend is overloaded or cannot be reached for the moment, also after retries: later it may work.
     #[error("storage is not available for the moment: {action}")]
     Unavailable {
@@ -76,6 +82,12 @@ impl Error {
     /// The backend cannot be had for the moment, seen while doing `action`.
     pub fn unavailable(action: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self::Unavailable { action: action.into(), source: source.into() }
+    }
+
+    /// A stream for `key` ended at another length than it promised.
+    pub fn length(key: &Key, promised: u64, actual: u64) -> Self {
+        let text = format!("the stream has {actual} bytes, {promised} were promised");
+        Self::io(format!("store {key}"), io::Error::new(io::ErrorKind::InvalidData, text))
     }
 
     /// There is nothing under `key`.

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use futures_util::stream;
 
 use super::{
-    Backend, BackendId, ByteRange, ByteStream, Deletion, Error, Health, Key, Leftover, MAX_FRAME, Metadata,
-    Object, Page, Receipt, Staged, StagingId,
+    Backend, BackendId, ByteRange, ByteStream, Capability, Deletion, Error, Health, Key, Leftover, MAX_FRAME,
+    Metadata, Object, Page, Receipt, Staged, StagingId, put_staged,
 };
 use crate::clock::Clock;
 
@@ -28,6 +28,7 @@ pub struct Memory {
 struct State {
     objects: BTreeMap<Key, Bytes>,
     staged: BTreeMap<StagingId, StagedBytes>,
+    owner: Option<String>,
 }
 
 #[derive(Debug)]
@@ -89,6 +90,10 @@ impl Backend for Memory {
         }
     }
 
+    async fn put_stream(&self, key: &Key, size: u64, body: ByteStream) -> Result<Receipt, Error> {
+        put_staged(self, key, size, body).await
+    }
+
     async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error> {
         let whole = self.lock().objects.get(key).cloned().ok_or_else(|| Error::not_found(key))?;
         let size = whole.len() as u64;
@@ -131,7 +136,30 @@ impl Backend for Memory {
     }
 
     async fn health(&self) -> Health {
-        Health { writable: true, problem: None, capacity: None }
+        Health { writable: true, problem: None, capacity: None, capabilities: Vec::new() }
+    }
+
+    async fn probe(&self) -> Result<Vec<Capability>, Error> {
+        let can = |name| Capability { name, supported: true, needed: true, detail: None };
+        Ok(["put", "get", "range", "delete", "stage"].map(can).to_vec())
+    }
+
+    async fn owner(&self) -> Result<Option<String>, Error> {
+        Ok(self.lock().owner.clone())
+    }
+
+    async fn claim(&self, log_id: &str) -> Result<(), Error> {
+        let mut state = self.lock();
+        match &state.owner {
+            Some(owner) if owner == log_id => Ok(()),
+            Some(owner) => Err(Error::Foreign(format!(
+                "the memory holds the objects of registry {owner}, not of {log_id}"
+            ))),
+            None => {
+                state.owner = Some(log_id.to_owned());
+                Ok(())
+            }
+        }
     }
 
     fn uri(&self, key: &Key) -> String {

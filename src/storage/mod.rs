@@ -27,13 +27,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 
 pub use self::error::Error;
 pub use self::key::{BackendId, Key, KeyError, StagingId};
 pub use self::local::Local;
 pub use self::memory::Memory;
 pub use self::options::{BACKEND, Engine, Options};
+pub use self::s3::S3;
 
 /// A body in motion. Frames are at most [`MAX_FRAME`] bytes and never empty.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
@@ -123,6 +124,21 @@ pub struct Health {
     pub problem: Option<String>,
     /// Bytes in total and available, where the backend knows.
     pub capacity: Option<Capacity>,
+    /// What it could do when it was last probed; empty when it was not.
+    pub capabilities: Vec<Capability>,
+}
+
+/// Something a backend can do, or cannot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// `put`, `range`, `multipart`, `versioning`, …
+    pub name: &'static str,
+    /// Whether it can.
+    pub supported: bool,
+    /// Whether the registry cannot do without.
+    pub needed: bool,
+    /// What it said when it could not, or what is worth knowing.
+    pub detail: Option<String>,
 }
 
 /// Space on a volume, bytes.
@@ -146,6 +162,10 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Stores a small object in one step. Durable on `Ok`; on error nothing is visible under `key`.
     async fn put(&self, key: &Key, body: Bytes) -> Result<Receipt, Error>;
 
+    /// Stores an object of `size` bytes from a stream, under exactly this key. Durable on `Ok`; on error, also when
+    /// the stream has another length, nothing is visible under `key`.
+    async fn put_stream(&self, key: &Key, size: u64, body: ByteStream) -> Result<Receipt, Error>;
+
     /// Opens an object, or the given bytes of it.
     async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error>;
 
@@ -163,6 +183,16 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Checks that the backend works now: writes, reads and removes a probe.
     async fn health(&self) -> Health;
+
+    /// Tries what the backend can do, with objects of its own that it removes again.
+    async fn probe(&self) -> Result<Vec<Capability>, Error>;
+
+    /// The log whose objects the backend holds; `None` when it is new. [`Error::Foreign`] when it holds
+    /// something else.
+    async fn owner(&self) -> Result<Option<String>, Error>;
+
+    /// Makes a new backend the given log's, durably. Idempotent. [`Error::Foreign`] when it is another's.
+    async fn claim(&self, log_id: &str) -> Result<(), Error>;
 
     /// The URI of a key, as receipts show it.
     fn uri(&self, key: &Key) -> String;
@@ -192,6 +222,43 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Every staged write, in no order, at most `limit`.
     async fn leftovers(&self, limit: usize) -> Result<Vec<Leftover>, Error>;
+}
+
+/// A small object's bytes: at most `limit` of them, [`Error::Io`] when there are more.
+async fn collect(mut body: ByteStream, limit: usize) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.next().await {
+        bytes.extend_from_slice(&frame?);
+        if bytes.len() > limit {
+            let reason = format!("more than {limit} bytes where a few were expected");
+            return Err(Error::io("read a small object", std::io::Error::other(reason)));
+        }
+    }
+    Ok(bytes)
+}
+
+/// [`Backend::put_stream`] for a backend whose staged writes are published under any key.
+async fn put_staged(
+    backend: &dyn Backend,
+    key: &Key,
+    size: u64,
+    mut body: ByteStream,
+) -> Result<Receipt, Error> {
+    let id: StagingId = format!("put-{}", ulid::Ulid::generate()).parse().expect("ULIDs make staging ids");
+    let mut staged = backend.stage(&id).await?;
+    let filled = async {
+        while let Some(frame) = body.next().await {
+            staged.append(vec![frame?]).await?;
+        }
+        if staged.len() == size { Ok(()) } else { Err(Error::length(key, size, staged.len())) }
+    };
+    match filled.await {
+        Ok(()) => staged.publish(key).await,
+        Err(error) => {
+            staged.discard().await?;
+            Err(error)
+        }
+    }
 }
 
 /// One object being written in steps. Dropping it keeps the first [`kept`](Self::kept) bytes (see [`Backend::resume`]).

@@ -4,6 +4,7 @@ mod blobs;
 mod histories;
 mod manifests;
 mod referrers;
+mod replicas;
 mod sweep;
 mod uploads;
 
@@ -17,7 +18,7 @@ use crate::clock::ManualClock;
 use crate::db::{self, Access, Url};
 use crate::hash;
 use crate::oci::{Algorithm, Digest, Reference, RepositoryName, Tag, media};
-use crate::storage::testing::{Cause, Faults, Faulty, Op, collect, pattern};
+use crate::storage::testing::{Cause, Faults, Faulty, Op, Unreadable, collect, pattern};
 use crate::storage::{Backend, Local, Memory};
 
 /// More than one piece of the data plane.
@@ -50,6 +51,13 @@ impl Fixture {
         let dir = TempDir::new().unwrap();
         let backend = Arc::new(Local::open(&dir.path().join("objects")).unwrap());
         Self::over(dir, ManualClock::at(1_000_000 * SECOND), backend, Options::default()).await
+    }
+
+    /// Over storage that cannot be read back while it is being written.
+    async fn in_a_bucket() -> Self {
+        let clock = ManualClock::at(1_000_000 * SECOND);
+        let backend = Arc::new(Unreadable::new(clock.clock()));
+        Self::over(TempDir::new().unwrap(), clock, backend, Options::default()).await
     }
 
     async fn over(dir: TempDir, clock: ManualClock, backend: Arc<dyn Backend>, options: Options) -> Self {

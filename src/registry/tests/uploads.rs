@@ -41,7 +41,7 @@ async fn stand_still<T>(future: &mut (impl Future<Output = T> + Unpin)) {
 
 #[tokio::test]
 async fn an_upload_in_chunks_becomes_a_blob() {
-    for fixture in [Fixture::new().await, Fixture::on_disk().await] {
+    for fixture in [Fixture::new().await, Fixture::on_disk().await, Fixture::in_a_bucket().await] {
         let bytes = pattern(3 * LARGE);
         for cuts in [vec![0], vec![10, 20], vec![LARGE, LARGE + 1, 2 * LARGE]] {
             let upload = fixture.begin().await;
@@ -63,114 +63,123 @@ async fn an_upload_in_chunks_becomes_a_blob() {
 
 #[tokio::test]
 async fn a_digest_of_another_algorithm_is_hashed_on_the_way_or_at_the_end() {
-    let fixture = Fixture::new().await;
-    for (begun, len) in [(Some(Algorithm::Sha512), LARGE), (None, LARGE + 1), (None, 5)] {
-        let upload = fixture.registry.begin_upload(&name("a"), Actor::anonymous(), begun).await.unwrap();
-        let bytes = pattern(len);
-        fixture.append(&upload, None, &bytes).await.unwrap();
-        fixture.registry.finish_upload(upload, sha512(&bytes), None, empty()).await.unwrap();
-        assert_eq!(fixture.pull("a", &sha512(&bytes)).await.unwrap(), bytes);
+    for fixture in [Fixture::new().await, Fixture::in_a_bucket().await] {
+        for (begun, len) in [(Some(Algorithm::Sha512), LARGE), (None, LARGE + 1), (None, 5)] {
+            let upload = fixture.registry.begin_upload(&name("a"), Actor::anonymous(), begun).await.unwrap();
+            let bytes = pattern(len);
+            fixture.append(&upload, None, &bytes).await.unwrap();
+            fixture.registry.finish_upload(upload, sha512(&bytes), None, empty()).await.unwrap();
+            assert_eq!(fixture.pull("a", &sha512(&bytes)).await.unwrap(), bytes);
+        }
     }
 }
 
 #[tokio::test]
 async fn a_chunk_that_does_not_continue_is_refused_and_changes_nothing() {
-    let fixture = Fixture::new().await;
-    let bytes = pattern(100);
-    let upload = fixture.begin().await;
-    fixture.append(&upload, Some("0-39"), &bytes.slice(..40)).await.unwrap();
-    for range in ["0-39", "41-80", "39-99"] {
-        let error = fixture.append(&upload, Some(range), &bytes.slice(..1)).await.unwrap_err();
-        assert!(matches!(error, Error::UploadOutOfOrder { received: 40 }), "{error:?}");
+    for fixture in [Fixture::new().await, Fixture::in_a_bucket().await] {
+        let bytes = pattern(100);
+        let upload = fixture.begin().await;
+        fixture.append(&upload, Some("0-39"), &bytes.slice(..40)).await.unwrap();
+        for range in ["0-39", "41-80", "39-99"] {
+            let error = fixture.append(&upload, Some(range), &bytes.slice(..1)).await.unwrap_err();
+            assert!(matches!(error, Error::UploadOutOfOrder { received: 40 }), "{error:?}");
+        }
+        assert_eq!(fixture.append(&upload, Some("40-99"), &bytes.slice(40..)).await.unwrap(), 100);
+        fixture.finish(&upload, &bytes).await.unwrap();
     }
-    assert_eq!(fixture.append(&upload, Some("40-99"), &bytes.slice(40..)).await.unwrap(), 100);
-    fixture.finish(&upload, &bytes).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_chunk_of_another_length_than_its_range_leaves_the_offset() {
-    let fixture = Fixture::new().await;
-    let bytes = pattern(2 * LARGE);
-    for start in [0, 10, LARGE] {
-        let upload = fixture.begin().await;
-        fixture.append(&upload, None, &bytes.slice(..start)).await.unwrap();
-        for actual in [LARGE - 1, 10, 0] {
-            let range = format!("{start}-{}", start + LARGE - 1);
-            let chunk = bytes.slice(start..start + actual);
-            let error = fixture.append(&upload, Some(&range), &chunk).await.unwrap_err();
-            assert!(matches!(error, Error::ChunkSize { .. }), "{error:?}");
-            assert_eq!(fixture.progress(&upload).await.unwrap(), start as u64);
+    for fixture in [Fixture::new().await, Fixture::in_a_bucket().await] {
+        let bytes = pattern(2 * LARGE);
+        for start in [0, 10, LARGE] {
+            let upload = fixture.begin().await;
+            fixture.append(&upload, None, &bytes.slice(..start)).await.unwrap();
+            for actual in [LARGE - 1, 10, 0] {
+                let range = format!("{start}-{}", start + LARGE - 1);
+                let chunk = bytes.slice(start..start + actual);
+                let error = fixture.append(&upload, Some(&range), &chunk).await.unwrap_err();
+                assert!(matches!(error, Error::ChunkSize { .. }), "{error:?}");
+                assert_eq!(fixture.progress(&upload).await.unwrap(), start as u64);
+            }
+            fixture.append(&upload, None, &bytes.slice(start..)).await.unwrap();
+            fixture.finish(&upload, &bytes).await.unwrap();
         }
-        fixture.append(&upload, None, &bytes.slice(start..)).await.unwrap();
-        fixture.finish(&upload, &bytes).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn what_arrived_of_a_broken_body_is_kept() {
-    let fixture = Fixture::new().await;
-    let bytes = pattern(2 * LARGE);
-    for at in [0, 7, LARGE] {
-        let upload = fixture.begin().await;
-        let broken = broken_after(&bytes.slice(..at));
-        let error = fixture.registry.append_upload(upload.clone(), None, broken).await.unwrap_err();
-        assert!(matches!(error, Error::BodyBroken { received, .. } if received == at as u64), "{error:?}");
-        assert_eq!(fixture.progress(&upload).await.unwrap(), at as u64);
-        let broken = broken_after(&bytes.slice(at..at + 5));
-        let finish = fixture.registry.finish_upload(upload.clone(), sha256(&bytes), None, broken).await;
-        assert!(matches!(finish, Err(Error::BodyBroken { received, .. }) if received == at as u64 + 5));
-        fixture.append(&upload, None, &bytes.slice(at + 5..)).await.unwrap();
-        fixture.finish(&upload, &bytes).await.unwrap();
+    for fixture in [Fixture::new().await, Fixture::in_a_bucket().await] {
+        let bytes = pattern(2 * LARGE);
+        for at in [0, 7, LARGE] {
+            let upload = fixture.begin().await;
+            let broken = broken_after(&bytes.slice(..at));
+            let error = fixture.registry.append_upload(upload.clone(), None, broken).await.unwrap_err();
+            assert!(
+                matches!(error, Error::BodyBroken { received, .. } if received == at as u64),
+                "{error:?}"
+            );
+            assert_eq!(fixture.progress(&upload).await.unwrap(), at as u64);
+            let broken = broken_after(&bytes.slice(at..at + 5));
+            let finish = fixture.registry.finish_upload(upload.clone(), sha256(&bytes), None, broken).await;
+            assert!(matches!(finish, Err(Error::BodyBroken { received, .. }) if received == at as u64 + 5));
+            fixture.append(&upload, None, &bytes.slice(at + 5..)).await.unwrap();
+            fixture.finish(&upload, &bytes).await.unwrap();
+        }
     }
 }
 
 #[tokio::test]
 async fn a_client_that_went_away_finds_what_it_sent() {
-    let fixture = Fixture::new().await;
-    let bytes = pattern(LARGE);
-    let upload = fixture.begin().await;
-    let (feed, body) = fed();
-    let mut append = Box::pin(fixture.registry.append_upload(upload.clone(), None, body));
-    feed.send(bytes.slice(..1000));
-    stand_still(&mut append).await;
-    drop(append);
-    // Whoever asks waits for the request that is about to notice.
-    let mut asked = Box::pin(fixture.progress(&upload));
-    stand_still(&mut asked).await;
-    feed.break_off();
-    assert_eq!(asked.await.unwrap(), 1000);
-    fixture.append(&upload, Some("1000-1200000"), &bytes.slice(1000..)).await.unwrap();
-    fixture.finish(&upload, &bytes).await.unwrap();
+    for fixture in [Fixture::new().await, Fixture::in_a_bucket().await] {
+        let bytes = pattern(LARGE);
+        let upload = fixture.begin().await;
+        let (feed, body) = fed();
+        let mut append = Box::pin(fixture.registry.append_upload(upload.clone(), None, body));
+        feed.send(bytes.slice(..1000));
+        stand_still(&mut append).await;
+        drop(append);
+        // Whoever asks waits for the request that is about to notice.
+        let mut asked = Box::pin(fixture.progress(&upload));
+        stand_still(&mut asked).await;
+        feed.break_off();
+        assert_eq!(asked.await.unwrap(), 1000);
+        fixture.append(&upload, Some("1000-1200000"), &bytes.slice(1000..)).await.unwrap();
+        fixture.finish(&upload, &bytes).await.unwrap();
+    }
 }
 
 #[tokio::test]
 async fn two_writers_on_one_session_never_interleave() {
-    let fixture = Fixture::new().await;
-    let bytes = pattern(LARGE);
-    let upload = fixture.begin().await;
-    let (feed, body) = fed();
-    let mut first = Box::pin(fixture.registry.append_upload(upload.clone(), None, body));
-    feed.send(bytes.slice(..600_000));
-    stand_still(&mut first).await;
-    let other = pattern(50);
-    let mut blind = Box::pin(fixture.append(&upload, None, &other));
-    stand_still(&mut blind).await;
-    drop(feed);
-    assert_eq!(first.await.unwrap().received, 600_000);
-    // It did not know where the upload stands by now.
-    assert!(matches!(blind.await, Err(Error::UploadOutOfOrder { received: 600_000 })));
-    // One that does know may wait.
-    let (feed, body) = fed();
-    let mut second = Box::pin(fixture.registry.append_upload(upload.clone(), None, body));
-    stand_still(&mut second).await;
-    let rest = bytes.slice(700_000..);
-    let mut knowing = Box::pin(fixture.append(&upload, Some("700000-1200000"), &rest));
-    stand_still(&mut knowing).await;
-    feed.send(bytes.slice(600_000..700_000));
-    drop(feed);
-    second.await.unwrap();
-    assert_eq!(knowing.await.unwrap(), LARGE as u64);
-    fixture.finish(&upload, &bytes).await.unwrap();
+    for fixture in [Fixture::new().await, Fixture::in_a_bucket().await] {
+        let bytes = pattern(LARGE);
+        let upload = fixture.begin().await;
+        let (feed, body) = fed();
+        let mut first = Box::pin(fixture.registry.append_upload(upload.clone(), None, body));
+        feed.send(bytes.slice(..600_000));
+        stand_still(&mut first).await;
+        let other = pattern(50);
+        let mut blind = Box::pin(fixture.append(&upload, None, &other));
+        stand_still(&mut blind).await;
+        drop(feed);
+        assert_eq!(first.await.unwrap().received, 600_000);
+        // It did not know where the upload stands by now.
+        assert!(matches!(blind.await, Err(Error::UploadOutOfOrder { received: 600_000 })));
+        // One that does know may wait.
+        let (feed, body) = fed();
+        let mut second = Box::pin(fixture.registry.append_upload(upload.clone(), None, body));
+        stand_still(&mut second).await;
+        let rest = bytes.slice(700_000..);
+        let mut knowing = Box::pin(fixture.append(&upload, Some("700000-1200000"), &rest));
+        stand_still(&mut knowing).await;
+        feed.send(bytes.slice(600_000..700_000));
+        drop(feed);
+        second.await.unwrap();
+        assert_eq!(knowing.await.unwrap(), LARGE as u64);
+        fixture.finish(&upload, &bytes).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -251,31 +260,33 @@ async fn a_session_is_unknown_to_anybody_else() {
 
 #[tokio::test]
 async fn a_close_that_is_repeated_succeeds_again() {
-    let fixture = Fixture::new().await;
-    let bytes = pattern(10);
-    let upload = fixture.begin().await;
-    fixture.append(&upload, None, &bytes).await.unwrap();
-    for _ in 0..3 {
-        fixture.finish(&upload, &bytes).await.unwrap();
+    for fixture in [Fixture::new().await, Fixture::in_a_bucket().await] {
+        let bytes = pattern(10);
+        let upload = fixture.begin().await;
+        fixture.append(&upload, None, &bytes).await.unwrap();
+        for _ in 0..3 {
+            fixture.finish(&upload, &bytes).await.unwrap();
+        }
+        assert_eq!(fixture.registry.last_sequence(), 2);
+        assert!(is_unknown(&fixture.finish(&upload, &pattern(11)).await), "another digest is another upload");
+        assert!(is_unknown(&fixture.append(&upload, None, &bytes).await));
+        assert!(is_unknown(&fixture.cancel(&upload).await));
+        fixture.delete("a", &sha256(&bytes)).await.unwrap();
+        assert!(fixture.finish(&upload, &bytes).await.is_err(), "the blob is gone by now");
     }
-    assert_eq!(fixture.registry.last_sequence(), 2);
-    assert!(is_unknown(&fixture.finish(&upload, &pattern(11)).await), "another digest is another upload");
-    assert!(is_unknown(&fixture.append(&upload, None, &bytes).await));
-    assert!(is_unknown(&fixture.cancel(&upload).await));
-    fixture.delete("a", &sha256(&bytes)).await.unwrap();
-    assert!(fixture.finish(&upload, &bytes).await.is_err(), "the blob is gone by now");
 }
 
 #[tokio::test]
 async fn a_close_with_the_wrong_digest_ends_the_upload_and_leaves_nothing() {
-    let fixture = Fixture::new().await;
-    for len in [10, LARGE] {
-        let upload = fixture.begin().await;
-        fixture.append(&upload, None, &pattern(len)).await.unwrap();
-        let error = fixture.finish(&upload, &pattern(len + 1)).await.unwrap_err();
-        assert!(matches!(error, Error::DigestMismatch { .. }));
-        assert!(is_unknown(&fixture.progress(&upload).await));
-        assert_eq!((fixture.objects().await, fixture.leftovers().await), (0, 0));
+    for fixture in [Fixture::new().await, Fixture::in_a_bucket().await] {
+        for len in [10, LARGE] {
+            let upload = fixture.begin().await;
+            fixture.append(&upload, None, &pattern(len)).await.unwrap();
+            let error = fixture.finish(&upload, &pattern(len + 1)).await.unwrap_err();
+            assert!(matches!(error, Error::DigestMismatch { .. }));
+            assert!(is_unknown(&fixture.progress(&upload).await));
+            assert_eq!((fixture.objects().await, fixture.leftovers().await), (0, 0));
+        }
     }
 }
 
@@ -309,7 +320,11 @@ async fn cancelling_an_upload_that_was_in_use_was_refused() {
 
 #[tokio::test]
 async fn an_upload_goes_on_after_a_restart() {
-    let mut fixture = Fixture::on_disk().await;
+    goes_on_after_a_restart(Fixture::on_disk().await).await;
+    goes_on_after_a_restart(Fixture::in_a_bucket().await).await;
+}
+
+async fn goes_on_after_a_restart(mut fixture: Fixture) {
     let bytes = pattern(2 * LARGE);
     let upload = fixture.begin().await;
     fixture.append(&upload, None, &bytes.slice(..LARGE)).await.unwrap();
@@ -372,14 +387,15 @@ async fn a_failing_storage_leaves_the_upload_where_it_stood() {
 
 #[tokio::test]
 async fn a_failing_removal_kept_the_claim_for_a_minute() {
-    let fixture = Fixture::new().await;
-    let upload = fixture.begin().await;
-    fixture.faults.fail(Op::Append, Cause::NoSpace);
-    fixture.faults.fail(Op::Unstage, Cause::Broken);
-    assert!(fixture.append(&upload, None, &pattern(LARGE)).await.is_err());
-    let bytes = pattern(LARGE);
-    fixture.append(&upload, Some("0-1200000"), &bytes).await.unwrap();
-    fixture.finish(&upload, &bytes).await.unwrap();
+    for fixture in [Fixture::new().await, Fixture::in_a_bucket().await] {
+        let upload = fixture.begin().await;
+        fixture.faults.fail(Op::Append, Cause::NoSpace);
+        fixture.faults.fail(Op::Unstage, Cause::Broken);
+        assert!(fixture.append(&upload, None, &pattern(LARGE)).await.is_err());
+        let bytes = pattern(LARGE);
+        fixture.append(&upload, Some("0-1200000"), &bytes).await.unwrap();
+        fixture.finish(&upload, &bytes).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -400,22 +416,24 @@ async fn a_close_that_fails_ends_the_upload_and_leaves_nothing() {
 
 #[tokio::test]
 async fn an_upload_whose_bytes_did_not_survive_is_unknown() {
-    let fixture = Fixture::new().await;
-    let upload = fixture.begin().await;
-    fixture.append(&upload, None, &pattern(10)).await.unwrap();
-    fixture.backend.unstage(&upload.staging()).await.unwrap();
-    assert!(is_unknown(&fixture.append(&upload, None, &pattern(10)).await));
-    assert!(is_unknown(&fixture.progress(&upload).await));
+    for fixture in [Fixture::new().await, Fixture::in_a_bucket().await] {
+        let upload = fixture.begin().await;
+        fixture.append(&upload, None, &pattern(10)).await.unwrap();
+        fixture.backend.unstage(&upload.staging()).await.unwrap();
+        assert!(is_unknown(&fixture.append(&upload, None, &pattern(10)).await));
+        assert!(is_unknown(&fixture.progress(&upload).await));
+    }
 }
 
 #[tokio::test]
 async fn an_upload_of_content_that_is_there_adds_no_object() {
-    let fixture = Fixture::new().await;
-    let bytes = pattern(LARGE);
-    fixture.push("b", &bytes).await;
-    let upload = fixture.begin().await;
-    fixture.append(&upload, None, &bytes).await.unwrap();
-    fixture.finish(&upload, &bytes).await.unwrap();
-    assert_eq!((fixture.objects().await, fixture.leftovers().await), (1, 0));
-    fixture.pull("a", &sha256(&bytes)).await.unwrap();
+    for fixture in [Fixture::new().await, Fixture::in_a_bucket().await] {
+        let bytes = pattern(LARGE);
+        fixture.push("b", &bytes).await;
+        let upload = fixture.begin().await;
+        fixture.append(&upload, None, &bytes).await.unwrap();
+        fixture.finish(&upload, &bytes).await.unwrap();
+        assert_eq!((fixture.objects().await, fixture.leftovers().await), (1, 0));
+        fixture.pull("a", &sha256(&bytes)).await.unwrap();
+    }
 }

@@ -25,7 +25,7 @@ impl Volume {
             total: stat.f_blocks.saturating_mul(stat.f_frsize),
             available: stat.f_bavail.saturating_mul(stat.f_frsize),
         });
-        Health { writable: problem.is_none(), problem, capacity }
+        Health { writable: problem.is_none(), problem, capacity, capabilities: Vec::new() }
     }
 
     fn find_problem(&self) -> Result<(), String> {
@@ -36,14 +36,14 @@ impl Volume {
         if (opened.st_dev, opened.st_ino) != (named.st_dev, named.st_ino) {
             return Err(format!("storage folder {path} was replaced while it was open"));
         }
-        self.probe().map_err(|e| match e {
+        self.try_out().map_err(|e| match e {
             Error::Io { action, source } => format!("storage folder {path}: can not {action}: {source}"),
             other => format!("storage folder {path}: {other}"),
         })
     }
 
     /// Writes, syncs, reads and removes a file. Its name is no staging id, so it is never a leftover.
-    fn probe(&self) -> Result<(), Error> {
+    fn try_out(&self) -> Result<(), Error> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let staging = self.staging()?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);

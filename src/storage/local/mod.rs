@@ -34,7 +34,9 @@ mod files;
 mod folders;
 mod health;
 mod list;
+mod owner;
 mod pool;
+mod probe;
 mod publish;
 mod read;
 mod staged;
@@ -51,11 +53,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
+pub use self::owner::{LOCK, owner_of};
+
 use self::sync::Fsync;
 use self::volume::Volume;
 use super::{
-    Backend, BackendId, ByteRange, Deletion, Error, Health, Key, Leftover, Metadata, Object, Page, Receipt,
-    Staged, StagingId,
+    Backend, BackendId, ByteRange, ByteStream, Capability, Deletion, Error, Health, Key, Leftover, Metadata,
+    Object, Page, Receipt, Staged, StagingId, put_staged,
 };
 
 /// The local file system as a [`Backend`]. Cheap to clone; clones share the folder.
@@ -102,6 +106,10 @@ impl Backend for Local {
         self.on_volume(move |volume| volume.put(&key, &body)).await
     }
 
+    async fn put_stream(&self, key: &Key, size: u64, body: ByteStream) -> Result<Receipt, Error> {
+        put_staged(self, key, size, body).await
+    }
+
     async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error> {
         let key = key.clone();
         self.on_volume(move |volume| volume.get(&key, range)).await
@@ -125,8 +133,26 @@ impl Backend for Local {
     async fn health(&self) -> Health {
         match self.on_volume(|volume| Ok(volume.health())).await {
             Ok(health) => health,
-            Err(e) => Health { writable: false, problem: Some(e.to_string()), capacity: None },
+            Err(e) => Health {
+                writable: false,
+                problem: Some(e.to_string()),
+                capacity: None,
+                capabilities: Vec::new(),
+            },
         }
+    }
+
+    async fn probe(&self) -> Result<Vec<Capability>, Error> {
+        self.on_volume(|volume| volume.probe()).await
+    }
+
+    async fn owner(&self) -> Result<Option<String>, Error> {
+        self.on_volume(|volume| owner::owner_of(volume.path())).await
+    }
+
+    async fn claim(&self, log_id: &str) -> Result<(), Error> {
+        let log_id = log_id.to_owned();
+        self.on_volume(move |volume| owner::claim(volume.path(), &log_id)).await
     }
 
     fn uri(&self, key: &Key) -> String {

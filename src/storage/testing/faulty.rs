@@ -9,8 +9,8 @@ use futures_util::{StreamExt as _, stream};
 
 use super::faults::{Cause, Ending, Fault, Faults, Op};
 use crate::storage::{
-    Backend, BackendId, ByteRange, ByteStream, Deletion, Error, Health, Key, Leftover, Metadata, Object,
-    Page, Receipt, Staged, StagingId,
+    Backend, BackendId, ByteRange, ByteStream, Capability, Deletion, Error, Health, Key, Leftover, Metadata,
+    Object, Page, Receipt, Staged, StagingId,
 };
 
 /// A [`Backend`] that passes everything on to another one, except for the faults armed in its
@@ -104,6 +104,11 @@ impl Backend for Faulty {
         after.answer(Op::Put, self.inner.put(key, body).await)
     }
 
+    async fn put_stream(&self, key: &Key, size: u64, body: ByteStream) -> Result<Receipt, Error> {
+        let after = self.faults.before(Op::Put).await?;
+        after.answer(Op::Put, self.inner.put_stream(key, size, body).await)
+    }
+
     async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error> {
         let after = self.faults.before(Op::Get).await?;
         let object = after.answer(Op::Get, self.inner.get(key, range).await)?;
@@ -132,8 +137,25 @@ impl Backend for Faulty {
         };
         match asked.await {
             Ok(health) => health,
-            Err(e) => Health { writable: false, problem: Some(e.to_string()), capacity: None },
+            Err(e) => Health {
+                writable: false,
+                problem: Some(e.to_string()),
+                capacity: None,
+                capabilities: Vec::new(),
+            },
         }
+    }
+
+    async fn probe(&self) -> Result<Vec<Capability>, Error> {
+        self.inner.probe().await
+    }
+
+    async fn owner(&self) -> Result<Option<String>, Error> {
+        self.inner.owner().await
+    }
+
+    async fn claim(&self, log_id: &str) -> Result<(), Error> {
+        self.inner.claim(log_id).await
     }
 
     fn uri(&self, key: &Key) -> String {

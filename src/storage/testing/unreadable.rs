@@ -9,17 +9,19 @@ use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::storage::{
-    Backend, BackendId, ByteRange, ByteStream, Deletion, Error, Health, Key, Leftover, Memory, Metadata,
-    Object, Page, Receipt, Staged, StagingId,
+    Backend, BackendId, ByteRange, ByteStream, Capability, Deletion, Error, Health, Key, Leftover, Memory,
+    Metadata, Object, Page, Receipt, Staged, StagingId,
 };
 
 /// Objects in memory, with the ways of a versioned bucket, for the tests of everything above a backend:
 ///
 /// - A staged write keeps what was suspended and nothing else, at each length with the state of that suspend.
 /// - Reading it back completes it; only [`Staged::publish`] and [`Staged::discard`] may follow.
-/// - A staged write is published under a key of the backend's own making.
+/// - A staged write is published under a key of the backend's own making, as one object however often it is
+///   completed.
 /// - Every object has a version. A delete that names none hides the object and frees nothing.
 /// - URLs are given out when it was told to.
+/// - It can be away: then everything is [`Error::Unavailable`].
 #[derive(Clone, Debug)]
 pub struct Unreadable {
     objects: Memory,
@@ -33,6 +35,7 @@ struct State {
     staged: BTreeMap<StagingId, Suspended>,
     versions: BTreeMap<Key, String>,
     hidden: usize,
+    is_away: bool,
 }
 
 /// What survives of a staged write.
@@ -40,6 +43,7 @@ struct State {
 struct Suspended {
     /// By the state that was returned for them.
     at: BTreeMap<Vec<u8>, Vec<u8>>,
+    key: Key,
     touched_at: i64,
 }
 
@@ -61,14 +65,29 @@ impl Unreadable {
         self.lock().hidden
     }
 
+    /// Makes it go away or come back.
+    pub fn set_away(&self, is_away: bool) {
+        self.lock().is_away = is_away;
+    }
+
+    /// The state, if it is there.
+    fn reach(&self) -> Result<MutexGuard<'_, State>, Error> {
+        let state = self.lock();
+        if state.is_away {
+            let source = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+            return Err(Error::unavailable("reach the bucket", source));
+        }
+        Ok(state)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self, id: &StagingId, bytes: Vec<u8>) -> Box<dyn Staged> {
+    fn open(&self, id: &StagingId, key: &Key, bytes: Vec<u8>) -> Box<dyn Staged> {
         let kept = bytes.len() as u64;
-        let (backend, id) = (self.clone(), id.clone());
-        Box::new(StagedUnreadable { backend, id, bytes, kept, completed: None })
+        let (backend, id, key) = (self.clone(), id.clone(), key.clone());
+        Box::new(StagedUnreadable { backend, id, key, bytes, kept, completed: None })
     }
 }
 
@@ -79,23 +98,34 @@ impl Backend for Unreadable {
     }
 
     async fn put(&self, key: &Key, body: Bytes) -> Result<Receipt, Error> {
+        drop(self.reach()?);
         let receipt = self.objects.put(key, body).await?;
         let version = format!("v-{}", ulid::Ulid::generate());
         self.lock().versions.insert(key.clone(), version.clone());
         Ok(Receipt { version: Some(version), ..receipt })
     }
 
+    async fn put_stream(&self, key: &Key, size: u64, body: ByteStream) -> Result<Receipt, Error> {
+        let bytes = super::collect(body).await?;
+        if bytes.len() as u64 != size {
+            return Err(Error::length(key, size, bytes.len() as u64));
+        }
+        self.put(key, bytes.into()).await
+    }
+
     async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error> {
+        drop(self.reach()?);
         self.objects.get(key, range).await
     }
 
     async fn head(&self, key: &Key) -> Result<Metadata, Error> {
+        drop(self.reach()?);
         self.objects.head(key).await
     }
 
     async fn delete(&self, key: &Key, version: Option<&str>) -> Result<Deletion, Error> {
         {
-            let mut state = self.lock();
+            let mut state = self.reach()?;
             match (state.versions.get(key), version) {
                 (None, _) => return Ok(Deletion::Missing),
                 (Some(there), Some(named)) if there != named => return Ok(Deletion::Missing),
@@ -108,11 +138,24 @@ impl Backend for Unreadable {
     }
 
     async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Page, Error> {
+        drop(self.reach()?);
         self.objects.list(prefix, after, limit).await
     }
 
     async fn health(&self) -> Health {
         self.objects.health().await
+    }
+
+    async fn probe(&self) -> Result<Vec<Capability>, Error> {
+        self.objects.probe().await
+    }
+
+    async fn owner(&self) -> Result<Option<String>, Error> {
+        self.objects.owner().await
+    }
+
+    async fn claim(&self, log_id: &str) -> Result<(), Error> {
+        self.objects.claim(log_id).await
     }
 
     fn uri(&self, key: &Key) -> String {
@@ -125,26 +168,29 @@ impl Backend for Unreadable {
     }
 
     async fn stage(&self, id: &StagingId) -> Result<Box<dyn Staged>, Error> {
-        let mut state = self.lock();
+        let mut state = self.reach()?;
         if state.staged.contains_key(id) {
             return Err(Error::staged_already(id));
         }
-        state.staged.insert(id.clone(), Suspended { at: BTreeMap::new(), touched_at: self.clock.now() });
-        Ok(self.open(id, Vec::new()))
+        let name = format!("multipart/{id}.{}", ulid::Ulid::generate()).to_lowercase();
+        let key: Key = name.parse().expect("ids and ULIDs make keys");
+        let (at, touched_at) = (BTreeMap::new(), self.clock.now());
+        state.staged.insert(id.clone(), Suspended { at, key: key.clone(), touched_at });
+        Ok(self.open(id, &key, Vec::new()))
     }
 
     async fn resume(&self, id: &StagingId, length: u64, state: &[u8]) -> Result<Box<dyn Staged>, Error> {
-        let found = self.lock();
+        let found = self.reach()?;
         let suspended = found.staged.get(id).ok_or_else(|| Error::not_staged(id))?;
         if length == 0 {
-            return Ok(self.open(id, Vec::new()));
+            return Ok(self.open(id, &suspended.key, Vec::new()));
         }
         let bytes = suspended.at.get(state).cloned().unwrap_or_default();
         let actual = bytes.len() as u64;
         if actual != length {
             return Err(Error::Short { id: id.as_str().into(), expected: length, actual });
         }
-        Ok(self.open(id, bytes))
+        Ok(self.open(id, &suspended.key, bytes))
     }
 
     fn rereads_staged(&self) -> bool {
@@ -153,7 +199,7 @@ impl Backend for Unreadable {
 
     async fn unstage(&self, id: &StagingId) -> Result<Deletion, Error> {
         // An object that the staged write became is none any more.
-        let removed = self.lock().staged.remove(id);
+        let removed = self.reach()?.staged.remove(id);
         Ok(if removed.is_some() { Deletion::Deleted } else { Deletion::Missing })
     }
 
@@ -163,13 +209,14 @@ impl Backend for Unreadable {
             size: suspended.at.values().map(|bytes| bytes.len() as u64).max().unwrap_or_default(),
             touched_at: suspended.touched_at,
         };
-        Ok(self.lock().staged.iter().take(limit).map(leftover).collect())
+        Ok(self.reach()?.staged.iter().take(limit).map(leftover).collect())
     }
 }
 
 struct StagedUnreadable {
     backend: Unreadable,
     id: StagingId,
+    key: Key,
     bytes: Vec<u8>,
     kept: u64,
     completed: Option<Receipt>,
@@ -180,12 +227,20 @@ impl StagedUnreadable {
         if let Some(receipt) = &self.completed {
             return Ok(receipt.clone());
         }
-        if self.backend.lock().staged.remove(&self.id).is_none() {
-            return Err(Error::not_staged(&self.id));
-        }
-        let name = format!("multipart/{}.{}", self.id, ulid::Ulid::generate()).to_lowercase();
-        let key = name.parse().expect("ids and ULIDs make keys");
-        let receipt = self.backend.put(&key, std::mem::take(&mut self.bytes).into()).await?;
+        let (was_staged, version) = {
+            let mut state = self.backend.reach()?;
+            (state.staged.remove(&self.id).is_some(), state.versions.get(&self.key).cloned())
+        };
+        let receipt = match version {
+            // Somebody else has completed it: that answer is repeated.
+            Some(version) => {
+                let size = self.backend.head(&self.key).await?.size;
+                let (backend, key) = (self.backend.id().clone(), self.key.clone());
+                Receipt { backend, uri: self.backend.uri(&key), key, size, version: Some(version) }
+            }
+            None if was_staged => self.backend.put(&self.key, std::mem::take(&mut self.bytes).into()).await?,
+            None => return Err(Error::not_staged(&self.id)),
+        };
         self.completed = Some(receipt.clone());
         Ok(receipt)
     }
@@ -213,9 +268,9 @@ impl Staged for StagedUnreadable {
             ));
         }
         let now = self.backend.clock.now();
-        let mut state = self.backend.lock();
+        let mut state = self.backend.reach()?;
         state.staged.get_mut(&self.id).ok_or_else(|| Error::not_staged(&self.id))?.touched_at = now;
-        chunk.iter().for_each(|buffer| self.bytes.extend_from_slice(buffer));
+        self.bytes.extend(chunk.iter().flatten());
         Ok(())
     }
 
@@ -227,7 +282,7 @@ impl Staged for StagedUnreadable {
     async fn suspend(mut self: Box<Self>) -> Result<Vec<u8>, Error> {
         let token = ulid::Ulid::generate().to_string().into_bytes();
         let bytes = std::mem::take(&mut self.bytes);
-        let mut state = self.backend.lock();
+        let mut state = self.backend.reach()?;
         let suspended = state.staged.get_mut(&self.id).ok_or_else(|| Error::not_staged(&self.id))?;
         suspended.at.insert(token.clone(), bytes);
         Ok(token)

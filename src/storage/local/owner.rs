@@ -7,39 +7,43 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use super::{Failure, open};
+use crate::storage::{Error, Key};
 
 /// Holds the log id. Not the name of an object: those begin with a letter or digit.
 const OWNER: &str = ".registry";
 
-/// The log a storage root belongs to; `None` when the root is new. Refuses a folder that holds anything else.
-pub(super) fn of(root: &Path) -> Result<Option<String>, Failure> {
+/// What whoever opens a root for writing locks, beside the objects.
+pub const LOCK: &str = ".lock";
+
+/// The log a storage root belongs to; `None` when the root is new or not there. Refuses a folder that holds
+/// anything else. Changes nothing, so it can be asked before the folder is opened.
+pub fn owner_of(root: &Path) -> Result<Option<String>, Error> {
     match fs::read_to_string(root.join(OWNER)) {
         Ok(owner) => return Ok(Some(owner.trim().to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Failure(format!("cannot read {}: {error}", root.join(OWNER).display()))),
+        Err(error) => return Err(Error::io(format!("read {}", root.join(OWNER).display()), error)),
     }
     match foreign(root) {
         Ok(None) => Ok(None),
-        Ok(Some(name)) => Err(Failure(format!(
+        Ok(Some(name)) => Err(Error::Foreign(format!(
             "{} holds \"{name}\" and is no storage of a registry; choose an empty directory",
             root.display()
         ))),
-        Err(error) => Err(Failure(format!("cannot read {}: {error}", root.display()))),
+        Err(error) => Err(Error::io(format!("read {}", root.display()), error)),
     }
 }
 
 /// Makes a new storage root the given log's, durably. Refuses one that belongs to another log.
-pub(super) fn claim(root: &Path, log_id: &str) -> Result<(), Failure> {
-    match of(root)? {
+pub(super) fn claim(root: &Path, log_id: &str) -> Result<(), Error> {
+    match owner_of(root)? {
         Some(owner) if owner == log_id => Ok(()),
-        Some(owner) => Err(Failure(format!(
+        Some(owner) => Err(Error::Foreign(format!(
             "{} holds the objects of registry {owner}, and the database is that of registry {log_id}; they do not \
              belong together",
             root.display()
         ))),
         None => write(root, log_id)
-            .map_err(|error| Failure(format!("cannot write {}: {error}", root.join(OWNER).display()))),
+            .map_err(|error| Error::io(format!("write {}", root.join(OWNER).display()), error)),
     }
 }
 
@@ -63,8 +67,8 @@ fn foreign(root: &Path) -> io::Result<Option<String>> {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_new = match name.as_str() {
-            open::LOCK | ".registry.new" | "lost+found" => true,
-            "staging" => entry.file_type()?.is_dir() && fs::read_dir(entry.path())?.next().is_none(),
+            LOCK | ".registry.new" | "lost+found" => true,
+            Key::RESERVED => entry.file_type()?.is_dir() && fs::read_dir(entry.path())?.next().is_none(),
             _ => false,
         };
         if !is_new {

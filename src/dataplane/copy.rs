@@ -1,0 +1,56 @@
+//! Copying stored objects from one data plane to another, under the keys they have.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt as _;
+
+use super::{DataPlane, Error, Location, parse_key};
+use crate::hash::Hasher;
+use crate::oci::Digest;
+use crate::storage::{self, ByteStream};
+
+impl DataPlane {
+    /// Binds every backend to a log: no other registry may use them. Idempotent.
+    pub async fn claim(&self, log_id: &str) -> Result<(), Error> {
+        for backend in self.backends.values() {
+            backend.claim(log_id).await?;
+        }
+        Ok(())
+    }
+
+    /// Copies the object at `location` from another data plane to the same key here. `false` when it is there
+    /// already, at its size. What was read is compared with `content`; on a mismatch nothing stays here.
+    pub async fn copy_from(
+        &self,
+        from: &DataPlane,
+        location: &Location,
+        content: &Digest,
+    ) -> Result<bool, Error> {
+        if self.is_there(location).await? {
+            return Ok(false);
+        }
+        let (backend, key) = (self.backend(&location.backend)?, parse_key(location)?);
+        // Something of another size: an earlier run was cut off in a way the backend let show.
+        backend.delete(&key, None).await?;
+        let object = from.open(location, None).await?;
+        let hasher = Arc::new(Mutex::new(Hasher::new(content.algorithm())));
+        let receipt = backend.put_stream(&key, object.size, hashed(object.body, &hasher)).await?;
+        let actual = hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
+        if actual == *content {
+            return Ok(true);
+        }
+        backend.delete(&key, receipt.version.as_deref()).await?;
+        Err(Error::DigestMismatch { claimed: content.clone(), actual })
+    }
+}
+
+/// The same stream, hashed on its way.
+fn hashed(body: ByteStream, hasher: &Arc<Mutex<Hasher>>) -> ByteStream {
+    let hasher = Arc::clone(hasher);
+    Box::pin(body.map(move |frame: Result<bytes::Bytes, storage::Error>| {
+        if let Ok(bytes) = &frame {
+            hasher.lock().unwrap_or_else(PoisonError::into_inner).update(bytes);
+        }
+        frame
+    }))
+}

@@ -1,0 +1,136 @@
+//! Copying a registry to other engines: the same log, the same objects, the same state.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::Error;
+use super::blobs::location;
+use super::verify::{Verification, verify};
+use crate::dataplane::DataPlane;
+use crate::db::Db;
+use crate::events::{self, StateDigest, transfer};
+use crate::oci::Digest;
+use crate::views::{self, blobs};
+
+/// Objects on their way at once.
+const STREAMS: usize = 4;
+
+/// Blobs looked at between two pages.
+const PAGE: i64 = 500;
+
+/// One end of a copy.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// Its log.
+    pub db: &'a Db,
+    /// Its bytes.
+    pub data: &'a DataPlane,
+}
+
+/// What a copy did so far.
+#[derive(Clone, Debug, Default)]
+pub struct Copied {
+    /// Objects looked at.
+    pub objects: u64,
+    /// Of these, sent in this run; the others were there.
+    pub sent: u64,
+    /// Bytes sent in this run.
+    pub bytes: u64,
+    /// Manifests in the copy.
+    pub manifests: u64,
+    /// Events in the copy.
+    pub events: i64,
+}
+
+/// How a copy ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The original was in use and may go on: the copy stays closed until another run finds it at rest.
+    Closed(Copied),
+    /// The copy is whole and checked; it may be served.
+    Whole {
+        /// What was done.
+        copied: Copied,
+        /// Over every event as stored, equal on both sides.
+        log: Digest,
+        /// The views of both sides.
+        state: Box<StateDigest>,
+    },
+    /// Everything was copied and something in the copy is not what it should be; it stays closed.
+    Damaged {
+        /// What was done.
+        copied: Copied,
+        /// Every object of the copy, read back.
+        verification: Verification,
+    },
+}
+
+/// Copies a registry. Resumable: what an earlier run copied is not sent again. `is_at_rest` says that nobody can
+/// write to the original meanwhile; only then the copy is checked and opened.
+///
+/// Bytes go before the events that name them, so that whatever the copy's log says is there.
+pub async fn copy(
+    from: Side<'_>,
+    to: Side<'_>,
+    is_at_rest: bool,
+    mut progress: impl FnMut(&Copied),
+) -> Result<Outcome, Error> {
+    let mut copied = Copied::default();
+    let head = transfer::begin(from.db, to.db).await?;
+    to.data.claim(&head.log_id).await?;
+    objects(from, to, &mut copied, &mut progress).await?;
+    copied.manifests = transfer::contents(from.db, to.db).await?;
+    copied.events = transfer::events(from.db, to.db, |sequence| {
+        progress(&Copied { events: sequence, ..copied.clone() });
+    })
+    .await?;
+    if !is_at_rest {
+        return Ok(Outcome::Closed(copied));
+    }
+    let rebuilt = events::rebuild(to.db, &views::projections()).await?;
+    let log = transfer::compare(from.db, to.db).await?;
+    let state = events::digest(&mut from.db.snapshot().await?, &views::projections()).await?;
+    if rebuilt.state != state {
+        return Err(Error::CopyDiffers(rebuilt.state.differences(&state).join(", ")));
+    }
+    let verification = verify(to.db, to.data, |_| {}).await?;
+    if !verification.faults.is_empty() {
+        return Ok(Outcome::Damaged { copied, verification });
+    }
+    transfer::finish(to.db).await?;
+    Ok(Outcome::Whole { copied, log, state: Box::new(state) })
+}
+
+async fn objects(
+    from: Side<'_>,
+    to: Side<'_>,
+    copied: &mut Copied,
+    progress: &mut impl FnMut(&Copied),
+) -> Result<(), Error> {
+    let (sent, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+    let mut after: Option<Digest> = None;
+    loop {
+        let page = blobs::page(from.db, after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.content.clone());
+        let each = stream::iter(page).map(|blob| {
+            let (sent, bytes) = (&sent, &bytes);
+            async move {
+                let (content, size) = (blob.content.clone(), blob.size);
+                if to.data.copy_from(from.data, &location(blob), &content).await? {
+                    sent.fetch_add(1, Ordering::Relaxed);
+                    bytes.fetch_add(size, Ordering::Relaxed);
+                }
+                Ok::<_, Error>(())
+            }
+        });
+        let mut each = each.buffer_unordered(STREAMS);
+        while each.try_next().await?.is_some() {
+            copied.objects += 1;
+            copied.sent = sent.load(Ordering::Relaxed);
+            copied.bytes = bytes.load(Ordering::Relaxed);
+            progress(copied);
+        }
+    }
+}

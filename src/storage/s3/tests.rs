@@ -1,0 +1,1 @@
+//! Against real servers, which the environment names.
