@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
-use crate::registry::{self, Check, Health, StateDigest, Verification};
+use crate::registry::{self, Capability, Check, Health, StateDigest, Verification};
 
 pub(super) fn version(as_json: bool) -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
@@ -30,7 +30,7 @@ fn describe(health: &Health) -> Value {
     let component = |part: &registry::Component| {
         let capacity =
             part.capacity.map(|(total, available)| json!({ "total": total, "available": available }));
-        json!({ "name": part.name, "problem": part.problem, "capacity": capacity })
+        json!({ "name": part.name, "problem": part.problem, "capacity": capacity, "capabilities": part.capabilities })
     };
     json!({
         "status": if health.is_ready() { "ok" } else { "failing" },
@@ -92,6 +92,31 @@ pub(super) async fn replay_check(settings: &Settings, as_json: bool) -> Outcome 
 
 fn state(state: &StateDigest) -> Value {
     json!({ "sequence": state.sequence, "digest": state.digest, "tables": state.tables })
+}
+
+pub(super) async fn probe(settings: &Settings, as_json: bool) -> Outcome {
+    let storage = open::storage(settings).await?;
+    let tried = registry::probe(&storage).await?;
+    let lacks = |can: &Capability| can.needed && !can.supported;
+    let line = |can: &Capability| {
+        let verdict = match (can.supported, can.needed) {
+            (true, _) => "yes",
+            (false, false) => "no, not needed",
+            (false, true) => "NO, and it is needed",
+        };
+        let detail = can.detail.as_ref().map_or_else(String::new, |detail| format!(" ({detail})"));
+        format!("  {}: {verdict}{detail}", can.name)
+    };
+    let lines = tried
+        .iter()
+        .flat_map(|(id, can)| std::iter::once(format!("storage:{id}")).chain(can.iter().map(line)));
+    let describe = |can: &Capability| json!({ "name": can.name, "supported": can.supported, "needed": can.needed, "detail": can.detail });
+    let body: Vec<_> = tried
+        .iter()
+        .map(|(id, can)| json!({ "id": id, "capabilities": can.iter().map(describe).collect::<Vec<_>>() }))
+        .collect();
+    print(as_json, &json!({ "storage": body }), &lines.collect::<Vec<_>>().join("\n"))?;
+    Ok(!tried.iter().any(|(_, can)| can.iter().any(lacks)))
 }
 
 pub(super) async fn verify(settings: &Settings, as_json: bool) -> Outcome {

@@ -99,9 +99,26 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at storage.
+    #[command(subcommand, arg_required_else_help = true)]
+    Storage(Storage),
     /// Look at the settings: check them, show what holds, print an example.
     #[command(subcommand, arg_required_else_help = true)]
     Config(Configuration),
+}
+
+#[derive(Debug, Subcommand)]
+enum Storage {
+    /// Try what the registry needs of the storage, on the real thing; exits with 1 when something is missing.
+    ///
+    /// Works beside a running server. Its own objects are removed again.
+    Probe {
+        #[command(flatten)]
+        common: Common,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -195,6 +212,7 @@ impl Command {
             Self::Replay { common, check: true, json } => check::replay_check(&common.start()?, json).await,
             Self::Replay { common, check: false, json } => check::replay(&common.start()?, json).await,
             Self::Verify { common, json } => check::verify(&common.start()?, json).await,
+            Self::Storage(Storage::Probe { common, json }) => check::probe(&common.start()?, json).await,
             Self::Config(Configuration::Check { common, json }) => {
                 configuration::check(&load(common.flags())?, json)
             }

@@ -6,16 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Failure, owner};
+use super::Failure;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dataplane::DataPlane;
 use crate::db::{Access, Db, Url};
 use crate::registry::Registry;
-use crate::storage::{self, Backend, Engine, Local};
-
-/// The lock of a storage root. Not the name of an object: those begin with a letter or digit.
-pub(super) const LOCK: &str = ".lock";
+use crate::storage::{Backend, Engine, Local, S3, local};
 
 /// The parts, opened. While the locks live no other process writes to what they guard.
 #[derive(Debug)]
@@ -35,13 +32,26 @@ pub(super) struct Database {
 /// Opens everything for writing, making what is missing. Refuses a directory that another process or another
 /// program uses. What several processes may share, `PostgreSQL` and buckets, needs no lock.
 pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
+    let engine = &settings.storage.engine;
+    // A bucket first: nothing is made beside one that cannot be used.
+    let bucket = match engine {
+        Engine::S3(_) => Some(backend(engine, Access::Create).await?),
+        Engine::Local(_) => None,
+    };
+    if let Some(bucket) = &bucket {
+        refuse_lost(settings, bucket.owner().await?)?;
+    }
     let Database { db, lock: of_database } = database(settings).await?;
-    let data = data_plane(&settings.storage).await?;
-    let of_objects = match &settings.storage.engine {
+    let backend = match bucket {
+        Some(bucket) => bucket,
+        None => backend(engine, Access::Create).await?,
+    };
+    let of_objects = match engine {
         // Its own lock: a registry over another database would sweep what ours has staged.
-        Engine::Local(root) => Some(lock(root, &root.join(LOCK))?),
+        Engine::Local(root) => Some(lock(root, &root.join(local::LOCK))?),
         Engine::S3(_) => None,
     };
+    let data = DataPlane::new(backend).with_aliases(&settings.storage.also);
     Ok(Parts { db, data, _locks: of_database.into_iter().chain(of_objects).collect() })
 }
 
@@ -56,16 +66,8 @@ pub(super) async fn database(settings: &Settings) -> Result<Database, Failure> {
         fs::create_dir_all(directory).map_err(failed)?;
     }
     let lock = lock(file, &lock_of(file))?;
-    if let Engine::Local(root) = &settings.storage.engine
-        && let Some(owner) = owner::of(root)?
-        && !file.exists()
-    {
-        return Err(Failure(format!(
-            "{} holds the objects of registry {owner}, whose database {} is gone; restore the database, or choose \
-             an empty --data directory",
-            root.display(),
-            file.display()
-        )));
+    if let Engine::Local(root) = &settings.storage.engine {
+        refuse_lost(settings, local::owner_of(root)?)?;
     }
     Ok(Database { db: Db::open(&settings.database, Access::Create).await?, lock: Some(lock) })
 }
@@ -77,11 +79,17 @@ pub(super) async fn read(settings: &Settings) -> Result<Parts, Failure> {
         let is_file = matches!(settings.database.url, Url::Sqlite(_));
         Failure(if is_file { format!("{reason}; is this the right --data directory?") } else { reason })
     })?;
-    match &settings.storage.engine {
+    Ok(Parts { db, data: storage(settings).await?, _locks: Vec::new() })
+}
+
+/// Opens storage alone, for looking at it. Makes none.
+pub(super) async fn storage(settings: &Settings) -> Result<DataPlane, Failure> {
+    let engine = &settings.storage.engine;
+    match engine {
         Engine::Local(root) if !root.is_dir() => {
             Err(Failure(format!("there is no storage at {}", root.display())))
         }
-        _ => Ok(Parts { db, data: data_plane(&settings.storage).await?, _locks: Vec::new() }),
+        _ => Ok(DataPlane::new(backend(engine, Access::Read).await?).with_aliases(&settings.storage.also)),
     }
 }
 
@@ -90,26 +98,36 @@ impl Parts {
     pub(super) async fn registry(&self, settings: &Settings) -> Result<Registry, Failure> {
         let (db, data) = (self.db.clone(), self.data.clone());
         let registry = Registry::open(db, data, Clock::system(), settings.registry.clone()).await?;
-        match &settings.storage.engine {
-            Engine::Local(root) => owner::claim(root, &registry.log_id())?,
-            Engine::S3(_) => {}
-        }
+        self.data.claim(&registry.log_id()).await?;
         Ok(registry)
     }
 }
 
-/// The one place that makes a backend of its options.
-async fn backend(engine: &Engine) -> Result<Arc<dyn Backend>, Failure> {
-    match engine {
-        Engine::Local(root) => Ok(Arc::new(Local::open(root)?)),
-        Engine::S3(_) => {
-            Err(Failure("buckets cannot be opened yet; say storage.backend = \"local\"".to_owned()))
-        }
-    }
+/// The one place that makes a backend of its options. For writing a bucket is tried first.
+async fn backend(engine: &Engine, access: Access) -> Result<Arc<dyn Backend>, Failure> {
+    Ok(match (engine, access) {
+        (Engine::Local(root), _) => Arc::new(Local::open(root)?),
+        (Engine::S3(options), Access::Create) => Arc::new(S3::open(options).await?),
+        (Engine::S3(options), Access::Read) => Arc::new(S3::open_untried(options).await),
+    })
 }
 
-async fn data_plane(options: &storage::Options) -> Result<DataPlane, Failure> {
-    Ok(DataPlane::new(backend(&options.engine).await?).with_aliases(&options.also))
+/// Objects without the log that tells what they are: an empty registry must not begin over them.
+fn refuse_lost(settings: &Settings, owner: Option<String>) -> Result<(), Failure> {
+    let (Url::Sqlite(file), Some(owner)) = (&settings.database.url, owner) else { return Ok(()) };
+    if file.exists() {
+        return Ok(());
+    }
+    let (place, instead) = match &settings.storage.engine {
+        Engine::Local(root) => (root.display().to_string(), "choose an empty --data directory"),
+        Engine::S3(options) => {
+            (format!("bucket {}", options.bucket), "choose another bucket or storage.s3.prefix")
+        }
+    };
+    Err(Failure(format!(
+        "{place} holds the objects of registry {owner}, whose database {} is gone; restore the database, or {instead}",
+        file.display()
+    )))
 }
 
 /// One writer per database and storage root. The lock goes with the process, however it ends.

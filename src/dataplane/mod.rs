@@ -32,7 +32,9 @@ pub use ingest::{Ingest, Received, Sealed, Staging, Stored, Suspended};
 pub use verify::{Finding, Verdict};
 
 use crate::oci::{Algorithm, Digest};
-use crate::storage::{self, Backend, BackendId, ByteRange, Deletion, Health, Key, Object, StagingId};
+use crate::storage::{
+    self, Backend, BackendId, ByteRange, Capability, Deletion, Health, Key, Object, StagingId,
+};
 
 /// A body on its way in. An error means that the client went away or broke the protocol.
 pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, ClientError>> + Send>>;
@@ -230,7 +232,17 @@ impl DataPlane {
         Ok(self.backend(&location.backend)?.presign(&key, ttl).await?)
     }
 
-    /// Probes every backend once, by its own id.
+    /// Tries what every backend can do, by its own id. Writes objects of its own and removes them again.
+    pub async fn probe(&self) -> Result<Vec<(String, Vec<Capability>)>, storage::Error> {
+        let mut all = Vec::new();
+        for (id, backend) in self.backends.iter().filter(|(id, backend)| backend.id().as_str() == id.as_str())
+        {
+            all.push((id.clone(), backend.probe().await?));
+        }
+        Ok(all)
+    }
+
+    /// Whether every backend works now, by its own id.
     pub async fn health(&self) -> Vec<(String, Health)> {
         let mut all = Vec::new();
         for (id, backend) in self.backends.iter().filter(|(id, backend)| backend.id().as_str() == id.as_str())

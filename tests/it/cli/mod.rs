@@ -1,6 +1,7 @@
 //! The commands as a user meets them: exit codes, words, files.
 
 mod beside;
+mod bucket;
 mod configuration;
 mod postgres;
 mod refusals;
