@@ -7,7 +7,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | L0 | [`oci`], [`codec`], [`hash`], [`clock`], [`secret`], [`telemetry`]: vocabulary and encodings |
+//! | L0 | [`oci`], [`codec`], [`hash`], [`clock`], [`secret`], [`setting`], [`telemetry`]: vocabulary and encodings |
 //! | L1 | [`storage`], [`db`]: dumb keyed objects, dumb typed rows |
 //! | L2 | [`events`], [`dataplane`]: the log; ingest, serve and verify bytes |
 //! | L3 | [`views`]: one file per projection of the log |
@@ -26,6 +26,7 @@ pub mod oci;
 pub mod registry;
 pub mod secret;
 pub mod server;
+pub mod setting;
 pub mod storage;
 pub mod telemetry;
 pub mod views;

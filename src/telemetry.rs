@@ -5,15 +5,37 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Starts logging. `filter` is a level (`info`) or `tracing` directives (`info,artifactstore::server=debug`).
-///
-/// The error says what is wrong with the filter.
-pub fn start(filter: &str) -> Result<(), String> {
-    // `tracing` takes a lone word that is no level for a module, and logs nothing.
-    if let Some(word) = filter.split(',').map(str::trim).find(|directive| is_misspelt_level(directive)) {
-        return Err(format!("{word:?} is no level"));
+use crate::setting::{Kind, Problem, Setting, Values};
+
+const LEVEL: Setting = Setting {
+    key: "log_level",
+    kind: Kind::Text,
+    default: "info",
+    doc: "error, warn, info, debug, trace or off; or directives such as \"info,artifactstore::server=debug\".",
+};
+
+/// What can be set about logging.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// A level (`info`) or `tracing` directives (`info,artifactstore::server=debug`).
+    pub level: String,
+}
+
+impl Options {
+    /// What can be set.
+    pub const SETTINGS: &[&Setting] = &[&LEVEL];
+
+    /// What was set.
+    pub fn from_values(values: &Values) -> Result<Self, Problem> {
+        let level = values.text(&LEVEL).unwrap_or("info").to_owned();
+        filter(&level).map_err(|reason| LEVEL.problem(format!("{reason}; try info or debug")))?;
+        Ok(Self { level })
     }
-    let parsed = EnvFilter::builder().parse(filter).map_err(|error| error.to_string())?;
+}
+
+/// Starts logging. The error says what is wrong with the level.
+pub fn start(options: &Options) -> Result<(), String> {
+    let parsed = filter(&options.level)?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(parsed)
         .with_writer(std::io::stderr)
@@ -24,6 +46,14 @@ pub fn start(filter: &str) -> Result<(), String> {
     // A second start in one process (tests) keeps the first.
     let _ = subscriber.try_init();
     Ok(())
+}
+
+fn filter(level: &str) -> Result<EnvFilter, String> {
+    // `tracing` takes a lone word that is no level for a module, and logs nothing.
+    if let Some(word) = level.split(',').map(str::trim).find(|directive| is_misspelt_level(directive)) {
+        return Err(format!("{word:?} is no level"));
+    }
+    EnvFilter::builder().parse(level).map_err(|error| error.to_string())
 }
 
 fn is_misspelt_level(directive: &str) -> bool {

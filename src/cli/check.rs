@@ -1,4 +1,4 @@
-//! The commands that look at a data directory: `version`, `health`, `migrate`, `replay`, `verify`.
+//! The commands that look at what is stored: `version`, `health`, `migrate`, `replay`, `verify`.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
-use crate::registry::{self, Check, Health, StateDigest, Verification};
+use crate::registry::{self, Capability, Check, Health, StateDigest, Verification};
 
 pub(super) fn version(as_json: bool) -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
@@ -30,7 +30,7 @@ fn describe(health: &Health) -> Value {
     let component = |part: &registry::Component| {
         let capacity =
             part.capacity.map(|(total, available)| json!({ "total": total, "available": available }));
-        json!({ "name": part.name, "problem": part.problem, "capacity": capacity })
+        json!({ "name": part.name, "problem": part.problem, "capacity": capacity, "capabilities": part.capabilities })
     };
     json!({
         "status": if health.is_ready() { "ok" } else { "failing" },
@@ -45,16 +45,16 @@ pub(super) async fn migrate(settings: &Settings, as_json: bool) -> Outcome {
     let sequence = registry.last_sequence();
     drop(registry);
     parts.db.close().await;
-    let path = settings.database.display().to_string();
-    let text = format!("{path} is up to date; the log has {sequence} events");
-    print(as_json, &json!({ "database": path, "sequence": sequence }), &text)?;
+    let database = settings.database.url.to_string();
+    let text = format!("{database} is up to date; the log has {sequence} events");
+    print(as_json, &json!({ "database": database, "sequence": sequence }), &text)?;
     Ok(true)
 }
 
 pub(super) async fn replay(settings: &Settings, as_json: bool) -> Outcome {
-    let parts = open::write(settings).await?;
-    let replayed = registry::replay(&parts.db).await?;
-    parts.db.close().await;
+    let database = open::database(settings).await?;
+    let replayed = registry::replay(&database.db).await?;
+    database.db.close().await;
     let text = format!("replayed {} events\nstate {}", replayed.events, replayed.state.digest);
     print(as_json, &json!({ "events": replayed.events, "state": state(&replayed.state) }), &text)?;
     Ok(true)
@@ -94,6 +94,31 @@ fn state(state: &StateDigest) -> Value {
     json!({ "sequence": state.sequence, "digest": state.digest, "tables": state.tables })
 }
 
+pub(super) async fn probe(settings: &Settings, as_json: bool) -> Outcome {
+    let storage = open::storage(settings).await?;
+    let tried = registry::probe(&storage).await?;
+    let lacks = |can: &Capability| can.needed && !can.supported;
+    let line = |can: &Capability| {
+        let verdict = match (can.supported, can.needed) {
+            (true, _) => "yes",
+            (false, false) => "no, not needed",
+            (false, true) => "NO, and it is needed",
+        };
+        let detail = can.detail.as_ref().map_or_else(String::new, |detail| format!(" ({detail})"));
+        format!("  {}: {verdict}{detail}", can.name)
+    };
+    let lines = tried
+        .iter()
+        .flat_map(|(id, can)| std::iter::once(format!("storage:{id}")).chain(can.iter().map(line)));
+    let describe = |can: &Capability| json!({ "name": can.name, "supported": can.supported, "needed": can.needed, "detail": can.detail });
+    let body: Vec<_> = tried
+        .iter()
+        .map(|(id, can)| json!({ "id": id, "capabilities": can.iter().map(describe).collect::<Vec<_>>() }))
+        .collect();
+    print(as_json, &json!({ "storage": body }), &lines.collect::<Vec<_>>().join("\n"))?;
+    Ok(!tried.iter().any(|(_, can)| can.iter().any(lacks)))
+}
+
 pub(super) async fn verify(settings: &Settings, as_json: bool) -> Outcome {
     let parts = open::read(settings).await?;
     let shows_progress = !as_json && std::io::stderr().is_terminal();
@@ -125,7 +150,7 @@ pub(super) async fn verify(settings: &Settings, as_json: bool) -> Outcome {
     Ok(done.faults.is_empty())
 }
 
-fn print(as_json: bool, body: &Value, text: &str) -> Result<(), Failure> {
+pub(super) fn print(as_json: bool, body: &Value, text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let written = if as_json { writeln!(out, "{body:#}") } else { writeln!(out, "{text}") };
     written.and_then(|()| out.flush()).map_err(|error| Failure(format!("cannot write the result: {error}")))

@@ -3,26 +3,30 @@
 //! Exit codes: 0 fine, 1 the command ran and found problems, 2 it could not run.
 
 mod check;
+mod configuration;
 mod open;
 mod serve;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Flags, Settings};
+use crate::config::{self, Config, Flags, Settings};
 use crate::telemetry;
 
-/// Every setting there is; flags win.
+/// The settings most installations need; flags win.
 const ENVIRONMENT: &str = "Environment:
+  ARTIFACTSTORE_CONFIG              a configuration file, like --config
   ARTIFACTSTORE_DATA                the data directory, like --data
   ARTIFACTSTORE_LISTEN              where to listen, like serve --listen
-  ARTIFACTSTORE_ALLOW_SPARSE        true or false, like serve --allow-sparse
-  ARTIFACTSTORE_DATABASE_URL        sqlite:///absolute/path/registry.db, when not in the data directory
+  ARTIFACTSTORE_DATABASE_URL        postgres://user:password@host/database or sqlite:///absolute/path/registry.db
+  ARTIFACTSTORE_STORAGE_BACKEND     local or s3
   ARTIFACTSTORE_STORAGE_LOCAL_ROOT  where the stored bytes are, when not in the data directory
-  ARTIFACTSTORE_LOG_LEVEL           error, warn, info, debug, trace, or tracing directives";
+  ARTIFACTSTORE_STORAGE_S3_BUCKET   the bucket; likewise _ENDPOINT, _REGION, _PATH_STYLE, _ACCESS_KEY_ID, …
+  ARTIFACTSTORE_LOG_LEVEL           error, warn, info, debug, trace, or tracing directives
+  ARTIFACTSTORE_ALLOW_SPARSE        true or false, like serve --allow-sparse
+All settings, as a commented file: artifactstore config example";
 
 /// An OCI registry that keeps evidence.
 #[derive(Debug, Parser)]
@@ -40,10 +44,10 @@ enum Command {
     /// and exits; a second signal stops at once.
     Serve {
         #[command(flatten)]
-        data: Data,
+        common: Common,
         /// Where to listen; port 0 picks a free port [default: 127.0.0.1:5000]
         #[arg(long, value_name = "ADDRESS")]
-        listen: Option<SocketAddr>,
+        listen: Option<String>,
         /// Listen on an address other machines reach although nobody has to log in.
         #[arg(long)]
         insecure_listen: bool,
@@ -57,10 +61,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Check the database and the storage of a data directory; works beside a running server.
+    /// Check the database and the storage; works beside a running server.
     Health {
         #[command(flatten)]
-        data: Data,
+        common: Common,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -68,15 +72,15 @@ enum Command {
     /// Create or update the database schema; `serve` does so too.
     Migrate {
         #[command(flatten)]
-        data: Data,
+        common: Common,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Rebuild every view from the event log; the server must be stopped.
+    /// Rebuild every view from the event log; with SQLite the server must be stopped.
     Replay {
         #[command(flatten)]
-        data: Data,
+        common: Common,
         /// Change nothing: rebuild into a scratch database, compare with the live views and exit with 1 when
         /// they differ. Works beside a running server.
         #[arg(long)]
@@ -90,18 +94,67 @@ enum Command {
     /// Works beside a running server.
     Verify {
         #[command(flatten)]
-        data: Data,
+        common: Common,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at storage.
+    #[command(subcommand, arg_required_else_help = true)]
+    Storage(Storage),
+    /// Look at the settings: check them, show what holds, print an example.
+    #[command(subcommand, arg_required_else_help = true)]
+    Config(Configuration),
+}
+
+#[derive(Debug, Subcommand)]
+enum Storage {
+    /// Try what the registry needs of the storage, on the real thing; exits with 1 when something is missing.
+    ///
+    /// Works beside a running server. Its own objects are removed again.
+    Probe {
+        #[command(flatten)]
+        common: Common,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Configuration {
+    /// Say what is wrong with the settings, without starting anything; exits with 2 when something is.
+    Check {
+        #[command(flatten)]
+        common: Common,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show every setting that holds and where it comes from, without passwords and keys.
+    Show {
+        #[command(flatten)]
+        common: Common,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a configuration file with every setting, its meaning and its default.
+    Example,
+}
+
+/// Flags of every command that needs settings.
 #[derive(Debug, clap::Args)]
-struct Data {
+struct Common {
+    /// A configuration file; there is none unless it is named
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The data directory [default: ./data]
-    #[arg(long = "data", value_name = "DIR")]
-    directory: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// What is logged: error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
 }
 
 /// What went wrong, in one sentence, and what to do about it.
@@ -147,27 +200,50 @@ pub fn run() -> ExitCode {
 impl Command {
     async fn run(self) -> Outcome {
         match self {
-            Self::Serve { data, listen, insecure_listen, allow_sparse } => {
-                let flags = Flags { data: data.directory, listen, allow_sparse };
-                serve::serve(&settings(flags)?, insecure_listen).await
+            Self::Serve { common, listen, insecure_listen, allow_sparse } => {
+                let mut flags = common.flags();
+                flags.values.extend(listen.map(|address| ("listen", address)));
+                flags.values.extend(allow_sparse.then(|| ("allow_sparse", "true".to_owned())));
+                serve::serve(&start(flags)?, insecure_listen).await
             }
             Self::Version { json } => check::version(json),
-            Self::Health { data, json } => check::health(&data.settings()?, json).await,
-            Self::Migrate { data, json } => check::migrate(&data.settings()?, json).await,
-            Self::Replay { data, check: true, json } => check::replay_check(&data.settings()?, json).await,
-            Self::Replay { data, check: false, json } => check::replay(&data.settings()?, json).await,
-            Self::Verify { data, json } => check::verify(&data.settings()?, json).await,
+            Self::Health { common, json } => check::health(&common.start()?, json).await,
+            Self::Migrate { common, json } => check::migrate(&common.start()?, json).await,
+            Self::Replay { common, check: true, json } => check::replay_check(&common.start()?, json).await,
+            Self::Replay { common, check: false, json } => check::replay(&common.start()?, json).await,
+            Self::Verify { common, json } => check::verify(&common.start()?, json).await,
+            Self::Storage(Storage::Probe { common, json }) => check::probe(&common.start()?, json).await,
+            Self::Config(Configuration::Check { common, json }) => {
+                configuration::check(&load(common.flags())?, json)
+            }
+            Self::Config(Configuration::Show { common, json }) => {
+                configuration::show(&load(common.flags())?, json)
+            }
+            Self::Config(Configuration::Example) => configuration::example(),
         }
     }
 }
 
-impl Data {
-    fn settings(self) -> Result<Settings, Failure> {
-        settings(Flags { data: self.directory, ..Flags::default() })
+impl Common {
+    fn flags(self) -> Flags {
+        let data = self.data.map(|directory| ("data", directory));
+        let level = self.log_level.map(|level| ("log_level", level));
+        Flags { file: self.config, values: data.into_iter().chain(level).collect() }
+    }
+
+    fn start(self) -> Result<Settings, Failure> {
+        start(self.flags())
     }
 }
 
-fn settings(flags: Flags) -> Result<Settings, Failure> {
+/// The settings, with logging started.
+fn start(flags: Flags) -> Result<Settings, Failure> {
+    let settings = load(flags)?.settings;
+    telemetry::start(&settings.log).map_err(Failure)?;
+    Ok(settings)
+}
+
+fn load(flags: Flags) -> Result<Config, Failure> {
     let mut environment = Vec::new();
     for (name, value) in std::env::vars_os() {
         match (name.into_string(), value.into_string()) {
@@ -179,18 +255,28 @@ fn settings(flags: Flags) -> Result<Settings, Failure> {
             _ => {}
         }
     }
-    let settings = Settings::load(flags, environment.into_iter())?;
-    let invalid = |reason| Failure(format!("ARTIFACTSTORE_LOG_LEVEL: {reason}; try info or debug"));
-    telemetry::start(&settings.log_level).map_err(invalid)?;
-    Ok(settings)
+    Ok(Config::load(flags, environment.into_iter())?)
 }
 
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
 
+    use crate::config;
+
     #[test]
     fn the_command_line_is_consistent() {
         super::Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_a_setting_exists() {
+        let command = super::Arguments::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let flags: Vec<_> = serve.get_arguments().filter_map(|flag| flag.get_long()).collect();
+        for (key, flag) in config::FLAGS {
+            assert!(flags.contains(&flag.trim_start_matches("--")), "{flag}");
+            assert!(config::declared().iter().any(|setting| setting.key == key), "{key}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Wires the parts of an embedded registry from the settings. The only place above the registry that names
+//! Wires the parts of a registry from the settings. The only place above the registry that names
 //! database and storage.
 
 use std::fs::{self, File, TryLockError};
@@ -10,11 +10,11 @@ use super::Failure;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dataplane::DataPlane;
-use crate::db::{self, Access, Db, Url};
-use crate::registry::{Options, Registry};
-use crate::storage::{Local, local};
+use crate::db::{Access, Db, Url};
+use crate::registry::Registry;
+use crate::storage::{Backend, Engine, Local, S3, local};
 
-/// The parts, opened. While the locks live no other process writes to them.
+/// The parts, opened. While the locks live no other process writes to what they guard.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) db: Db,
@@ -22,54 +22,112 @@ pub(super) struct Parts {
     _locks: Vec<File>,
 }
 
-/// Opens everything for writing, making what is missing. Refuses a directory that another process or
-/// another program uses.
+/// A database, opened for writing. While the lock lives no other process writes to it, where only one may.
+#[derive(Debug)]
+pub(super) struct Database {
+    pub(super) db: Db,
+    lock: Option<File>,
+}
+
+/// Opens everything for writing, making what is missing. Refuses a directory that another process or another
+/// program uses. What several processes may share, `PostgreSQL` and buckets, needs no lock.
 pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
-    refuse_foreign(settings)?;
-    let parent = settings.database.parent().filter(|parent| !parent.as_os_str().is_empty());
-    for directory in [Some(settings.data.as_path()), parent].into_iter().flatten() {
+    let engine = &settings.storage.engine;
+    // A bucket first: nothing is made beside one that cannot be used.
+    let bucket = match engine {
+        Engine::S3(_) => Some(backend(engine, Access::Create).await?),
+        Engine::Local(_) => None,
+    };
+    if let Some(bucket) = &bucket {
+        refuse_lost(settings, bucket.owner().await?)?;
+    }
+    let Database { db, lock: of_database } = database(settings).await?;
+    let backend = match bucket {
+        Some(bucket) => bucket,
+        None => backend(engine, Access::Create).await?,
+    };
+    let of_objects = match engine {
+        // Its own lock: a registry over another database would sweep what ours has staged.
+        Engine::Local(root) => Some(lock(root, &root.join(local::LOCK))?),
+        Engine::S3(_) => None,
+    };
+    let data = DataPlane::new(backend).with_aliases(&settings.storage.also);
+    Ok(Parts { db, data, _locks: of_database.into_iter().chain(of_objects).collect() })
+}
+
+/// Opens the database alone for writing; on the same terms, but beside running replicas where there can be some.
+pub(super) async fn database(settings: &Settings) -> Result<Database, Failure> {
+    let Url::Sqlite(file) = &settings.database.url else {
+        return Ok(Database { db: Db::open(&settings.database, Access::Create).await?, lock: None });
+    };
+    refuse_foreign(settings, file)?;
+    if let Some(directory) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         let failed = |error| Failure(format!("cannot create {}: {error}", directory.display()));
         fs::create_dir_all(directory).map_err(failed)?;
     }
-    let database = lock(&settings.database, &lock_of(&settings.database))?;
-    if let Some(owner) = local::owner_of(&settings.storage)?
-        && !settings.database.exists()
-    {
-        return Err(Failure(format!(
-            "{} holds the objects of registry {owner}, whose database {} is gone; restore the database, or choose \
-             an empty --data directory",
-            settings.storage.display(),
-            settings.database.display()
-        )));
+    let lock = lock(file, &lock_of(file))?;
+    if let Engine::Local(root) = &settings.storage.engine {
+        refuse_lost(settings, local::owner_of(root)?)?;
     }
-    let db = Db::open(&database_of(settings), Access::Create).await?;
-    let storage = Local::open(&settings.storage)?;
-    // Its own lock: a registry over another database would sweep what ours has staged.
-    let objects = lock(&settings.storage, &settings.storage.join(local::LOCK))?;
-    Ok(Parts { db, data: DataPlane::new(Arc::new(storage)), _locks: vec![database, objects] })
+    Ok(Database { db: Db::open(&settings.database, Access::Create).await?, lock: Some(lock) })
 }
 
 /// Opens everything for reading, beside a running server or without one.
 pub(super) async fn read(settings: &Settings) -> Result<Parts, Failure> {
-    let db = Db::open(&database_of(settings), Access::Read).await.map_err(|error| {
+    let db = Db::open(&settings.database, Access::Read).await.map_err(|error| {
         let Failure(reason) = Failure::from(error);
-        Failure(format!("{reason}; is this the right --data directory?"))
+        let is_file = matches!(settings.database.url, Url::Sqlite(_));
+        Failure(if is_file { format!("{reason}; is this the right --data directory?") } else { reason })
     })?;
-    if !settings.storage.is_dir() {
-        return Err(Failure(format!("there is no storage at {}", settings.storage.display())));
+    Ok(Parts { db, data: storage(settings).await?, _locks: Vec::new() })
+}
+
+/// Opens storage alone, for looking at it. Makes none.
+pub(super) async fn storage(settings: &Settings) -> Result<DataPlane, Failure> {
+    let engine = &settings.storage.engine;
+    match engine {
+        Engine::Local(root) if !root.is_dir() => {
+            Err(Failure(format!("there is no storage at {}", root.display())))
+        }
+        _ => Ok(DataPlane::new(backend(engine, Access::Read).await?).with_aliases(&settings.storage.also)),
     }
-    let storage = Local::open(&settings.storage)?;
-    Ok(Parts { db, data: DataPlane::new(Arc::new(storage)), _locks: Vec::new() })
 }
 
 impl Parts {
-    /// The registry over these parts. The lock stays with the caller.
+    /// The registry over these parts. The locks stay with the caller.
     pub(super) async fn registry(&self, settings: &Settings) -> Result<Registry, Failure> {
-        let options = Options { allow_sparse: settings.allow_sparse, ..Options::default() };
-        let registry = Registry::open(self.db.clone(), self.data.clone(), Clock::system(), options).await?;
+        let (db, data) = (self.db.clone(), self.data.clone());
+        let registry = Registry::open(db, data, Clock::system(), settings.registry.clone()).await?;
         self.data.claim(&registry.log_id()).await?;
         Ok(registry)
     }
+}
+
+/// The one place that makes a backend of its options. For writing a bucket is tried first.
+async fn backend(engine: &Engine, access: Access) -> Result<Arc<dyn Backend>, Failure> {
+    Ok(match (engine, access) {
+        (Engine::Local(root), _) => Arc::new(Local::open(root)?),
+        (Engine::S3(options), Access::Create) => Arc::new(S3::open(options).await?),
+        (Engine::S3(options), Access::Read) => Arc::new(S3::open_untried(options).await),
+    })
+}
+
+/// Objects without the log that tells what they are: an empty registry must not begin over them.
+fn refuse_lost(settings: &Settings, owner: Option<String>) -> Result<(), Failure> {
+    let (Url::Sqlite(file), Some(owner)) = (&settings.database.url, owner) else { return Ok(()) };
+    if file.exists() {
+        return Ok(());
+    }
+    let (place, instead) = match &settings.storage.engine {
+        Engine::Local(root) => (root.display().to_string(), "choose an empty --data directory"),
+        Engine::S3(options) => {
+            (format!("bucket {}", options.bucket), "choose another bucket or storage.s3.prefix")
+        }
+    };
+    Err(Failure(format!(
+        "{place} holds the objects of registry {owner}, whose database {} is gone; restore the database, or {instead}",
+        file.display()
+    )))
 }
 
 /// One writer per database and storage root. The lock goes with the process, however it ends.
@@ -88,27 +146,28 @@ fn lock(locked: &Path, path: &Path) -> Result<File, Failure> {
     }
 }
 
-fn database_of(settings: &Settings) -> db::Options {
-    db::Options::new(Url::Sqlite(settings.database.clone()))
-}
-
 fn lock_of(database: &Path) -> PathBuf {
     database.with_extension("lock")
 }
 
-/// A directory with files in it but no registry belongs to something else.
-fn refuse_foreign(settings: &Settings) -> Result<(), Failure> {
+/// A data directory with files in it but no registry belongs to something else.
+fn refuse_foreign(settings: &Settings, database: &Path) -> Result<(), Failure> {
     let data = &settings.data;
+    let root = match &settings.storage.engine {
+        Engine::Local(root) => Some(root.as_path()),
+        Engine::S3(_) => None,
+    };
+    let is_used = database.starts_with(data) || root.is_some_and(|root| root.starts_with(data));
+    if !is_used || database.exists() {
+        return Ok(()); // a database that is there is looked into when it is opened
+    }
     let entries = match fs::read_dir(data) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Failure(format!("cannot read {}: {error}", data.display()))),
     };
-    let lock = lock_of(&settings.database);
-    let ours = [&settings.database, &lock, &settings.storage].map(|path| path.file_name());
-    if settings.database.exists() {
-        return Ok(()); // the database itself is looked into when it is opened
-    }
+    let lock = lock_of(database);
+    let ours = [Some(database), Some(&lock), root].map(|path| path.and_then(Path::file_name));
     let mut foreign = None;
     for entry in entries {
         let name = entry?.file_name();

@@ -9,24 +9,24 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
 use crate::registry::{Registry, Swept};
-use crate::server::{Options, Server};
+use crate::server::Server;
 
 /// How often abandoned uploads are looked for.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
 pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome {
-    if !settings.listen.ip().is_loopback() && !insecure_listen {
+    let listen = settings.listen;
+    if !listen.ip().is_loopback() && !insecure_listen {
         return Err(Failure(format!(
-            "{} can be reached from other machines and nobody has to log in; listen on 127.0.0.1, or say \
-             --insecure-listen if something in front of this server controls access",
-            settings.listen
+            "{listen} can be reached from other machines and nobody has to log in; listen on 127.0.0.1, or say \
+             --insecure-listen if something in front of this server controls access"
         )));
     }
     let mut signals = Signals::new()?;
     let parts = open::write(settings).await?;
     let registry = parts.registry(settings).await?;
-    let failed = |error| Failure(format!("cannot listen on {}: {error}", settings.listen));
-    let server = Server::bind(settings.listen, registry.clone(), Options::default()).await.map_err(failed)?;
+    let failed = |error| Failure(format!("cannot listen on {listen}: {error}"));
+    let server = Server::bind(listen, registry.clone(), settings.server.clone()).await.map_err(failed)?;
     announce(server.address()?)?;
     let sweeper = tokio::spawn(sweep(registry.clone()));
     let run = server.run(async move {

@@ -1,198 +1,153 @@
-//! Settings: defaults, then the environment, then flags.
+//! Settings: defaults, then the file, then the environment, then flags.
 //!
-//! | variable | flag | default |
-//! |---|---|---|
-//! | `ARTIFACTSTORE_DATA` | `--data` | `./data` |
-//! | `ARTIFACTSTORE_LISTEN` | `--listen` | `127.0.0.1:5000` |
-//! | `ARTIFACTSTORE_DATABASE_URL` | | `sqlite://<data>/registry.db` |
-//! | `ARTIFACTSTORE_STORAGE_LOCAL_ROOT` | | `<data>/storage` |
-//! | `ARTIFACTSTORE_LOG_LEVEL` | | `info` |
-//! | `ARTIFACTSTORE_ALLOW_SPARSE` | `--allow-sparse` | `false` |
+//! Each module declares what can be set about it and makes its own options; this one knows sources and
+//! precedence, and no setting but `data`. Every key `section.key` of the file is also the variable
+//! `ARTIFACTSTORE_SECTION_KEY`. An empty value is the same as none.
 //!
-//! A variable with our prefix that means nothing is an error: a misspelt setting must not be silently
-//! without effect.
+//! What means nothing is an error, wherever it stands: a misspelt setting must not be silently without effect.
 
-use std::collections::BTreeMap;
+mod aliases;
+mod error;
+mod example;
+mod file;
+mod sources;
+mod suggest;
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+pub use error::Error;
+pub use example::{example, reference};
+pub use sources::{Entry, Source};
+
+use crate::server::Options as Serving;
+use crate::setting::{Kind, Problem, Setting, Values};
+use crate::{db, registry, storage, telemetry};
 
 /// What the name of every variable of ours begins with.
 pub const PREFIX: &str = "ARTIFACTSTORE_";
 
-/// Every variable there is.
-const KNOWN: [&str; 6] =
-    ["DATA", "LISTEN", "DATABASE_URL", "STORAGE_LOCAL_ROOT", "LOG_LEVEL", "ALLOW_SPARSE"];
+/// Names the configuration file; like the flag `--config`.
+pub const FILE_VARIABLE: &str = "ARTIFACTSTORE_CONFIG";
 
-/// The effective settings.
+const DATA: Setting = Setting {
+    key: "data",
+    kind: Kind::Path,
+    default: "data",
+    doc: "The data directory: everything that has no place of its own below.",
+};
+
+/// The settings that have a flag, and the flag.
+pub const FLAGS: [(&str, &str); 4] = [
+    ("data", "--data"),
+    ("listen", "--listen"),
+    ("log_level", "--log-level"),
+    ("allow_sparse", "--allow-sparse"),
+];
+
+/// The effective settings, as the options of each part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Everything the embedded registry keeps, unless told otherwise below.
+    /// The data directory.
     pub data: PathBuf,
     /// Where to listen.
     pub listen: SocketAddr,
-    /// The file of the log and its views.
-    pub database: PathBuf,
-    /// The root of the stored objects.
-    pub storage: PathBuf,
     /// What is logged.
-    pub log_level: String,
-    /// Whether image manifests may name blobs their repository does not hold.
-    pub allow_sparse: bool,
+    pub log: telemetry::Options,
+    /// Where the log and its views are.
+    pub database: db::Options,
+    /// Where bytes are.
+    pub storage: storage::Options,
+    /// How the registry behaves.
+    pub registry: registry::Options,
+    /// How it is served.
+    pub server: Serving,
+}
+
+/// The settings and where each of them comes from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What holds.
+    pub settings: Settings,
+    /// Every setting in the order of the example file.
+    pub entries: Vec<Entry>,
 }
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
-    /// `--data`
-    pub data: Option<PathBuf>,
-    /// `--listen`
-    pub listen: Option<SocketAddr>,
-    /// `--allow-sparse`
-    pub allow_sparse: bool,
+    /// `--config`
+    pub file: Option<PathBuf>,
+    /// Values by the key of their setting, one of [`FLAGS`].
+    pub values: Vec<(&'static str, String)>,
 }
 
-/// A setting that cannot be used, by its name.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// There is no such setting.
-    #[error("unknown setting {PREFIX}{name}; {hint}")]
-    Unknown {
-        /// The variable without its prefix.
-        name: String,
-        /// What it might have meant.
-        hint: String,
-    },
-    /// Its value has no meaning.
-    #[error("{PREFIX}{name} is {value:?}: {hint}")]
-    Invalid {
-        /// The variable without its prefix.
-        name: &'static str,
-        /// What it says.
-        value: String,
-        /// What it should say.
-        hint: &'static str,
-    },
+impl Config {
+    /// Composes the settings from the file that flags or environment name, the environment (as name and value
+    /// pairs) and the flags. There is no file unless one is named, and one that is named must exist.
+    pub fn load(flags: Flags, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
+        let mut sources = sources::Sources::default();
+        let variables: Vec<_> = environment.collect();
+        let named = variables.iter().find(|(name, value)| name == FILE_VARIABLE && !value.is_empty());
+        if let Some(path) = flags.file.or_else(|| named.map(|(_, path)| path.into())) {
+            sources.file(&path)?;
+        }
+        sources.environment(&variables)?;
+        sources.flags(flags.values)?;
+        aliases::apply(&mut sources, &variables)?;
+        let (values, entries) = sources.compose();
+        let settings =
+            Settings::from_values(&values).map_err(|problem| Error::unusable(problem, &entries))?;
+        Ok(Self { settings, entries })
+    }
 }
 
 impl Settings {
-    /// Composes the settings from flags and the environment, given as name and value pairs.
-    pub fn load(flags: Flags, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
-        let ours =
-            environment.filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_owned(), value)));
-        let mut variables: BTreeMap<String, String> = ours.collect();
-        if let Some(name) = variables.keys().find(|name| !KNOWN.contains(&name.as_str())) {
-            return Err(Error::Unknown { name: name.clone(), hint: suggestion(name) });
-        }
-        let mut take = |name: &str| variables.remove(name).filter(|value| !value.is_empty());
-        let data = flags.data.or_else(|| take("DATA").map(PathBuf::from)).unwrap_or_else(|| "data".into());
-        let hint = "give an address and a port, like 127.0.0.1:5000";
-        let listen = match take("LISTEN") {
-            None => SocketAddr::from(([127, 0, 0, 1], 5000)),
-            Some(value) => value.parse().map_err(|_| Error::Invalid { name: "LISTEN", value, hint })?,
-        };
-        let listen = flags.listen.unwrap_or(listen);
-        let database = match take("DATABASE_URL") {
-            None => data.join("registry.db"),
-            Some(url) => database(&url)?,
-        };
-        let storage = take("STORAGE_LOCAL_ROOT").map_or_else(|| data.join("storage"), PathBuf::from);
-        let log_level = take("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
-        let allow_sparse = match take("ALLOW_SPARSE").as_deref() {
-            Some("true") => true,
-            None | Some("false") => false,
-            Some(value) => {
-                let (name, hint) = ("ALLOW_SPARSE", "say true or false");
-                return Err(Error::Invalid { name, value: value.to_owned(), hint });
-            }
-        };
-        let allow_sparse = flags.allow_sparse || allow_sparse;
-        Ok(Self { data, listen, database, storage, log_level, allow_sparse })
+    fn from_values(values: &Values) -> Result<Self, Problem> {
+        Ok(Self {
+            data: values.path(&DATA).ok_or_else(|| DATA.problem(DATA.kind.hint()))?,
+            listen: Serving::listen(values)?,
+            log: telemetry::Options::from_values(values)?,
+            database: db::Options::from_values(values)?,
+            storage: storage::Options::from_values(values)?,
+            registry: registry::Options::from_values(values)?,
+            server: Serving::from_values(values)?,
+        })
     }
 }
 
-fn database(url: &str) -> Result<PathBuf, Error> {
-    let hint = "only the embedded engine is built in: sqlite:///absolute/path/registry.db";
-    match url.strip_prefix("sqlite://") {
-        Some(path) if Path::new(path).file_name().is_some() => Ok(path.into()),
-        _ => Err(Error::Invalid { name: "DATABASE_URL", value: without_password(url), hint }),
-    }
-}
-
-/// A URL as it may be shown.
-fn without_password(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}…{}", &url[..scheme + 3], &url[at..]),
-        _ => url.to_owned(),
-    }
-}
-
-fn suggestion(name: &str) -> String {
-    let nearest = KNOWN.iter().min_by_key(|known| distance(name, known));
-    match nearest {
-        Some(known) if distance(name, known) <= 1 + known.len() / 3 => {
-            format!("did you mean {PREFIX}{known}?")
-        }
-        _ => format!("the settings are {PREFIX}{{{}}}", KNOWN.join(", ")),
-    }
-}
-
-/// Edit distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+/// Every setting there is, section by section, those without one first.
+pub fn declared() -> Vec<&'static Setting> {
+    let mut all: Vec<&Setting> = vec![&DATA];
+    all.extend(db::Options::SETTINGS);
+    all.extend(storage::Options::SETTINGS);
+    all.extend(storage::s3::Options::SETTINGS);
+    all.extend(Serving::SETTINGS);
+    all.extend(telemetry::Options::SETTINGS);
+    all.extend(registry::Options::SETTINGS);
+    let mut sections: Vec<&str> = vec![""];
+    for setting in &all {
+        if !sections.contains(&section(setting.key)) {
+            sections.push(section(setting.key));
         }
     }
-    row[b.len()]
+    all.sort_by_key(|setting| sections.iter().position(|name| *name == section(setting.key)));
+    all
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The section a key stands in; empty for the top of the file.
+fn section(key: &str) -> &str {
+    key.rsplit_once('.').map_or("", |(section, _)| section)
+}
 
-    fn load(variables: &[(&str, &str)]) -> Result<Settings, Error> {
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Settings::load(Flags::default(), variables)
-    }
+/// The variable of a key.
+pub fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_uppercase().replace('.', "_"))
+}
 
-    #[test]
-    fn everything_has_a_default_below_the_data_directory() {
-        let settings = load(&[("HOME", "/root")]).unwrap();
-        assert_eq!(settings.listen.to_string(), "127.0.0.1:5000");
-        assert_eq!(settings.database, Path::new("data/registry.db"));
-        assert_eq!(settings.storage, Path::new("data/storage"));
-    }
-
-    #[test]
-    fn the_environment_overrides_defaults_and_flags_override_the_environment() {
-        let environment = [("ARTIFACTSTORE_DATA", "/env"), ("ARTIFACTSTORE_STORAGE_LOCAL_ROOT", "/bytes")];
-        let settings = load(&environment).unwrap();
-        assert_eq!(settings.database, Path::new("/env/registry.db"));
-        assert_eq!(settings.storage, Path::new("/bytes"));
-        let flags = Flags { data: Some("/flag".into()), ..Flags::default() };
-        let variables = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(Settings::load(flags, variables.into_iter()).unwrap().data, Path::new("/flag"));
-        let url = load(&[("ARTIFACTSTORE_DATABASE_URL", "sqlite:///x/y.db")]).unwrap();
-        assert_eq!(url.database, Path::new("/x/y.db"));
-    }
-
-    #[test]
-    fn a_misspelt_setting_is_refused_with_a_suggestion() {
-        let error = load(&[("ARTIFACTSTORE_DATABASE_URI", "x")]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown setting ARTIFACTSTORE_DATABASE_URI; did you mean ARTIFACTSTORE_DATABASE_URL?"
-        );
-    }
-
-    #[test]
-    fn a_refused_database_url_does_not_show_its_password() {
-        let error = load(&[("ARTIFACTSTORE_DATABASE_URL", "postgres://me:secret@host/db")]).unwrap_err();
-        assert!(!error.to_string().contains("secret"), "{error}");
-    }
+/// The flag of a key, where it has one.
+pub fn flag(key: &str) -> Option<&'static str> {
+    FLAGS.iter().find(|(of, _)| *of == key).map(|(_, flag)| *flag)
 }

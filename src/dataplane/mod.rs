@@ -32,7 +32,9 @@ pub use ingest::{Ingest, Received, Sealed, Staging, Stored, Suspended};
 pub use verify::{Finding, Verdict};
 
 use crate::oci::{Algorithm, Digest};
-use crate::storage::{self, Backend, ByteRange, Deletion, Health, Key, Object, StagingId};
+use crate::storage::{
+    self, Backend, BackendId, ByteRange, Capability, Deletion, Health, Key, Object, StagingId,
+};
 
 /// A body on its way in. An error means that the client went away or broke the protocol.
 pub type Body = Pin<Box<dyn Stream<Item = Result<Bytes, ClientError>> + Send>>;
@@ -123,6 +125,17 @@ impl DataPlane {
     pub fn new(backend: Arc<dyn Backend>) -> Self {
         let backends = BTreeMap::from([(backend.id().to_string(), Arc::clone(&backend))]);
         Self { default: backend, backends: Arc::new(backends) }
+    }
+
+    /// The same, with its backend also answering for these ids: objects of other backends were copied into it,
+    /// and events name the backend that stored them first.
+    #[must_use]
+    pub fn with_aliases(self, ids: &[BackendId]) -> Self {
+        let mut backends = BTreeMap::clone(&self.backends);
+        for id in ids {
+            backends.entry(id.to_string()).or_insert_with(|| Arc::clone(&self.default));
+        }
+        Self { backends: Arc::new(backends), ..self }
     }
 
     fn backend(&self, id: &str) -> Result<&Arc<dyn Backend>, Error> {
@@ -219,10 +232,21 @@ impl DataPlane {
         Ok(self.backend(&location.backend)?.presign(&key, ttl).await?)
     }
 
-    /// Probes every backend, by id.
+    /// Tries what every backend can do, by its own id. Writes objects of its own and removes them again.
+    pub async fn probe(&self) -> Result<Vec<(String, Vec<Capability>)>, storage::Error> {
+        let mut all = Vec::new();
+        for (id, backend) in self.backends.iter().filter(|(id, backend)| backend.id().as_str() == id.as_str())
+        {
+            all.push((id.clone(), backend.probe().await?));
+        }
+        Ok(all)
+    }
+
+    /// Whether every backend works now, by its own id.
     pub async fn health(&self) -> Vec<(String, Health)> {
         let mut all = Vec::new();
-        for (id, backend) in self.backends.iter() {
+        for (id, backend) in self.backends.iter().filter(|(id, backend)| backend.id().as_str() == id.as_str())
+        {
             all.push((id.clone(), backend.health().await));
         }
         all

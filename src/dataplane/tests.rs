@@ -346,6 +346,18 @@ async fn a_backend_the_log_names_but_nobody_configured_is_its_own_error() {
 }
 
 #[tokio::test]
+async fn a_backend_answers_for_the_ids_it_was_given_and_is_probed_once() {
+    let plane = plane();
+    let stored = plane.store(&pattern(10)).await.unwrap();
+    let copied = Location { backend: "local".to_owned(), ..stored.location };
+    assert!(matches!(plane.data.open(&copied, None).await, Err(Error::UnknownBackend(_))));
+    let data = plane.data.clone().with_aliases(&["local".parse().unwrap(), "memory".parse().unwrap()]);
+    assert_eq!(collect(data.open(&copied, None).await.unwrap().body).await.unwrap(), pattern(10));
+    let probed: Vec<_> = data.health().await.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(probed, ["memory"]);
+}
+
+#[tokio::test]
 async fn a_full_or_broken_disk_fails_the_upload_and_leaves_nothing() {
     for cause in [Cause::NoSpace, Cause::Broken] {
         for (op, nth, len) in [

@@ -6,6 +6,7 @@ use super::Registry;
 use crate::dataplane::DataPlane;
 use crate::db::Db;
 use crate::events::Head;
+use crate::storage::{self, Capability};
 
 /// What a registry says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +69,22 @@ pub async fn inspect(db: &Db, data: &DataPlane) -> Health {
             name: format!("storage:{id}"),
             problem: health.problem.or(unwritable),
             capacity: health.capacity.map(|capacity| (capacity.total, capacity.available)),
-            capabilities: BTreeMap::new(),
+            capabilities: health
+                .capabilities
+                .into_iter()
+                .map(|can| (can.name.to_owned(), said(&can)))
+                .collect(),
         });
     }
     Health { components }
+}
+
+fn said(can: &Capability) -> String {
+    let supported = if can.supported { "yes" } else { "no" };
+    can.detail.as_ref().map_or_else(|| supported.to_owned(), |detail| format!("{supported}, {detail}"))
+}
+
+/// What every storage can do, by its id, tried now.
+pub async fn probe(data: &DataPlane) -> Result<Vec<(String, Vec<Capability>)>, storage::Error> {
+    data.probe().await
 }

@@ -15,6 +15,7 @@ mod copy;
 mod error;
 mod health;
 mod manifests;
+mod options;
 mod referrers;
 mod sessions;
 mod sweep;
@@ -31,7 +32,7 @@ use std::time::Duration;
 pub use blobs::{Blob, PushedBlob};
 pub use copy::{Copied, Outcome, Side, copy};
 pub use error::Error;
-pub use health::{Component, Health, inspect};
+pub use health::{Component, Health, inspect, probe};
 pub use manifests::{Manifest, PushedManifest};
 pub use referrers::ReferrersPage;
 pub use sweep::Swept;
@@ -40,7 +41,7 @@ pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
 
 pub use crate::dataplane::{Body, ClientError};
 pub use crate::events::{Actor, Head, Replayed, StateDigest};
-pub use crate::storage::{ByteRange, ByteStream, Object};
+pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 
 use crate::clock::{Clock, Micros, SECOND};
 use crate::dataplane::DataPlane;
@@ -49,7 +50,7 @@ use crate::events::{Command, Committed, Event, Fact, Log, Observer, Refusal};
 use crate::views;
 
 /// What can be set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// How long an upload session may stand idle before it is swept.
     pub upload_expiry: Duration,

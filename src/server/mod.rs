@@ -9,6 +9,7 @@ mod body;
 mod conditional;
 mod error;
 mod listener;
+mod options;
 mod probes;
 mod respond;
 pub mod route;
@@ -23,7 +24,7 @@ pub use listener::Server;
 use crate::registry::Registry;
 
 /// What can be set about the HTTP side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// A client must send its headers within this time.
     pub header_timeout: Duration,

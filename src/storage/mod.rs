@@ -17,6 +17,7 @@ mod error;
 mod key;
 pub mod local;
 pub mod memory;
+mod options;
 pub mod s3;
 pub mod testing;
 
@@ -32,6 +33,7 @@ pub use self::error::Error;
 pub use self::key::{BackendId, Key, KeyError, StagingId};
 pub use self::local::Local;
 pub use self::memory::Memory;
+pub use self::options::{BACKEND, Engine, Options};
 pub use self::s3::S3;
 
 /// A body in motion. Frames are at most [`MAX_FRAME`] bytes and never empty.

@@ -8,12 +8,13 @@ use std::fs;
 use std::path::Path;
 
 /// Every module below the crate root and its layer. A module that is missing here is an error.
-const LAYERS: [(&str, u8); 20] = [
+const LAYERS: [(&str, u8); 21] = [
     ("oci", 0),
     ("hash", 0),
     ("codec", 0),
     ("clock", 0),
     ("secret", 0),
+    ("setting", 0),
     ("telemetry", 0),
     ("package", 1),
     ("retention", 1),
@@ -139,7 +140,10 @@ fn edge_fault(path: &str, from: &str, target: &[String]) -> Option<String> {
     let allowed = from == to
         || to_layer < from_layer
         || match (from, to) {
-            ("codec" | "hash", "oci") | ("cli", "config" | "server") => true,
+            ("codec" | "hash", "oci")
+            | ("setting", "secret")
+            | ("telemetry", "setting")
+            | ("cli", "config" | "server") => true,
             ("config", "server" | "cli") => is_options,
             _ => false,
         };

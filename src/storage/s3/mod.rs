@@ -23,6 +23,7 @@ mod options;
 mod owner;
 mod probe;
 mod read;
+mod settings;
 mod spool;
 mod staged;
 mod state;
@@ -37,6 +38,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::Bytes;
 
 pub use self::options::{Checksums, Credentials, Options, Redirect};
+pub use self::settings::{BUCKET, ENDPOINT, REGION};
 
 use self::bucket::{Bucket, LISTED};
 use super::{

@@ -1,6 +1,9 @@
 //! The commands as a user meets them: exit codes, words, files.
 
 mod beside;
+mod bucket;
+mod configuration;
+mod postgres;
 mod refusals;
 mod settings;
 mod signals;
@@ -53,10 +56,20 @@ fn help_and_version_are_no_errors() {
     let version = run(&["version"]).expect(0);
     assert_eq!(version.out, format!("artifactstore {}\n", env!("CARGO_PKG_VERSION")));
     assert_eq!(run(&["version", "--json"]).expect(0).json(), json!({ "version": env!("CARGO_PKG_VERSION") }));
-    for variable in ["DATA", "LISTEN", "DATABASE_URL", "STORAGE_LOCAL_ROOT", "LOG_LEVEL", "ALLOW_SPARSE"] {
+    for variable in [
+        "CONFIG",
+        "DATA",
+        "LISTEN",
+        "DATABASE_URL",
+        "STORAGE_BACKEND",
+        "STORAGE_LOCAL_ROOT",
+        "STORAGE_S3_BUCKET",
+        "LOG_LEVEL",
+        "ALLOW_SPARSE",
+    ] {
         assert!(run(&["--help"]).out.contains(&format!("ARTIFACTSTORE_{variable}")), "{variable}");
     }
-    for command in ["serve", "version", "health", "migrate", "replay", "verify"] {
+    for command in ["serve", "version", "health", "migrate", "replay", "verify", "config example"] {
         assert!(run(&["--help"]).out.contains(command), "{command}");
     }
 }

@@ -15,6 +15,11 @@ fn a_command_line_that_means_nothing_is_refused_with_a_hint() {
         (&["verfy"], &["verfy", "verify"]),
         (&["serve", "--listen", "localhost"], &["localhost", "--listen"]),
         (&["serve", "--listen", "127.0.0.1:99999"], &["127.0.0.1:99999"]),
+        (&["serve", "--log-level", "verbose"], &["--log-level", "verbose", "info"]),
+        (&["serve", "--data", ""], &["--data", "path"]),
+        (&["serve", "--config", "/nowhere/a.toml"], &["/nowhere/a.toml", "No such file"]),
+        (&["config"], &["Usage", "show"]),
+        (&["config", "shwo"], &["shwo", "show"]),
         (&["serve", "extra"], &["extra"]),
         (&["replay", "--check=maybe"], &["--check"]),
         (&["verify", "--data"], &["--data"]),
@@ -33,7 +38,7 @@ fn a_variable_that_means_nothing_is_refused_with_a_hint() {
             "127.0.0.1:0",
             &["ARTIFACTSTORE_LISTN", "did you mean ARTIFACTSTORE_LISTEN"][..],
         ),
-        ("ARTIFACTSTORE_COLOUR", "blue", &["ARTIFACTSTORE_COLOUR", "DATABASE_URL", "LOG_LEVEL"]),
+        ("ARTIFACTSTORE_COLOUR", "blue", &["ARTIFACTSTORE_COLOUR", "config example"]),
         ("ARTIFACTSTORE_LISTEN", "5000", &["ARTIFACTSTORE_LISTEN", "\"5000\"", "127.0.0.1:5000"]),
         ("ARTIFACTSTORE_DATABASE_URL", "/var/lib/x.db", &["ARTIFACTSTORE_DATABASE_URL", "sqlite://"]),
         ("ARTIFACTSTORE_DATABASE_URL", "sqlite://", &["ARTIFACTSTORE_DATABASE_URL", "sqlite://"]),
@@ -160,6 +165,9 @@ fn a_result_that_cannot_be_written_is_a_failure_and_no_panic() {
     for arguments in [&["version"][..], &["verify", "--json"], &["health"]] {
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", "\"$0\" \"$@\" >/dev/full"]).arg(command().get_program()).args(arguments);
+        for (name, _) in command().get_envs() {
+            shell.env_remove(name);
+        }
         if arguments[0] != "version" {
             shell.arg("--data").arg(server.data());
         }

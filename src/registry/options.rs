@@ -1,0 +1,66 @@
+//! What can be set about the registry, by name.
+
+use std::time::Duration;
+
+use super::Options;
+use crate::setting::{Kind, Problem, Setting, Values};
+
+const ALLOW_SPARSE: Setting = Setting {
+    key: "allow_sparse",
+    kind: Kind::Switch,
+    default: "false",
+    doc: "Accept image manifests that name blobs their repository does not hold. An index may always be sparse.",
+};
+const UPLOAD_EXPIRY: Setting = Setting {
+    key: "uploads.expiry",
+    kind: Kind::Duration { min: Duration::from_mins(1), max: Duration::from_hours(24 * 365) },
+    default: "24h",
+    doc: "How long an upload may stand idle before it is swept.",
+};
+const MAX_MANIFEST: Setting = Setting {
+    key: "limits.manifest",
+    kind: Kind::Size { min: 1 << 10, max: 16 << 20 },
+    default: "4MiB",
+    doc: "The largest manifest. The specification wants at least 4MiB.",
+};
+const MAX_BLOB: Setting = Setting {
+    key: "limits.blob",
+    kind: Kind::Size { min: 1, max: 1 << 62 },
+    default: "",
+    doc: "The largest blob. Not set: no limit but that of the storage.",
+};
+const MANIFEST_CACHE: Setting = Setting {
+    key: "cache.manifests",
+    kind: Kind::Size { min: 0, max: 1 << 40 },
+    default: "32MiB",
+    doc: "Memory for manifests that are asked for often.",
+};
+
+impl Options {
+    /// What can be set.
+    pub const SETTINGS: &[&Setting] =
+        &[&ALLOW_SPARSE, &UPLOAD_EXPIRY, &MAX_MANIFEST, &MAX_BLOB, &MANIFEST_CACHE];
+
+    /// What was set.
+    pub fn from_values(values: &Values) -> Result<Self, Problem> {
+        let default = Self::default();
+        Ok(Self {
+            allow_sparse: values.is_on(&ALLOW_SPARSE),
+            upload_expiry: values.duration(&UPLOAD_EXPIRY).unwrap_or(default.upload_expiry),
+            max_manifest: values.number(&MAX_MANIFEST).unwrap_or(default.max_manifest),
+            max_blob: values.number(&MAX_BLOB).unwrap_or(default.max_blob),
+            manifest_cache: values.number(&MANIFEST_CACHE).unwrap_or(default.manifest_cache),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declared_defaults_are_the_defaults() {
+        let options = Options::from_values(&Values::defaults(Options::SETTINGS, "data")).unwrap();
+        assert_eq!(options, Options::default());
+    }
+}
