@@ -26,6 +26,9 @@ impl Observer for Seen {
         let leaves = events.iter().map(|event| (event.sequence, event.leaf_hash().to_vec()));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(leaves);
     }
+
+    /// What was remembered about the views is of no interest here; the events come all the same.
+    fn lost_track(&self) {}
 }
 
 impl Tail {
