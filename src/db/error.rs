@@ -88,6 +88,7 @@ impl Error {
     }
 
     /// A commit that turned out not to have happened: it may be tried again.
+    #[must_use]
     pub fn undone(self) -> Self {
         match self {
             Self::Commit(error) => Self::Unavailable(error),

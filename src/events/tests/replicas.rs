@@ -343,11 +343,11 @@ async fn the_same_history_leads_to_the_same_state_on_both_engines() {
     let log = Log::open(db.clone(), projections(1), embedded.clock.clock(), told).await.unwrap();
     for n in 0..60 {
         embedded.clock.advance(SECOND);
-        let deletes = n % 7 == 6;
+        let is_delete = n % 7 == 6;
         let facts = move |_: &Rows| {
             let (repository, digest) = ("r".parse().unwrap(), content(n - 6));
             let deleted = ManifestDeleted { repository, content: content(n - 6), digest, tags: vec![] };
-            Ok(if deletes { vec![deleted.into()] } else { vec![moved(&format!("T{}-x", n % 11), n)] })
+            Ok(if is_delete { vec![deleted.into()] } else { vec![moved(&format!("T{}-x", n % 11), n)] })
         };
         embedded.submit(decide(facts)).await.unwrap();
         log.submit(Actor::anonymous(), decide(facts)).await.unwrap();
