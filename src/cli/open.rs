@@ -19,7 +19,8 @@ use crate::storage::{Backend, Engine, Local, S3, local};
 pub(super) struct Parts {
     pub(super) db: Db,
     pub(super) data: DataPlane,
-    _locks: Vec<File>,
+    /// Held until everything is closed.
+    locks: Vec<File>,
 }
 
 /// A database, opened for writing. While the lock lives no other process writes to it, where only one may.
@@ -52,7 +53,7 @@ pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
         Engine::S3(_) => None,
     };
     let data = DataPlane::new(backend).with_aliases(&settings.storage.also);
-    Ok(Parts { db, data, _locks: of_database.into_iter().chain(of_objects).collect() })
+    Ok(Parts { db, data, locks: of_database.into_iter().chain(of_objects).collect() })
 }
 
 /// Opens the database alone for writing; on the same terms, but beside running replicas where there can be some.
@@ -79,7 +80,22 @@ pub(super) async fn read(settings: &Settings) -> Result<Parts, Failure> {
         let is_file = matches!(settings.database.url, Url::Sqlite(_));
         Failure(if is_file { format!("{reason}; is this the right --data directory?") } else { reason })
     })?;
-    Ok(Parts { db, data: storage(settings).await?, _locks: Vec::new() })
+    Ok(Parts { db, data: storage(settings).await?, locks: Vec::new() })
+}
+
+/// Opens everything of a registry that is copied, for reading. Whether that keeps others from writing to it: then
+/// it is at rest.
+pub(super) async fn original(settings: &Settings) -> Result<(Parts, bool), Failure> {
+    let mut parts = read(settings).await?;
+    let Url::Sqlite(file) = &settings.database.url else { return Ok((parts, false)) };
+    match lock(file, &lock_of(file)) {
+        Ok(lock) => parts.locks.push(lock),
+        Err(Failure(reason)) => {
+            tracing::debug!(reason, "The original is in use");
+            return Ok((parts, false));
+        }
+    }
+    Ok((parts, true))
 }
 
 /// Opens storage alone, for looking at it. Makes none.

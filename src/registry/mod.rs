@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use blobs::{Blob, PushedBlob};
-pub use copy::{Copied, Outcome, Side, copy};
+pub use copy::{Copied, CopyOutcome, Side, copy};
 pub use error::Error;
 pub use health::{Component, Health, inspect, probe};
 pub use manifests::{Manifest, PushedManifest};
