@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dataplane::DataPlane;
 use crate::db::{Access, Db, Url};
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 use crate::storage::{Backend, Engine, Local, S3, local};
 
 /// The parts, opened. While the locks live no other process writes to what they guard.
@@ -113,6 +113,16 @@ impl Parts {
     /// The registry over these parts. The locks stay with the caller.
     pub(super) async fn registry(&self, settings: &Settings) -> Result<Registry, Failure> {
         let (db, data) = (self.db.clone(), self.data.clone());
+        // Asked in this order: another replica that is starting too begins the log before it claims the storage.
+        if let Some(owner) = data.owner().await?
+            && !registry::has_log(&db).await?
+        {
+            return Err(Failure(format!(
+                "the storage holds the objects of registry {owner}, and {} holds no registry; restore the database, or \
+                 choose an empty storage",
+                settings.database.url
+            )));
+        }
         let registry = Registry::open(db, data, Clock::system(), settings.registry.clone()).await?;
         self.data.claim(&registry.log_id()).await?;
         Ok(registry)
