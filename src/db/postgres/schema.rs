@@ -59,6 +59,8 @@ async fn unlimited(target: &PgConnectOptions) -> Result<PgConnection, Error> {
     // Whatever the server or the role prescribe for everyday work.
     let none = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"];
     let target = target.clone().options(none.map(|name| (name, "0")));
+    // "Already exists, skipping" is no news at every start.
+    let target = target.options([("client_min_messages", "warning")]);
     PgConnection::connect_with(&target).await.map_err(Error::statement)
 }
 
