@@ -120,7 +120,7 @@ fn every_commit_of_an_upload_may_be_cut_and_its_client_ends_with_its_blob() {
     });
     println!("{} connections were cut: {}", lab.proxy.faults.disarm(), crowd.report());
     crowd.check();
-    lab.cluster.check_sweep(0);
+    lab.cluster.check_sweep();
     lab.cluster.check();
 }
 

@@ -58,7 +58,7 @@ fn storm(habits: Habits, kills: u64) {
     for tail in tails {
         tail.expect(&log);
     }
-    cluster.check_sweep(0);
+    cluster.check_sweep();
     cluster.check();
     println!("{} events, the same for {REPLICAS} readers; checked after {:.0?}", log.len(), begun.elapsed());
 }

@@ -26,6 +26,9 @@ impl Observer for Seen {
         let leaves = events.iter().map(|event| (event.sequence, event.leaf_hash().to_vec()));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(leaves);
     }
+
+    /// A cache forgets everything then; a reader has nothing to forget, and goes on in order.
+    fn lost_track(&self) {}
 }
 
 impl Tail {

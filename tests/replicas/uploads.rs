@@ -188,7 +188,7 @@ fn a_replica_that_stood_still_longer_than_its_lease_spoils_nothing_when_it_goes_
         }
         everybody_has(&cluster, content);
     }
-    cluster.check_sweep(0);
+    cluster.check_sweep();
     cluster.check();
 }
 
