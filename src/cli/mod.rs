@@ -4,6 +4,7 @@
 
 mod check;
 mod configuration;
+mod copy;
 mod open;
 mod serve;
 
@@ -95,6 +96,18 @@ enum Command {
     Verify {
         #[command(flatten)]
         common: Common,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Copy a registry to another database and storage: the same log, byte for byte, and the same objects.
+    ///
+    /// Can be interrupted and run again; what is there is not sent twice. While the original is in use the copy
+    /// stays closed (exit code 1): run it once more when the original was stopped. At the end both logs are
+    /// compared, the views by their digest, and every object of the copy is read back.
+    Copy {
+        #[command(flatten)]
+        sides: copy::Sides,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -212,6 +225,11 @@ impl Command {
             Self::Replay { common, check: true, json } => check::replay_check(&common.start()?, json).await,
             Self::Replay { common, check: false, json } => check::replay(&common.start()?, json).await,
             Self::Verify { common, json } => check::verify(&common.start()?, json).await,
+            Self::Copy { sides, json } => {
+                let (from, to) = sides.load(environment()?.into_iter())?;
+                telemetry::start(&to.log).map_err(Failure)?;
+                copy::copy(&sides, &from, &to, json).await
+            }
             Self::Storage(Storage::Probe { common, json }) => check::probe(&common.start()?, json).await,
             Self::Config(Configuration::Check { common, json }) => {
                 configuration::check(&load(common.flags())?, json)
@@ -244,6 +262,10 @@ fn start(flags: Flags) -> Result<Settings, Failure> {
 }
 
 fn load(flags: Flags) -> Result<Config, Failure> {
+    Ok(Config::load(flags, environment()?.into_iter())?)
+}
+
+fn environment() -> Result<Vec<(String, String)>, Failure> {
     let mut environment = Vec::new();
     for (name, value) in std::env::vars_os() {
         match (name.into_string(), value.into_string()) {
@@ -255,7 +277,7 @@ fn load(flags: Flags) -> Result<Config, Failure> {
             _ => {}
         }
     }
-    Ok(Config::load(flags, environment.into_iter())?)
+    Ok(environment)
 }
 
 #[cfg(test)]

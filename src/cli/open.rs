@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dataplane::DataPlane;
 use crate::db::{Access, Db, Url};
-use crate::registry::Registry;
+use crate::registry::{self, Registry};
 use crate::storage::{Backend, Engine, Local, S3, local};
 
 /// The parts, opened. While the locks live no other process writes to what they guard.
@@ -19,7 +19,8 @@ use crate::storage::{Backend, Engine, Local, S3, local};
 pub(super) struct Parts {
     pub(super) db: Db,
     pub(super) data: DataPlane,
-    _locks: Vec<File>,
+    /// Held until everything is closed.
+    locks: Vec<File>,
 }
 
 /// A database, opened for writing. While the lock lives no other process writes to it, where only one may.
@@ -52,7 +53,7 @@ pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
         Engine::S3(_) => None,
     };
     let data = DataPlane::new(backend).with_aliases(&settings.storage.also);
-    Ok(Parts { db, data, _locks: of_database.into_iter().chain(of_objects).collect() })
+    Ok(Parts { db, data, locks: of_database.into_iter().chain(of_objects).collect() })
 }
 
 /// Opens the database alone for writing; on the same terms, but beside running replicas where there can be some.
@@ -79,7 +80,22 @@ pub(super) async fn read(settings: &Settings) -> Result<Parts, Failure> {
         let is_file = matches!(settings.database.url, Url::Sqlite(_));
         Failure(if is_file { format!("{reason}; is this the right --data directory?") } else { reason })
     })?;
-    Ok(Parts { db, data: storage(settings).await?, _locks: Vec::new() })
+    Ok(Parts { db, data: storage(settings).await?, locks: Vec::new() })
+}
+
+/// Opens everything of a registry that is copied, for reading. Whether that keeps others from writing to it: then
+/// it is at rest.
+pub(super) async fn original(settings: &Settings) -> Result<(Parts, bool), Failure> {
+    let mut parts = read(settings).await?;
+    let Url::Sqlite(file) = &settings.database.url else { return Ok((parts, false)) };
+    match lock(file, &lock_of(file)) {
+        Ok(lock) => parts.locks.push(lock),
+        Err(Failure(reason)) => {
+            tracing::debug!(reason, "The original is in use");
+            return Ok((parts, false));
+        }
+    }
+    Ok((parts, true))
 }
 
 /// Opens storage alone, for looking at it. Makes none.
@@ -97,6 +113,16 @@ impl Parts {
     /// The registry over these parts. The locks stay with the caller.
     pub(super) async fn registry(&self, settings: &Settings) -> Result<Registry, Failure> {
         let (db, data) = (self.db.clone(), self.data.clone());
+        // Asked in this order: another replica that is starting too begins the log before it claims the storage.
+        if let Some(owner) = data.owner().await?
+            && !registry::has_log(&db).await?
+        {
+            return Err(Failure(format!(
+                "the storage holds the objects of registry {owner}, and {} holds no registry; restore the database, or \
+                 choose an empty storage",
+                settings.database.url
+            )));
+        }
         let registry = Registry::open(db, data, Clock::system(), settings.registry.clone()).await?;
         self.data.claim(&registry.log_id()).await?;
         Ok(registry)

@@ -18,6 +18,11 @@ impl DataPlane {
         Ok(())
     }
 
+    /// The log whose objects the default backend holds; `None` when it is new.
+    pub async fn owner(&self) -> Result<Option<String>, Error> {
+        Ok(self.default.owner().await?)
+    }
+
     /// Copies the object at `location` from another data plane to the same key here. `false` when it is there
     /// already, at its size. What was read is compared with `content`; on a mismatch nothing stays here.
     pub async fn copy_from(

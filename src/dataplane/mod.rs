@@ -96,7 +96,7 @@ pub enum Error {
         actual: u64,
     },
     /// The log names a backend that is not configured.
-    #[error("storage {0:?} is not configured")]
+    #[error("storage {0:?} is not configured; name it in storage.also where its objects are")]
     UnknownBackend(String),
     /// What is known of a staged object does not suffice to go on with it: its client begins anew.
     #[error("the upload cannot be gone on with: {0}")]

@@ -67,8 +67,18 @@ impl Appender {
             let Some(first) = first else { break };
             let mut weight = first.weight();
             let mut batch = vec![first];
+            let mut before = 0;
             while batch.len() < MAX_BATCH {
-                let Ok(next) = commands.try_recv() else { break };
+                let Ok(next) = commands.try_recv() else {
+                    if before == batch.len() {
+                        break;
+                    }
+                    // Those who were just answered may have more to say. One that came a moment too late would
+                    // make every second batch a small one.
+                    before = batch.len();
+                    tokio::task::yield_now().await;
+                    continue;
+                };
                 if weight + next.weight() > MAX_BATCH_BYTES {
                     too_heavy = Some(next);
                     break;

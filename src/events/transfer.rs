@@ -16,11 +16,12 @@ const PAGE: i64 = 500;
 /// Manifests in memory at once; one may have megabytes.
 const CONTENTS: i64 = 16;
 
-/// Begins a copy of the log in `from`, or finds the one that an earlier run began. Returns the log's head.
+/// Begins a copy of the log in `from`, or finds the one that an earlier run began. Returns the id of the log and
+/// whether the copy is whole already.
 ///
 /// [`Error::OtherLog`] when `to` holds another log, [`Error::Grown`] when an earlier copy was finished and the
 /// two have gone on since: they are two histories then.
-pub async fn begin(from: &Db, to: &Db) -> Result<Head, Error> {
+pub async fn begin(from: &Db, to: &Db) -> Result<(String, bool), Error> {
     let source = Head::read(from).await?;
     let mut tx = to.write().await?;
     match Head::load(&mut tx).await {
@@ -29,6 +30,7 @@ pub async fn begin(from: &Db, to: &Db) -> Result<Head, Error> {
             let head = Head { epoch, next_sequence, last_recorded_at: 0, views_version: 0, ..source.clone() };
             head.store(&mut tx).await?;
             tx.commit().await?;
+            Ok((source.log_id, false))
         }
         found => {
             let found = found?;
@@ -39,9 +41,9 @@ pub async fn begin(from: &Db, to: &Db) -> Result<Head, Error> {
             if found.is_whole() && found.last() != source.last() {
                 return Err(Error::Grown { copy: found.last(), original: source.last() });
             }
+            Ok((source.log_id, found.is_whole()))
         }
     }
-    Ok(source)
 }
 
 /// Copies the events that are not there yet. A finished copy stays as it is.

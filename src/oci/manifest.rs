@@ -144,6 +144,10 @@ impl Manifest {
             .artifact_type
             .filter(|text| !text.is_empty())
             .or_else(|| document.config.as_ref().map(|config| config.media_type.clone()));
+        if let Some(text) = artifact_type.as_deref().filter(|text| text.contains('\0')) {
+            // Not every database can store one, and no media type has one.
+            return Err(ManifestError::MediaType { media_type: excerpt(text) });
+        }
         Ok(Self {
             media_type,
             kind,

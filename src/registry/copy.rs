@@ -45,7 +45,7 @@ pub struct Copied {
 
 /// How a copy ended.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum CopyOutcome {
     /// The original was in use and may go on: the copy stays closed until another run finds it at rest.
     Closed(Copied),
     /// The copy is whole and checked; it may be served.
@@ -75,10 +75,10 @@ pub async fn copy(
     to: Side<'_>,
     is_at_rest: bool,
     mut progress: impl FnMut(&Copied),
-) -> Result<Outcome, Error> {
+) -> Result<CopyOutcome, Error> {
     let mut copied = Copied::default();
-    let head = transfer::begin(from.db, to.db).await?;
-    to.data.claim(&head.log_id).await?;
+    let (log_id, is_whole) = transfer::begin(from.db, to.db).await?;
+    to.data.claim(&log_id).await?;
     objects(from, to, &mut copied, &mut progress).await?;
     copied.manifests = transfer::contents(from.db, to.db).await?;
     copied.events = transfer::events(from.db, to.db, |sequence| {
@@ -86,20 +86,26 @@ pub async fn copy(
     })
     .await?;
     if !is_at_rest {
-        return Ok(Outcome::Closed(copied));
+        return Ok(CopyOutcome::Closed(copied));
     }
-    let rebuilt = events::rebuild(to.db, &views::projections()).await?;
+    if !is_whole {
+        events::rebuild(to.db, &views::projections()).await?;
+    }
     let log = transfer::compare(from.db, to.db).await?;
-    let state = events::digest(&mut from.db.snapshot().await?, &views::projections()).await?;
-    if rebuilt.state != state {
-        return Err(Error::CopyDiffers(rebuilt.state.differences(&state).join(", ")));
+    let (state, original) = (state(to.db).await?, state(from.db).await?);
+    if state != original {
+        return Err(Error::CopyDiffers(state.differences(&original).join(", ")));
     }
     let verification = verify(to.db, to.data, |_| {}).await?;
     if !verification.faults.is_empty() {
-        return Ok(Outcome::Damaged { copied, verification });
+        return Ok(CopyOutcome::Damaged { copied, verification });
     }
     transfer::finish(to.db).await?;
-    Ok(Outcome::Whole { copied, log, state: Box::new(state) })
+    Ok(CopyOutcome::Whole { copied, log, state: Box::new(state) })
+}
+
+async fn state(db: &Db) -> Result<StateDigest, Error> {
+    Ok(events::digest(&mut db.snapshot().await?, &views::projections()).await?)
 }
 
 async fn objects(

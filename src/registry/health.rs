@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Registry;
+use super::{Error, Registry};
 use crate::dataplane::DataPlane;
 use crate::db::Db;
-use crate::events::Head;
+use crate::events::{self, Head};
 use crate::storage::{self, Capability};
 
 /// What a registry says of itself.
@@ -51,6 +51,15 @@ impl Registry {
             capabilities: BTreeMap::new(),
         });
         health
+    }
+}
+
+/// Whether a log was ever begun in a database.
+pub async fn has_log(db: &Db) -> Result<bool, Error> {
+    match Head::read(db).await {
+        Ok(_) => Ok(true),
+        Err(events::Error::Absent) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -30,9 +30,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use blobs::{Blob, PushedBlob};
-pub use copy::{Copied, Outcome, Side, copy};
+pub use copy::{Copied, CopyOutcome, Side, copy};
 pub use error::Error;
-pub use health::{Component, Health, inspect, probe};
+pub use health::{Component, Health, has_log, inspect, probe};
 pub use manifests::{Manifest, PushedManifest};
 pub use referrers::ReferrersPage;
 pub use sweep::Swept;

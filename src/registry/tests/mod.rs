@@ -1,6 +1,7 @@
 //! The registry as a library (LOG-6): everything here runs without HTTP.
 
 mod blobs;
+mod engines;
 mod histories;
 mod manifests;
 mod referrers;

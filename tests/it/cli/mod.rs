@@ -3,6 +3,7 @@
 mod beside;
 mod bucket;
 mod configuration;
+mod copy;
 mod postgres;
 mod refusals;
 mod settings;

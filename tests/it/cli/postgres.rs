@@ -86,6 +86,19 @@ fn one_that_cannot_be_used_stops_the_start_with_a_sentence() {
 }
 
 #[test]
+fn an_empty_registry_began_over_the_objects_of_a_lost_database() {
+    let (directory, lost, empty) = (directory(), database(), database());
+    let mut server = Launch::on(directory.path()).env(URL, lost.url()).start();
+    Repo::new(&server.client(), "a").push_artifact("v1");
+    server.stop();
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"]] {
+        let mut command = on(&empty.url(), directory.path(), arguments);
+        run_command(&mut command).refused(&["restore the database", "holds no registry"]);
+    }
+    Launch::on(directory.path()).env(URL, lost.url()).start().stop();
+}
+
+#[test]
 fn an_empty_one_cannot_be_looked_at() {
     let (database, directory) = (database(), directory());
     for arguments in [&["health"][..], &["verify"], &["replay", "--check"]] {

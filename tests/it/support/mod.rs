@@ -21,10 +21,10 @@ pub(crate) use client::{Client, Connection};
 pub(crate) use content::{
     INDEX, MANIFEST, Repo, blake3, descriptor, digests, empty_config, image, index, noise, sha256, sha512,
 };
-pub(crate) use engine::is_production;
+pub(crate) use engine::{Engine, is_production};
 pub(crate) use h2::H2;
 pub(crate) use message::{Request, Response};
-pub(crate) use program::{command, run, run_command, run_on};
+pub(crate) use program::{Ran, command, run, run_command, run_on};
 pub(crate) use server::{Launch, Server};
 
 /// Nothing a test waits for takes longer on a loaded machine.

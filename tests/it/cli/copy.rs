@@ -1,0 +1,156 @@
+//! Moving a registry to other engines.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+use super::directory;
+use crate::support::{Engine, Launch, Ran, Repo, Server, blake3, command, noise, run_command, until};
+
+/// `copy` to a database and a bucket of their own.
+fn copy(from: &Path, to: &Path, engine: &Engine) -> Ran {
+    let mut command = command();
+    command.args(["copy", "--json", "--from"]).arg(from).arg("--to").arg(to).envs(settings(engine));
+    run_command(&mut command)
+}
+
+fn settings(engine: &Engine) -> Vec<(String, OsString)> {
+    let engine = engine.settings().into_iter().map(|(name, value)| (name.to_owned(), value.into()));
+    engine.chain([("ARTIFACTSTORE_STORAGE_ALSO".to_owned(), "local".into())]).collect()
+}
+
+fn on(engine: &Engine, directory: &Path) -> Launch {
+    settings(engine).into_iter().fold(Launch::on(directory), |launch, (name, value)| launch.env(&name, value))
+}
+
+fn refused_to_serve(engine: &Engine, directory: &Path, words: &[&str]) {
+    let mut serve: Command = on(engine, directory).command();
+    run_command(&mut serve).refused(words);
+}
+
+#[test]
+fn a_registry_moves_to_postgres_and_a_bucket_while_it_is_used() {
+    let (here, there) = (directory(), directory());
+    let mut original = Launch::on(here.path()).start();
+    let a = Repo::new(&original.client(), "team/a");
+    let first = a.push_artifact("v1");
+    let large = noise(7, 9 * 1024 * 1024);
+    let large_digest = a.push_blob(&large);
+    let engine = Engine::create();
+
+    // In use: what is there goes over, and the copy stays closed.
+    let early = copy(here.path(), there.path(), &engine).expect(1).json();
+    assert_eq!(early["status"], "closed", "{early}");
+    assert_eq!(early["sent"], early["objects"]);
+    refused_to_serve(&engine, there.path(), &["not finished", "artifactstore copy"]);
+    Repo::new(&original.client(), "team/b").push_artifact("v2");
+    original.stop();
+
+    // At rest: only what is new goes over.
+    let done = copy(here.path(), there.path(), &engine).expect(0).json();
+    assert_eq!(done["status"], "whole", "{done}");
+    assert!(done["sent"].as_u64() < done["objects"].as_u64(), "{done}");
+    let again = copy(here.path(), there.path(), &engine).expect(0).json();
+    assert_eq!((&again["sent"], &again["log"], &again["state"]), (&0.into(), &done["log"], &done["state"]));
+
+    let mut copied = on(&engine, there.path()).start();
+    let client = copied.client();
+    let a = Repo::new(&client, "team/a");
+    assert_eq!(client.get(a.manifest("v1")).expect(200).body, first.1);
+    assert!(client.get(a.blob(&large_digest)).expect(200).body == large);
+    assert_eq!(Repo::new(&client, "team/b").tags(), ["v2"]);
+    for arguments in [&["verify"][..], &["replay", "--check"]] {
+        let mut look = command();
+        look.args(arguments).arg("--data").arg(there.path()).envs(settings(&engine));
+        run_command(&mut look).expect(0);
+    }
+
+    // Each goes on by itself: no further copy brings them together.
+    a.push_artifact("v3");
+    copied.stop();
+    let grown = copy(here.path(), there.path(), &engine);
+    grown.refused(&["two histories"]);
+}
+
+#[test]
+fn a_copy_stops_at_a_damaged_object_and_goes_on_when_that_was_mended() {
+    let (here, there) = (directory(), directory());
+    let mut original = Launch::on(here.path()).start();
+    let repo = Repo::new(&original.client(), "a");
+    repo.push_artifact("v1");
+    for seed in 0..6 {
+        repo.push_blob(&noise(seed, 200_000));
+    }
+    original.stop();
+    // An object that is not what it was stops the copy, which names it; mended, the copy goes on.
+    let victim = noise(3, 200_000);
+    let hex = blake3(&victim).replace("blake3:", "");
+    let folder = here.path().join("storage/blake3").join(&hex[..2]).join(&hex[2..4]);
+    let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let mut damaged = victim.clone();
+    damaged[100] ^= 1;
+    std::fs::write(&file, &damaged).unwrap();
+    let embedded = |data: &Path| {
+        let mut command = command();
+        command.args(["copy", "--json", "--from"]).arg(here.path()).arg("--to").arg(data);
+        run_command(&mut command)
+    };
+    embedded(there.path()).refused(&[&hex]);
+    std::fs::write(&file, &victim).unwrap();
+    let done = embedded(there.path()).expect(0).json();
+    assert!(done["sent"].as_u64() > Some(0), "{done}");
+    let server: Server = Launch::on(there.path()).start();
+    let copied = Repo::new(&server.client(), "a");
+    assert_eq!(copied.tags(), ["v1"]);
+    assert!(server.client().get(copied.blob(&blake3(&victim))).expect(200).body == victim);
+}
+
+#[test]
+fn a_copy_that_was_killed_is_taken_up_again() {
+    let (here, there) = (directory(), directory());
+    let mut original = Launch::on(here.path()).start();
+    let repo = Repo::new(&original.client(), "a");
+    let blobs: Vec<_> = (0..40).map(|seed| repo.push_blob(&noise(seed, 1_000_000))).collect();
+    repo.push_artifact("v1");
+    original.stop();
+    let copy = || {
+        let mut command = command();
+        command.args(["copy", "--json", "--from"]).arg(here.path()).arg("--to").arg(there.path());
+        command
+    };
+    let mut killed = copy().stdout(std::process::Stdio::null()).spawn().unwrap();
+    let objects = there.path().join("storage/blake3");
+    until("the first object of the copy", || objects.is_dir().then_some(()));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    run_command(Launch::on(there.path()).command().stdin(std::process::Stdio::null()))
+        .refused(&["not finished"]);
+    let done = run_command(&mut copy()).expect(0).json();
+    assert_eq!(done["status"], "whole", "{done}");
+    assert!(done["sent"].as_u64() < done["objects"].as_u64(), "what was there is not sent again: {done}");
+    let server = Launch::on(there.path()).start();
+    for blob in blobs {
+        server.client().head(Repo::new(&server.client(), "a").blob(&blob)).expect(200);
+    }
+}
+
+#[test]
+fn a_copy_to_itself_or_onto_another_registry_is_refused() {
+    let (here, there) = (directory(), directory());
+    for directory in [&here, &there] {
+        let mut server = Launch::on(directory.path()).start();
+        Repo::new(&server.client(), "a").push_artifact("v1");
+        server.stop();
+    }
+    let copy = |to: &Path| {
+        let mut command = command();
+        command.args(["copy", "--from"]).arg(here.path()).arg("--to").arg(to);
+        run_command(&mut command)
+    };
+    copy(here.path()).refused(&["place of its own"]);
+    copy(there.path()).refused(&["holds log"]);
+    Launch::on(there.path()).start().stop();
+    let mut nothing = command();
+    nothing.args(["copy", "--from", "/nonexistent", "--to"]).arg(there.path());
+    run_command(&mut nothing).refused(&["/nonexistent"]);
+}
