@@ -34,7 +34,7 @@ pub enum Error {
         known: i64,
     },
     /// The files were made by something else.
-    #[error("{path} is not an artifactstore database")]
+    #[error("{path} is not an artifactstore database but that of another program; choose an empty one")]
     Foreign {
         /// The file.
         path: String,

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use artifactstore::storage::s3;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
@@ -26,6 +27,23 @@ impl Bucket {
         let bucket = Self { client: client(service, 3), service: service.clone(), name };
         wait(bucket.client.create_bucket().bucket(&bucket.name).send()).unwrap();
         bucket
+    }
+
+    /// How the registry reaches it.
+    pub(crate) fn options(&self, prefix: &str) -> s3::Options {
+        let secret = self.service.password.clone().expect("the variable holds ACCESS:SECRET");
+        let credentials = s3::Credentials {
+            access_key_id: self.service.user.clone(),
+            secret_access_key: secret.into(),
+            session_token: None,
+        };
+        s3::Options {
+            prefix: prefix.to_owned(),
+            endpoint: Some(self.service.endpoint()),
+            path_style: true,
+            credentials: Some(credentials),
+            ..s3::Options::new(&self.name)
+        }
     }
 
     /// The keys below a prefix.

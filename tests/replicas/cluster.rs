@@ -4,15 +4,21 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use artifactstore::clock::{Clock, ManualClock, Micros, SECOND};
+use artifactstore::dataplane::DataPlane;
+use artifactstore::db::{self, Access, Db};
+use artifactstore::registry::{Options, Registry, Swept};
+use artifactstore::storage::S3;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::bucket::Bucket;
 use crate::database::Database;
 use crate::plan::Plan;
+use crate::runtime::wait;
 use crate::support::{Client, Random, Server, command, eventually, folder};
 
 /// Below this prefix of the bucket everything of a cluster lies.
@@ -119,10 +125,6 @@ impl Cluster {
     /// Starts a replica that does not run, as a supervisor would: again and again, since it does not start while a
     /// service is away.
     pub(crate) fn start_again(&self, number: usize) {
-        self.start_with(number, &[]);
-    }
-
-    fn start_with(&self, number: usize, settings: &[(&str, &str)]) {
         let replica = &self.replicas[number];
         let mut running = guard(&replica.server);
         assert!(running.is_none(), "replica {number} runs");
@@ -130,7 +132,6 @@ impl Cluster {
         let server = loop {
             let data = format!("replica-{number}");
             let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"], &data, true);
-            apply(&mut command, settings);
             command.stderr(Stdio::piped());
             match Server::try_spawn(command) {
                 Ok(server) => break server,
@@ -194,27 +195,24 @@ impl Cluster {
         }
     }
 
-    /// Once everything unfinished is older than its expiry, a replica that starts leaves nothing of it in the bucket.
-    pub(crate) fn check_sweep(&self, number: usize) {
-        // As if the time had passed for the sessions; for what has none it passes.
-        self.database.execute("UPDATE uploads SET expires_at = 0, lease = NULL");
-        let unfinished = || {
-            let mut left = self.bucket.objects(&format!("{PREFIX}staging/"));
-            left.extend(self.bucket.multiparts().into_iter().map(|(key, _)| key));
-            left
-        };
-        eventually("the sweep of what nobody will ever finish", || {
-            self.kill(number);
-            self.start_with(number, &[("UPLOADS_EXPIRY", "1s")]);
-            let swept = Instant::now() + SWEEP;
-            while Instant::now() < swept {
-                if unfinished().is_empty() {
-                    return Some(());
-                }
-            }
-            println!("not swept yet: {:?}", unfinished());
-            None
+    /// Once everything unfinished is older than its expiry, a sweep leaves nothing of it in the bucket.
+    pub(crate) fn check_sweep(&self) {
+        wait(async {
+            let clock = ManualClock::at(Clock::system().now() + DAYS);
+            let url = db::Url::Postgres(self.database.place.to_string().into());
+            let db = Db::open(&db::Options::new(url), Access::Create).await.unwrap();
+            let storage = S3::open(&self.bucket.options(PREFIX)).await.unwrap();
+            let plane = DataPlane::new(Arc::new(storage));
+            let registry =
+                Registry::open(db.clone(), plane, clock.clock(), Options::default()).await.unwrap();
+            while registry.sweep_uploads().await.unwrap() != Swept::default() {}
+            drop(registry);
+            db.close().await;
         });
+        let mut left = self.bucket.objects(&format!("{PREFIX}staging/"));
+        left.extend(self.bucket.multiparts().into_iter().map(|(key, _)| key));
+        assert!(left.is_empty(), "the sweep left {left:?}");
+        assert_eq!(self.database.number("SELECT COUNT(*) FROM uploads"), 0, "the sweep left sessions");
     }
 
     /// Runs `serve` with other settings and expects it to refuse: exit code 2 within seconds, nothing on standard output,
@@ -281,8 +279,8 @@ impl Drop for Cluster {
 /// How long a supervisor tries to start a replica.
 const START_PATIENCE: Duration = Duration::from_mins(1);
 
-/// A sweep begins when a replica starts and takes moments.
-const SWEEP: Duration = Duration::from_secs(3);
+/// Longer than any upload is kept.
+const DAYS: Micros = 3 * 24 * 3600 * SECOND;
 
 /// A refusal that takes longer is a server that hangs.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(30);

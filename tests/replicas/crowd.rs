@@ -25,6 +25,8 @@ pub(crate) struct Crowd<'a> {
     acknowledged: AtomicU64,
     /// What was answered instead of what was asked for, and how often.
     trouble: Mutex<BTreeMap<String, u64>>,
+    /// The push that took longest.
+    slowest: Mutex<(Duration, String)>,
     ends: AtomicBool,
 }
 
@@ -46,6 +48,7 @@ impl<'a> Crowd<'a> {
             ledger: Mutex::default(),
             acknowledged: AtomicU64::new(0),
             trouble: Mutex::default(),
+            slowest: Mutex::default(),
             ends: AtomicBool::new(false),
         }
     }
@@ -80,7 +83,9 @@ impl<'a> Crowd<'a> {
     pub(crate) fn report(&self) -> String {
         let trouble = guard(&self.trouble);
         let trouble: Vec<_> = trouble.iter().map(|(what, count)| format!("{count} x {what}")).collect();
-        format!("{} acknowledged, met {}", self.acknowledged(), trouble.join(", "))
+        let trouble = if trouble.is_empty() { "no trouble".to_owned() } else { trouble.join(", ") };
+        let (time, what) = guard(&self.slowest).clone();
+        format!("{} acknowledged, met {trouble}; the slowest took {time:.1?}: {what}", self.acknowledged())
     }
 
     /// Every acknowledged push can be pulled with its bytes from every replica.
@@ -145,11 +150,16 @@ impl Pusher<'_> {
             } else {
                 Content { seed: self.random.next(), length: self.random.below(4096) }
             };
-            let digest = if is_large || self.random.below(4) == 0 {
+            let in_chunks = is_large || self.random.below(4) == 0;
+            let begun = Instant::now();
+            let digest = if in_chunks {
                 self.in_chunks(&repository, content)
             } else {
                 self.at_once(&repository, content)
             };
+            self.took(begun.elapsed(), || {
+                format!("{} bytes{}", content.length, [" at once", " in chunks"][usize::from(in_chunks)])
+            });
             self.keep(Kept::Blob { repository: repository.clone(), content, digest: digest.clone() });
             if self.random.below(2) == 0 {
                 self.manifest(&repository, content, &digest, step);
@@ -316,6 +326,13 @@ impl Pusher<'_> {
         }
         let (_, client) = self.connection.as_mut().expect("just made");
         client.send(method, path, headers, body)
+    }
+
+    fn took(&self, time: Duration, what: impl FnOnce() -> String) {
+        let mut slowest = guard(&self.crowd.slowest);
+        if time > slowest.0 {
+            *slowest = (time, what());
+        }
     }
 
     fn note(&self, what: String) {

@@ -114,13 +114,13 @@ fn every_commit_of_an_upload_may_be_cut_and_its_client_ends_with_its_blob() {
     let seed = seed();
     let lab = Lab::start(2, seed);
     let crowd = Crowd::new(&lab.cluster, seed);
-    crowd.push(Habits { clients: 4, steps: 6, large: 500 }, || {
+    crowd.push(Habits { clients: 6, steps: 3, large: 400 }, || {
         lab.proxy.faults.arm(DatabaseFault::AfterCommit, 200, u64::MAX);
-        lab.proxy.faults.arm(DatabaseFault::AtAny, 10, u64::MAX);
+        lab.proxy.faults.arm(DatabaseFault::AtAny, 5, u64::MAX);
     });
     println!("{} connections were cut: {}", lab.proxy.faults.disarm(), crowd.report());
     crowd.check();
-    lab.cluster.check_sweep(0);
+    lab.cluster.check_sweep();
     lab.cluster.check();
 }
 

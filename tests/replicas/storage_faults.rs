@@ -158,7 +158,7 @@ fn whatever_the_bucket_does_to_a_push_its_client_is_told_the_truth() {
     }
     println!("{survived} pushes survived what happened to them, {refused} were refused");
     assert!(survived > 0 && refused > 0, "both ends are met");
-    lab.cluster.check_sweep(0);
+    lab.cluster.check_sweep();
     lab.cluster.check();
 }
 
@@ -267,7 +267,7 @@ fn many_clients_get_through_a_storm_of_503_and_broken_connections() {
     println!("{struck} requests to the bucket went wrong: {}", crowd.report());
     assert!(struck > 50, "{struck}");
     crowd.check();
-    lab.cluster.check_sweep(0);
+    lab.cluster.check_sweep();
     lab.cluster.check();
 }
 
@@ -297,7 +297,7 @@ fn a_bucket_that_is_away_for_a_while_is_told_to_clients_and_harms_nothing() {
     lab.client().get("/readyz").unwrap().expect(200);
     push(&mut lab.client(), "some/app", Content { seed: 70, ..LARGE }).unwrap().expect(201);
     lab.client().get(&blob(SMALL)).unwrap().expect(200);
-    lab.cluster.check_sweep(0);
+    lab.cluster.check_sweep();
     lab.cluster.check();
 }
 
@@ -332,6 +332,6 @@ fn stalls_of_30_seconds_end_in_success() {
         }
     });
     assert_eq!(lab.faults().disarm(), cases.len() as u64);
-    lab.cluster.check_sweep(0);
+    lab.cluster.check_sweep();
     lab.cluster.check();
 }

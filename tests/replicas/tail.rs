@@ -27,7 +27,7 @@ impl Observer for Seen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(leaves);
     }
 
-    /// What was remembered about the views is of no interest here; the events come all the same.
+    /// A cache forgets everything then; a reader has nothing to forget, and goes on in order.
     fn lost_track(&self) {}
 }
 

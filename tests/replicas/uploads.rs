@@ -70,10 +70,9 @@ fn at(bytes: &[u8], from: u64, to: u64) -> &[u8] {
 fn an_upload_goes_on_elsewhere_when_its_replica_is_killed_in_the_middle_of_a_chunk() {
     let _alone = alone();
     let cluster = Plan::new().start(3);
-    for (seed, first) in [(1, 9 * MIB), (2, LEAST), (3, 100), (4, 0)] {
+    let uploads = [(1, 9 * MIB), (2, LEAST), (3, 100), (4, 0)].map(|(seed, first)| {
         let content = Content { seed, length: 30 * MIB + 17 };
-        let bytes = content.bytes();
-        let location = begin(&cluster, 0);
+        let (bytes, location) = (content.bytes(), begin(&cluster, 0));
         if first > 0 {
             patch(&cluster, 0, &location, 0, at(&bytes, 0, first)).expect(202);
         }
@@ -82,31 +81,47 @@ fn an_upload_goes_on_elsewhere_when_its_replica_is_killed_in_the_middle_of_a_chu
         let range = format!("{first}-{}", first + 20 * MIB - 1);
         client.begin("PATCH", &location, &[("content-range", &range)], 20 * MIB).unwrap();
         client.write(at(&bytes, first, first + 12 * MIB)).unwrap();
-        cluster.kill(0);
-        let killed = Instant::now();
-
-        let mut on_b = cluster.client(1);
-        let resumed = loop {
-            let received = stands(&mut on_b, &location);
-            assert!(received >= first, "{first} bytes were acknowledged, {received} are left");
-            assert!(received <= first + 12 * MIB, "{received} bytes were never sent");
-            let answer = patch(&cluster, 1, &location, received, at(&bytes, received, received + 10 * MIB));
-            if answer.status == 202 {
-                break received;
-            }
-            assert_eq!(answer.status, 416, "{answer:?}");
-            assert!(killed.elapsed() < HELD, "the session is held for a dead replica");
-        };
-        println!("killed behind {first} bytes: goes on at {resumed} after {:.1?}", killed.elapsed());
-        let received = stands(&mut cluster.client(2), &location);
-        assert_eq!(received, resumed + 10 * MIB);
-        patch(&cluster, 2, &location, received, at(&bytes, received, content.length)).expect(202);
-        close(&cluster, 2, &location, content).expect(201);
-        cluster.start_again(0);
+        (content, bytes, location, first, client)
+    });
+    cluster.kill(0);
+    let killed = Instant::now();
+    thread::scope(|scope| {
+        for (content, bytes, location, first, _client) in &uploads {
+            let cluster = &cluster;
+            scope.spawn(move || {
+                let received = go_on_at(cluster, location, *first, bytes);
+                assert!(received <= first + 12 * MIB, "{received} bytes were never sent");
+                println!("killed behind {first} bytes: goes on at {received} after {:.1?}", killed.elapsed());
+                assert!(killed.elapsed() < HELD, "the session was held for a dead replica");
+                let next = received + 10 * MIB;
+                assert_eq!(stands(&mut cluster.client(2), location), next);
+                patch(cluster, 2, location, next, at(bytes, next, content.length)).expect(202);
+                close(cluster, 2, location, *content).expect(201);
+            });
+        }
+    });
+    cluster.start_again(0);
+    for (content, ..) in uploads {
         everybody_has(&cluster, content);
     }
-    nothing_is_left(&cluster);
+    cluster.check_sweep();
     cluster.check();
+}
+
+/// Sends 10 MiB through B from where the upload stands, as soon as that is allowed. Returns where it stood.
+fn go_on_at(cluster: &Cluster, location: &str, acknowledged: u64, bytes: &[u8]) -> u64 {
+    let mut client = cluster.client(1);
+    let begun = Instant::now();
+    loop {
+        let received = stands(&mut client, location);
+        assert!(received >= acknowledged, "{acknowledged} bytes were acknowledged, {received} are left");
+        let answer = patch(cluster, 1, location, received, at(bytes, received, received + 10 * MIB));
+        if answer.status == 202 {
+            return received;
+        }
+        assert_eq!(answer.status, 416, "{answer:?}");
+        assert!(begun.elapsed() < 2 * HELD, "the session is stuck");
+    }
 }
 
 #[test]
@@ -139,56 +154,46 @@ fn every_chunk_of_an_upload_may_go_through_another_replica_whatever_its_size() {
     cluster.check();
 }
 
-/// Suspended by its host, or collecting its garbage: it comes back and does not know that its time is over.
+/// Suspended by its host, say: it comes back and does not know that its time is over.
 #[test]
 fn a_replica_that_stood_still_longer_than_its_lease_spoils_nothing_when_it_goes_on() {
     let _alone = alone();
     let cluster = Plan::new().start(3);
-    for (seed, goes_on_before_the_close) in [(50, true), (51, false)] {
+    let mut uploads = [50, 51].map(|seed| {
         let content = Content { seed, length: 30 * MIB };
-        let bytes = content.bytes();
-        let location = begin(&cluster, 0);
+        let (bytes, location) = (content.bytes(), begin(&cluster, 0));
         let mut client = cluster.client(0);
         let range = format!("0-{}", 20 * MIB - 1);
         client.begin("PATCH", &location, &[("content-range", &range)], 20 * MIB).unwrap();
         client.write(at(&bytes, 0, 9 * MIB)).unwrap();
-        cluster.pause(0);
-        let paused = Instant::now();
-
-        let mut on_b = cluster.client(1);
-        let received = loop {
-            let received = stands(&mut on_b, &location);
-            let answer = patch(&cluster, 1, &location, received, at(&bytes, received, content.length));
-            if answer.status == 202 {
-                break received;
-            }
-            assert_eq!(answer.status, 416, "{answer:?}");
-            assert!(paused.elapsed() < HELD, "the session is held for a replica that stands still");
-        };
-        println!("stood still: goes on at {received} after {:.1?}", paused.elapsed());
+        (content, bytes, location, client)
+    });
+    cluster.pause(0);
+    let paused = Instant::now();
+    for (content, bytes, location, _) in &uploads {
+        let received = go_on_at(&cluster, location, 0, bytes) + 10 * MIB;
+        println!("stood still: went on to {received} after {:.1?}", paused.elapsed());
+        patch(&cluster, 1, location, received, at(bytes, received, content.length)).expect(202);
+    }
+    assert!(paused.elapsed() < HELD, "the sessions were held for a replica that stands still");
+    // One upload is closed before the late bytes come, and the other one behind them.
+    close(&cluster, 2, &uploads[0].2, uploads[0].0).expect(201);
+    cluster.go_on(0);
+    for (.., client) in &mut uploads {
         // What it gets to store now belongs to nobody.
-        let mut spoil = || {
-            cluster.go_on(0);
-            let written = client.write(&vec![0; usize::try_from(11 * MIB).unwrap()]);
-            let answer = written.and_then(|()| client.end());
-            assert!(answer.as_ref().is_ok_and(|answer| matches!(answer.status, 404 | 416)), "{answer:?}");
-        };
-        if goes_on_before_the_close {
-            spoil();
-        }
-        let closed = close(&cluster, 2, &location, content);
-        if !goes_on_before_the_close {
-            spoil();
-            closed.expect(201);
-        } else if closed.status != 201 {
-            // Both wrote to one place and the storage noticed: the client starts over.
-            assert!(matches!(closed.status, 404 | 500..600), "{closed:?}");
-            let answer = push(&mut cluster.client(2), "some/app", content).unwrap();
-            answer.expect(201);
-        }
+        let answer = client.write(&vec![0; usize::try_from(11 * MIB).unwrap()]).and_then(|()| client.end());
+        assert!(answer.as_ref().is_ok_and(|answer| matches!(answer.status, 404 | 416)), "{answer:?}");
+    }
+    let closed = close(&cluster, 2, &uploads[1].2, uploads[1].0);
+    if closed.status != 201 {
+        // Both wrote to one place and the storage noticed: the client starts over.
+        assert!(matches!(closed.status, 404 | 500..600), "{closed:?}");
+        push(&mut cluster.client(2), "some/app", uploads[1].0).unwrap().expect(201);
+    }
+    for (content, ..) in uploads {
         everybody_has(&cluster, content);
     }
-    cluster.check_sweep(0);
+    cluster.check_sweep();
     cluster.check();
 }
 

@@ -62,9 +62,13 @@ impl Server {
         }
         let pool =
             |durable, size| Connections::new(limited(&target, options, access, durable), options, size);
+        // A replica that stands still in the middle of an append holds the head of the log: the others wait for it no
+        // longer than they wait for any lock.
+        let appends = limited(&target, options, access, true)
+            .options([(IDLE, options.lock_timeout.as_millis().to_string())]);
         Ok(Self {
             access,
-            writer: pool(true, WRITERS),
+            writer: Connections::new(appends, options, WRITERS),
             readers: pool(true, options.readers),
             sessions: pool(false, options.sessions),
             signals: pool(false, SIGNALS),
@@ -125,6 +129,9 @@ impl Server {
     }
 }
 
+/// How long a transaction may wait for its client.
+const IDLE: &str = "idle_in_transaction_session_timeout";
+
 /// Connections whose every wait the server ends.
 fn limited(target: &PgConnectOptions, options: &Options, access: Access, durable: bool) -> PgConnectOptions {
     let millis = |limit: Duration| limit.as_millis().to_string();
@@ -135,8 +142,7 @@ fn limited(target: &PgConnectOptions, options: &Options, access: Access, durable
         ("synchronous_commit", if durable { "on" } else { "off" }.to_owned()),
         ("lock_timeout", millis(options.lock_timeout)),
         ("statement_timeout", millis(options.statement_timeout)),
-        // A replica that was cut off in the middle of an append must not keep the others waiting.
-        ("idle_in_transaction_session_timeout", millis(options.statement_timeout)),
+        (IDLE, millis(options.statement_timeout)),
         ("tcp_keepalives_idle", "10".to_owned()),
         ("tcp_keepalives_interval", "5".to_owned()),
         ("tcp_keepalives_count", "3".to_owned()),
