@@ -134,7 +134,7 @@ async fn backend(engine: &Engine, access: Access) -> Result<Arc<dyn Backend>, Fa
     Ok(match (engine, access) {
         (Engine::Local(root), _) => Arc::new(Local::open(root)?),
         (Engine::S3(options), Access::Create) => Arc::new(S3::open(options).await?),
-        (Engine::S3(options), Access::Read) => Arc::new(S3::open_untried(options).await),
+        (Engine::S3(options), Access::Read) => Arc::new(S3::open_untried(options).await?),
     })
 }
 

@@ -1,90 +1,82 @@
-//! The SDK's client, set up the way a registry needs it.
+//! The client: where it connects, who it is, how often it tries.
 
 use std::time::Duration;
 
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
-use aws_credential_types::Credentials as Key;
+use aws_config::BehaviorVersion;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    StalledStreamProtectionConfig,
+    Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_types::retry::RetryConfig;
 
+use super::idle::IdleClient;
 use super::{Checksums, Options};
+use crate::storage::Error;
 
-/// How slow a request body may be before its time-out: bytes per second.
-const SLOWEST: u64 = 64 * 1024;
-
-/// How long to wait for a connection.
+/// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// The pause before the first retry; it doubles, and is drawn at random below that.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The first pause before a request is tried again, and the longest; the pause in between is a random part of a
+/// doubling one.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// A client for the bucket's server.
-pub(super) async fn connect(options: &Options) -> Client {
+/// A client for `endpoint`. Opens no connection.
+///
+/// Retries are the SDK's standard ones: jitter, and a shared allowance that ends when a server is down. Not the
+/// adaptive ones: after a throttled request those hold back every other request for a time without a limit.
+pub(super) async fn connect(options: &Options, endpoint: Option<&str>) -> Result<Client, Error> {
+    let retries = RetryConfig::standard()
+        .with_max_attempts(options.attempts.max(1))
+        .with_initial_backoff(FIRST_PAUSE)
+        .with_max_backoff(LONGEST_PAUSE);
+    let https = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+        .build_https();
     let mut config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
+        .http_client(IdleClient { inner: https, idle: options.idle_timeout })
         .region(Region::new(options.region.clone()))
         .force_path_style(options.path_style)
-        .retry_config(
-            RetryConfig::adaptive()
-                .with_max_attempts(options.attempts.max(1))
-                .with_initial_backoff(FIRST_PAUSE),
-        )
-        .timeout_config(answer_within(options.idle_timeout))
-        // Downloads are watched where they are read: a slow reader of ours is no stalled server.
-        .stalled_stream_protection(
-            StalledStreamProtectionConfig::enabled()
-                .download_enabled(false)
-                .upload_enabled(true)
-                .grace_period(options.idle_timeout)
-                .build(),
-        );
-    config = match options.checksums {
-        Checksums::WhenRequired => config
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired),
-        Checksums::Full => config
-            .request_checksum_calculation(RequestChecksumCalculation::WhenSupported)
-            .response_checksum_validation(ResponseChecksumValidation::WhenSupported),
+        .retry_config(retries)
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).build())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    let validation = match options.checksums {
+        Checksums::WhenRequired => ResponseChecksumValidation::WhenRequired,
+        Checksums::Full => ResponseChecksumValidation::WhenSupported,
     };
-    if let Some(endpoint) = &options.endpoint {
+    // The SDK would send checksums behind the body, which older RGW refuses; ours go before it, see `verify`.
+    config = config
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(validation);
+    if let Some(endpoint) = endpoint {
+        if !(endpoint.starts_with("http://") || endpoint.starts_with("https://")) {
+            return Err(Error::Unusable(format!(
+                "storage.s3.endpoint {endpoint:?} is no URL; write it with http:// or https://"
+            )));
+        }
         config = config.endpoint_url(endpoint);
     }
-    config = if let Some(given) = &options.credentials {
-        config.credentials_provider(Key::new(
-            &given.access_key_id,
-            given.secret_access_key.expose(),
-            given.session_token.as_ref().map(|token| token.expose().to_owned()),
+    config = if let Some(own) = &options.credentials {
+        config.credentials_provider(aws_credential_types::Credentials::new(
+            own.access_key_id.clone(),
+            own.secret_access_key.expose().to_owned(),
+            own.session_token.as_ref().map(|token| token.expose().to_owned()),
             None,
-            "configuration",
+            "settings",
         ))
     } else {
         let region = Region::new(options.region.clone());
-        config.credentials_provider(DefaultCredentialsChain::builder().region(region).build().await)
+        let chain = aws_config::defaults(BehaviorVersion::latest()).region(region).load().await;
+        let provider = chain.credentials_provider().ok_or_else(|| {
+            Error::Unusable(
+                "there are no S3 credentials; set storage.s3.access_key_id and storage.s3.secret_access_key"
+                    .into(),
+            )
+        })?;
+        config.credentials_provider(provider)
     };
-    Client::from_conf(config.build())
-}
-
-/// The same client for URLs that clients of ours will use, when they reach the server under another name.
-pub(super) fn public(client: &Client, endpoint: &str) -> Client {
-    Client::from_conf(client.config().to_builder().endpoint_url(endpoint).build())
-}
-
-/// Time-outs of a request whose body takes no time to send.
-fn answer_within(idle: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT.min(idle)).read_timeout(idle).build()
-}
-
-/// What one request may be given: the server has `idle` to answer once it has the body, and `patience` more.
-pub(super) fn patient(idle: Duration, body: u64, patience: Duration) -> Builder {
-    let sending = Duration::from_secs(body / SLOWEST);
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT.min(idle))
-        .read_timeout(idle + sending + patience)
-        .build();
-    Builder::new().timeout_config(timeouts)
+    Ok(Client::from_conf(config.build()))
 }

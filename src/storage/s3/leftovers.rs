@@ -1,148 +1,125 @@
-//! What unfinished writes left in the bucket: multipart uploads and segments.
+//! Staged writes as the bucket shows them: open uploads and segments, by the id in their names.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt::Write as _;
 
-use aws_sdk_s3::types::MultipartUpload;
-use futures_util::stream::{self, StreamExt as _};
+use aws_sdk_s3::primitives::DateTime;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::bucket::{Bucket, LISTED, micros};
-use super::failure::Failure;
-use super::multipart;
-use crate::storage::{Deletion, Error, Leftover, StagingId};
+use super::bucket::Bucket;
+use super::fault::Fault;
+use super::{MULTIPART, STAGING};
+use crate::storage::{Deletion, Key, Leftover, StagingId};
 
-/// Requests at once.
-const AT_ONCE: usize = 8;
+/// Uploads looked into at once.
+const LOOKS: usize = 8;
 
-/// Pages of parts looked at to learn when an upload was last written; a page has a thousand.
-const PART_PAGES: usize = 10;
-
-/// Removes what is left of a staged write. Objects that were completed are none of its business.
-pub(super) async fn remove(bucket: &Arc<Bucket>, id: &StagingId) -> Result<Deletion, Error> {
-    let aborted = abort_all(bucket, &bucket.names.uploads(Some(id))).await?;
-    let mut segments = Vec::new();
-    let prefix = bucket.names.segments(Some(id));
-    let listed = bucket.for_each_name(&prefix, |listed| {
-        segments.push(listed.name);
-        true
-    });
-    listed.await.map_err(|failure| bucket.failed_at("list", &prefix, failure))?;
-    let was_there = aborted || !segments.is_empty();
-    remove_all(bucket, segments).await?;
-    Ok(if was_there { Deletion::Deleted } else { Deletion::Missing })
+/// An id in the only alphabet that names of objects have for it.
+pub(super) fn hex(id: &StagingId) -> String {
+    id.as_str().bytes().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
-/// Ends every multipart upload whose name starts with `prefix`. Whether there was any.
-pub(super) async fn abort_all(bucket: &Bucket, prefix: &str) -> Result<bool, Error> {
-    let mut aborted = false;
-    for upload in uploads(bucket, prefix, usize::MAX).await? {
-        if let (Some(name), Some(id)) = (&upload.key, &upload.upload_id) {
-            aborted |= multipart::abort(bucket, name, id).await?;
-        }
+fn from_hex(text: &str) -> Option<StagingId> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return None;
     }
-    Ok(aborted)
+    let bytes = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok());
+    String::from_utf8(bytes.collect::<Option<_>>()?).ok()?.parse().ok()
 }
 
-/// Removes objects by name, whatever happens to one of them; the first error counts.
-pub(super) async fn remove_all(bucket: &Arc<Bucket>, names: Vec<String>) -> Result<(), Error> {
-    let removals = stream::iter(names).map(|name| async move {
-        // In a bucket with versions a marker would stay: the version is asked for and named.
-        let removed = bucket.delete(&name, None).await;
-        removed.map(drop).map_err(|failure| bucket.failed_at("remove", &name, failure))
-    });
-    let results: Vec<_> = removals.buffer_unordered(AT_ONCE).collect().await;
-    results.into_iter().collect()
+impl Bucket {
+    /// Aborts the uploads of a staged write and removes its segments; objects stay. Idempotent.
+    pub(super) async fn unstage(&self, id: &StagingId) -> Result<Deletion, Fault> {
+        let mut found = false;
+        for upload in self.uploads(&format!("{MULTIPART}{}.", hex(id)), usize::MAX).await? {
+            if let (Some(key), Some(upload_id)) = (upload.key(), upload.upload_id()) {
+                self.abort(key, upload_id).await?;
+                found = true;
+            }
+        }
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.names(&format!("{STAGING}{id}/"), after.as_deref(), 1000).await?;
+            let names = page.objects.iter().filter_map(|object| self.relative(object.key()?));
+            for name in names {
+                self.remove(name).await?;
+                found = true;
+                after = Some(name.to_owned());
+            }
+            if !page.more || page.objects.is_empty() {
+                break;
+            }
+        }
+        Ok(if found { Deletion::Deleted } else { Deletion::Missing })
+    }
+
+    /// See [`Backend::leftovers`](crate::storage::Backend::leftovers). An upload was touched when its last part came.
+    pub(super) async fn leftovers(&self, limit: usize) -> Result<Vec<Leftover>, Fault> {
+        let mut found = BTreeMap::new();
+        let uploads = self.uploads(MULTIPART, limit).await?;
+        let looks = uploads.into_iter().map(|upload| async move {
+            let key = upload.key.unwrap_or_default();
+            let parts = self.parts_of(&key, upload.upload_id.as_deref().unwrap_or_default()).await?;
+            let name = self.relative(&key).and_then(|name| name.strip_prefix(MULTIPART)).unwrap_or_default();
+            let id = name.split_once('.').and_then(|(id, _)| from_hex(id));
+            let size = parts.iter().map(|part| size(part.size)).sum::<u64>();
+            let times = parts.iter().filter_map(|part| part.last_modified.as_ref());
+            let touched = times.chain(upload.initiated.as_ref()).map(micros).max().unwrap_or(0);
+            Ok::<_, Fault>((id, size, touched))
+        });
+        let mut looks = stream::iter(looks.collect::<Vec<_>>()).buffer_unordered(LOOKS);
+        while let Some((id, size, touched)) = looks.try_next().await? {
+            note(&mut found, limit, id, size, touched);
+        }
+        let mut after: Option<String> = None;
+        while found.len() < limit {
+            let page = self.names(STAGING, after.as_deref(), 1000).await?;
+            for object in &page.objects {
+                let name = object.key().and_then(|key| self.relative(key)).unwrap_or_default();
+                let id = name.strip_prefix(STAGING).and_then(|name| name.split_once('/')?.0.parse().ok());
+                note(
+                    &mut found,
+                    limit,
+                    id,
+                    size(object.size),
+                    object.last_modified.as_ref().map_or(0, micros),
+                );
+                after = Some(name.to_owned());
+            }
+            if !page.more || page.objects.is_empty() {
+                break;
+            }
+        }
+        Ok(found.into_values().collect())
+    }
 }
 
-/// The same when nobody waits for it: what stays is found by a sweep.
-pub(super) fn remove_in_background(bucket: &Arc<Bucket>, names: Vec<String>) {
-    if names.is_empty() {
+fn note(
+    found: &mut BTreeMap<StagingId, Leftover>,
+    limit: usize,
+    id: Option<StagingId>,
+    size: u64,
+    touched: i64,
+) {
+    // A name that we do not give is not ours.
+    let Some(id) = id else { return };
+    if found.len() >= limit && !found.contains_key(&id) {
         return;
     }
-    let bucket = Arc::clone(bucket);
-    tokio::spawn(async move {
-        if let Err(error) = remove_all(&bucket, names).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::debug!(error, "Segments of an upload stay for the next sweep");
-        }
-    });
+    let entry = found.entry(id.clone()).or_insert(Leftover { id, size: 0, touched_at: touched });
+    entry.size += size;
+    entry.touched_at = entry.touched_at.max(touched);
 }
 
-/// Every staged write there is a trace of.
-pub(super) async fn list(bucket: &Bucket, limit: usize) -> Result<Vec<Leftover>, Error> {
-    let mut found = BTreeMap::<StagingId, Leftover>::new();
-    let mut add = |id: StagingId, size: u64, touched_at: i64| {
-        if found.len() >= limit && !found.contains_key(&id) {
-            return false;
-        }
-        let leftover = found.entry(id.clone()).or_insert(Leftover { id, size: 0, touched_at });
-        leftover.size += size;
-        leftover.touched_at = leftover.touched_at.max(touched_at);
-        true
-    };
-    for upload in uploads(bucket, &bucket.names.uploads(None), limit).await? {
-        let id = upload.key.as_deref().and_then(|name| bucket.names.id_of_upload(name));
-        if let Some(id) = id {
-            let (size, touched_at) = parts(bucket, &upload).await?;
-            add(id, size, touched_at);
-        }
-    }
-    let prefix = bucket.names.segments(None);
-    let listed = bucket.for_each_name(&prefix, |listed| match bucket.names.id_of_segment(&listed.name) {
-        Some(id) => add(id, listed.size, listed.touched_at),
-        None => true,
-    });
-    listed.await.map_err(|failure| bucket.failed_at("list", &prefix, failure))?;
-    Ok(found.into_values().collect())
+fn size(size: Option<i64>) -> u64 {
+    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0)
 }
 
-/// Bytes of the parts of an upload, and when it was begun or the last of them came.
-async fn parts(bucket: &Bucket, upload: &MultipartUpload) -> Result<(u64, i64), Error> {
-    let mut touched_at = upload.initiated.as_ref().map_or(0, micros);
-    let (Some(name), Some(id)) = (&upload.key, &upload.upload_id) else { return Ok((0, touched_at)) };
-    let (mut size, mut after) = (0, None::<String>);
-    for _ in 0..PART_PAGES {
-        let request = bucket.client.list_parts().bucket(&bucket.options.bucket).key(name).upload_id(id);
-        let page = match request.set_part_number_marker(after.clone()).send().await.map_err(Failure::from) {
-            Ok(page) => page,
-            Err(failure) if failure.is_no_upload() || failure.is_missing() => break,
-            Err(failure) => return Err(bucket.failed_at("list the parts of", name, failure)),
-        };
-        for part in page.parts() {
-            size += part.size.unwrap_or(0).cast_unsigned();
-            touched_at = touched_at.max(part.last_modified.as_ref().map_or(0, micros));
-        }
-        let next = page.next_part_number_marker;
-        if page.is_truncated != Some(true) || next.is_none() || next == after {
-            break;
-        }
-        after = next;
-    }
-    Ok((size, touched_at))
+fn micros(time: &DateTime) -> i64 {
+    i64::try_from(time.as_nanos() / 1000).unwrap_or(i64::MAX)
 }
 
-/// Multipart uploads that are not completed and whose names start with `prefix`; about `limit` of them at most.
-async fn uploads(bucket: &Bucket, prefix: &str, limit: usize) -> Result<Vec<MultipartUpload>, Error> {
-    let mut found = Vec::new();
-    let mut after = (None::<String>, None::<String>);
-    while found.len() < limit {
-        let request = bucket
-            .client
-            .list_multipart_uploads()
-            .bucket(&bucket.options.bucket)
-            .prefix(prefix)
-            .max_uploads(LISTED)
-            .set_key_marker(after.0.clone())
-            .set_upload_id_marker(after.1.clone());
-        let page = request.send().await.map_err(|error| bucket.failed_at("list", prefix, error.into()))?;
-        let next = (page.next_key_marker, page.next_upload_id_marker);
-        found.extend(page.uploads.unwrap_or_default());
-        // A page that names no place to go on from would be asked for for ever.
-        if page.is_truncated != Some(true) || next.0.as_deref().is_none_or(str::is_empty) || next == after {
-            break;
-        }
-        after = next;
-    }
-    found.retain(|upload| upload.key.as_deref().is_some_and(|name| name.starts_with(prefix)));
-    Ok(found)
-}
+const _: () = assert!(Key::RESERVED.len() + 1 == STAGING.len(), "segments lie where no key can");

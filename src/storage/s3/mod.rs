@@ -1,81 +1,171 @@
 //! Objects in a bucket: AWS S3, Ceph RGW and what speaks their language (CAS-9).
 //!
-//! **Durability.** A request that stores is acknowledged when the server acknowledged it. Keys are unique, so a
-//! request may be sent again; when the answer to a completion is lost, the object itself tells whether it was
-//! carried out. Conditional writes are not relied on: servers differ.
+//! ```text
+//! <prefix>blake3/ab/cd/<hex>.<incarnation>          an object; what follows the prefix is its key
+//! <prefix>multipart/<hex of staging id>.<ulid>      one that came in parts, or is about to
+//! <prefix>staging/<staging id>/<offset>.<ulid>      bytes put aside, see `staged`
+//! <prefix>.registry                                 whose objects these are
+//! ```
 //!
-//! **Nothing is copied.** A small object is stored in one request under the key it is given. A larger one is sent in
-//! parts to a key of its own, which the receipt tells. Unfinished writes can be continued by any process from the
-//! state that [`Staged::suspend`](super::Staged::suspend) returns.
+//! **Written once.** S3 replaces objects without a word, so callers' unique keys are what protects them, and no
+//! write here ever answers [`Error::Exists`]. For the same reason a write whose answer got lost is simply repeated.
 //!
-//! **Memory.** Parts of all writes share a budget; beyond it they wait in files. Nobody waits for memory.
+//! **Failures.** Every request is tried [`Options::attempts`] times, after random pauses that double. The SDK's
+//! standard retries do that, and not its adaptive ones: after one throttled request those hold back every other
+//! request of the client, of all uploads and downloads, for a time without a limit. Instead an allowance that all
+//! requests share keeps retries from adding to the load of a server that is down. Then whatever a later attempt might cure is
+//! [`Error::Unavailable`]; only an answer that says so is [`Error::NotFound`].
 //!
-//! **Errors.** The SDK repeats what may be repeated, with growing random pauses. What still fails because the server
-//! is overloaded or away is [`Error::Unavailable`]. A transfer may take as long as it needs as long as bytes move.
+//! **Memory.** Parts on their way share [`Options::part_memory`] and go to files beyond it, see `part`.
 
 mod bucket;
 mod client;
-mod failure;
-mod keys;
+mod fault;
+mod idle;
 mod leftovers;
-mod multipart;
+mod list;
 mod options;
 mod owner;
+mod part;
+mod presign;
 mod probe;
 mod read;
 mod settings;
-mod spool;
 mod staged;
 mod state;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod upload;
+mod verify;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::Bytes;
 
-pub use self::options::{Checksums, Credentials, Options, Redirect};
-pub use self::settings::{BUCKET, ENDPOINT, REGION};
-
-use self::bucket::{Bucket, LISTED};
+use self::bucket::Bucket;
+use self::part::{Memory, Part};
+use self::verify::Sum;
 use super::{
     Backend, BackendId, ByteRange, ByteStream, Capability, Deletion, Error, Health, Key, Leftover, Metadata,
     Object, Page, Receipt, Staged, StagingId,
 };
 
-/// The longest that a URL given out works.
-const MAX_TTL: Duration = Duration::from_mins(5);
+pub use self::options::{Checksums, Credentials, Options, Redirect};
+pub use self::settings::{BUCKET, ENDPOINT, REGION};
 
-/// A bucket as a [`Backend`]. Cheap to clone.
+/// Where uploads in parts are; the beginning of their keys.
+const MULTIPART: &str = "multipart/";
+
+/// Where bytes are put aside.
+const STAGING: &str = "staging/";
+
+/// The least and the most the protocol allows for a part.
+const PART_SIZES: std::ops::RangeInclusive<u64> = 5 << 20..=5 << 30;
+
+/// A bucket as a [`Backend`]. Cheap to clone; clones share connections and memory.
 #[derive(Clone, Debug)]
 pub struct S3 {
     bucket: Arc<Bucket>,
-    capabilities: Arc<[Capability]>,
+    capabilities: Arc<Mutex<Vec<Capability>>>,
 }
 
 impl S3 {
-    /// Opens a bucket that exists and tries what it can do. [`Error::Unusable`] says in one sentence what is
-    /// wrong and what to do: credentials, address, a missing bucket, a capability that is needed.
+    /// Opens a bucket that exists and tries what it can do. [`Error::Unusable`] says in one sentence what is wrong
+    /// and what to do: settings, credentials, address, a missing bucket, a capability that is needed.
     pub async fn open(options: &Options) -> Result<Self, Error> {
-        let bucket = Bucket::open(options).await;
-        let capabilities = probe::probe(&bucket).await?;
-        if let Some(lacking) = capabilities.iter().find(|can| can.needed && !can.supported) {
-            let detail = lacking.detail.as_deref().unwrap_or_default();
-            return Err(Error::Unusable(format!(
-                "bucket {} cannot be used: {} does not work there ({detail}); `artifactstore storage probe` shows \
-                 everything it can do",
-                options.bucket, lacking.name
-            )));
+        let s3 = Self::open_untried(options).await?;
+        let capabilities = s3.probe().await?;
+        match capabilities.iter().find(|capability| capability.needed && !capability.supported) {
+            None => Ok(s3),
+            Some(lacking) => Err(Error::Unusable(format!(
+                "bucket {:?} cannot be used: {} does not work there ({}); use another server or bucket, \
+                 `artifactstore storage probe` shows everything it can do",
+                options.bucket,
+                lacking.name,
+                lacking.detail.as_deref().unwrap_or_default()
+            ))),
         }
-        Ok(Self { bucket, capabilities: capabilities.into() })
     }
 
-    /// The same without trying anything, for reading and for looking at what it can do.
-    pub async fn open_untried(options: &Options) -> Self {
-        Self { bucket: Bucket::open(options).await, capabilities: Arc::new([]) }
+    /// The same without asking the server anything, for reading and for looking at what it can do.
+    /// [`Error::Unusable`] when the settings alone tell that it cannot be used.
+    pub async fn open_untried(options: &Options) -> Result<Self, Error> {
+        check(options).map_err(Error::Unusable)?;
+        let client = client::connect(options, options.endpoint.as_deref()).await?;
+        let outside = match options.redirect.as_ref().and_then(|redirect| redirect.endpoint.as_deref()) {
+            Some(endpoint) => client::connect(options, Some(endpoint)).await?,
+            None => client.clone(),
+        };
+        let memory = Memory::new(options.part_memory, &options.spool);
+        let bucket = Arc::new(Bucket { client, outside, options: options.clone(), memory });
+        Ok(Self { bucket, capabilities: Arc::default() })
+    }
+
+    fn capabilities(&self) -> Vec<Capability> {
+        self.capabilities.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn check(options: &Options) -> Result<(), String> {
+    let prefix = &options.prefix;
+    let inside = prefix.strip_suffix('/');
+    let is_path = inside.is_some_and(|inside| {
+        inside.split('/').all(|part| !matches!(part, "" | "." | "..") && part.bytes().all(is_plain))
+    });
+    if options.bucket.is_empty() {
+        return Err("no bucket is named; set storage.s3.bucket".into());
+    }
+    if !prefix.is_empty() && (!is_path || prefix.len() > 256) {
+        return Err(format!(
+            "the prefix {prefix:?} is no path that ends in a slash; check storage.s3.prefix"
+        ));
+    }
+    if !PART_SIZES.contains(&options.part_size) {
+        return Err(format!(
+            "parts can not have {} bytes; set storage.s3.part_size to 5 MiB or more",
+            options.part_size
+        ));
+    }
+    if !options.spool.is_dir() {
+        return Err(format!("there is no folder {}; check storage.s3.spool", options.spool.display()));
+    }
+    Ok(())
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+}
+
+impl Bucket {
+    fn receipt(&self, key: &Key, size: u64, version: Option<String>) -> Receipt {
+        let (backend, uri) = (self.options.id.clone(), self.uri(key.as_str()));
+        Receipt { backend, key: key.clone(), size, uri, version }
+    }
+
+    /// Writes an object in one request.
+    async fn store(self: &Arc<Self>, key: &Key, body: &Part) -> Result<Receipt, Error> {
+        let action = || format!("write {key}");
+        let version = self.put(key.as_str(), body).await.map_err(|fault| fault.during(action()))?;
+        if self.options.verify_writes {
+            let sum = Sum::of(body).await.map_err(|fault| fault.during(action()))?;
+            let parts = if body.len() == 0 { vec![] } else { vec![(body.len(), sum)] };
+            let verified = self.compare(key.as_str(), &parts).await;
+            self.kept_if(key, verified).await?;
+        }
+        Ok(self.receipt(key, body.len(), version))
+    }
+
+    /// Passes on whether an object is what was sent, and removes one that is not: an error leaves nothing.
+    async fn kept_if(&self, key: &Key, verified: Result<(), Error>) -> Result<(), Error> {
+        if verified.is_err()
+            && let Err(fault) = self.remove(key.as_str()).await
+        {
+            tracing::warn!(%key, error = fault.text(), "Left an object behind that could not be verified");
+        }
+        verified
     }
 }
 
@@ -86,86 +176,56 @@ impl Backend for S3 {
     }
 
     async fn put(&self, key: &Key, body: Bytes) -> Result<Receipt, Error> {
-        let size = body.len() as u64;
-        let put = self.bucket.put(&self.bucket.names.of(key.as_str()), body).await;
-        let version = put.map_err(|failure| self.bucket.failed("store", key.as_str(), failure))?;
-        Ok(self.bucket.receipt(key, size, version))
+        self.bucket.store(key, &Part::of(body)).await
     }
 
     async fn put_stream(&self, key: &Key, size: u64, body: ByteStream) -> Result<Receipt, Error> {
-        staged::store(&self.bucket, key, size, body).await
+        self.bucket.store_stream(key, size, body).await
     }
 
     async fn get(&self, key: &Key, range: Option<ByteRange>) -> Result<Object, Error> {
-        read::open(&self.bucket, key, range).await
+        self.bucket.open(key, range).await
     }
 
     async fn head(&self, key: &Key) -> Result<Metadata, Error> {
-        match self.bucket.head(&self.bucket.names.of(key.as_str()), None).await {
+        match self.bucket.head(key.as_str()).await {
             Ok(Some(found)) => Ok(Metadata { key: key.clone(), size: found.size }),
             Ok(None) => Err(Error::not_found(key)),
-            Err(failure) => Err(self.bucket.failed("look at", key.as_str(), failure)),
+            Err(fault) => Err(fault.during(format!("look at {key}"))),
         }
     }
 
     async fn delete(&self, key: &Key, version: Option<&str>) -> Result<Deletion, Error> {
-        let deleted = self.bucket.delete(&self.bucket.names.of(key.as_str()), version).await;
-        deleted.map_err(|failure| self.bucket.failed("delete", key.as_str(), failure))
+        let removed = match version {
+            None => self.bucket.remove(key.as_str()).await,
+            Some(version) => self.bucket.remove_version(key.as_str(), version).await,
+        };
+        let was_there = removed.map_err(|fault| fault.during(format!("delete {key}")))?;
+        Ok(if was_there { Deletion::Deleted } else { Deletion::Missing })
     }
 
     async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Page, Error> {
-        let limit = limit.max(1);
-        let (names, prefix) = (&self.bucket.names, self.bucket.names.of(prefix));
-        let mut after = after.map(|key| names.of(key.as_str()));
-        let mut objects = Vec::new();
-        loop {
-            // One more than asked for tells whether there is more.
-            let wanted = i32::try_from(limit + 1 - objects.len()).unwrap_or(LISTED).min(LISTED);
-            let page = self.bucket.names_after(&prefix, after.as_deref(), wanted).await;
-            let (page, more) = page.map_err(|failure| self.bucket.failed_at("list", &prefix, failure))?;
-            let last = page.last().map(|listed| listed.name.clone());
-            let keys = page
-                .into_iter()
-                .filter_map(|listed| Some(Metadata { key: names.key(&listed.name)?, size: listed.size }));
-            objects.extend(keys);
-            if !more || last.is_none() || last == after || objects.len() > limit {
-                break;
-            }
-            after = last;
-        }
-        let more = objects.len() > limit;
-        objects.truncate(limit);
-        let next = if more { objects.last().map(|last| last.key.clone()) } else { None };
-        Ok(Page { objects, next })
+        self.bucket.list(prefix, after, limit).await
     }
 
     async fn health(&self) -> Health {
-        let name = self.bucket.names.probe();
-        let tried = async {
-            let version = self.bucket.put(&name, Bytes::from_static(b"probe")).await?;
-            let found = self.bucket.head(&name, None).await?;
-            self.bucket.remove(&name, version.as_deref()).await?;
-            Ok::<_, failure::Failure>(found)
-        };
-        let problem = match tried.await {
-            Ok(Some(_)) => None,
-            Ok(None) => Some("an object that was just stored is not there".to_owned()),
-            Err(failure) => Some(failure.to_string()),
-        };
-        let capabilities = self.capabilities.to_vec();
+        let problem = self.bucket.find_problem().await.err();
+        let capabilities = self.capabilities();
         Health { writable: problem.is_none(), problem, capacity: None, capabilities }
     }
 
     async fn probe(&self) -> Result<Vec<Capability>, Error> {
-        probe::probe(&self.bucket).await
+        let found = self.bucket.probe().await?;
+        self.capabilities.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&found);
+        Ok(found)
     }
 
     async fn owner(&self) -> Result<Option<String>, Error> {
-        owner::read(&self.bucket).await
+        self.bucket.owner().await
     }
 
     async fn claim(&self, log_id: &str) -> Result<(), Error> {
-        owner::claim(&self.bucket, log_id).await
+        self.bucket.claim(log_id).await
     }
 
     fn uri(&self, key: &Key) -> String {
@@ -173,36 +233,26 @@ impl Backend for S3 {
     }
 
     async fn presign(&self, key: &Key, ttl: Duration) -> Result<Option<String>, Error> {
-        let Some((client, longest)) = &self.bucket.public else { return Ok(None) };
-        let failed = |reason: String| {
-            Error::io(format!("sign a URL for {}", self.uri(key)), std::io::Error::other(reason))
-        };
-        let ttl = ttl.min(*longest).min(MAX_TTL);
-        let config = PresigningConfig::expires_in(ttl).map_err(|error| failed(error.to_string()))?;
-        let request = client.get_object().bucket(&self.bucket.options.bucket);
-        let request = request.key(self.bucket.names.of(key.as_str()));
-        let signed = request.presigned(config).await;
-        let signed = signed.map_err(|error| failed(failure::Failure::from(error).to_string()))?;
-        Ok(Some(signed.uri().to_owned()))
-    }
-
-    fn rereads_staged(&self) -> bool {
-        false
+        self.bucket.presign(key, ttl).await
     }
 
     async fn stage(&self, id: &StagingId) -> Result<Box<dyn Staged>, Error> {
-        Ok(Box::new(staged::begin(&self.bucket, id)))
+        Ok(Box::new(staged::create(&self.bucket, id)))
     }
 
     async fn resume(&self, id: &StagingId, length: u64, state: &[u8]) -> Result<Box<dyn Staged>, Error> {
         Ok(Box::new(staged::resume(&self.bucket, id, length, state).await?))
     }
 
+    fn rereads_staged(&self) -> bool {
+        false
+    }
+
     async fn unstage(&self, id: &StagingId) -> Result<Deletion, Error> {
-        leftovers::remove(&self.bucket, id).await
+        self.bucket.unstage(id).await.map_err(|fault| fault.during(format!("remove staged write {id}")))
     }
 
     async fn leftovers(&self, limit: usize) -> Result<Vec<Leftover>, Error> {
-        leftovers::list(&self.bucket, limit).await
+        self.bucket.leftovers(limit).await.map_err(|fault| fault.during("list staged writes"))
     }
 }

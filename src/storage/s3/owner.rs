@@ -1,50 +1,59 @@
-//! Whose objects a bucket holds below its prefix: an object names the log.
+//! Whose objects lie under a prefix: the object `.registry` names the log. No key looks like it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::bucket::Bucket;
-use crate::storage::Error;
+use super::fault::Fault;
+use super::part::Part;
+use crate::storage::{Error, collect};
 
-/// Names of a bucket looked at to tell whether it is new.
-const LOOKED_AT: i32 = 100;
+const OWNER: &str = ".registry";
 
-/// The log the objects belong to; `None` when there are none.
-pub(super) async fn read(bucket: &Arc<Bucket>) -> Result<Option<String>, Error> {
-    let name = bucket.names.owner();
-    let failed = |failure| bucket.failed_at("read", &name, failure);
-    if bucket.head(&name, None).await.map_err(failed)?.is_some() {
-        let object = super::read::open_name(bucket, &name, None).await?;
-        let bytes = crate::storage::collect(object.body, 256).await?;
-        return Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned()));
-    }
-    let (page, _) = bucket.names_after(&bucket.names.of(""), None, LOOKED_AT).await.map_err(failed)?;
-    match page.iter().find(|listed| !bucket.names.is_probe(&listed.name)) {
-        None => Ok(None),
-        Some(foreign) => Err(Error::Foreign(format!(
-            "{} holds \"{}\" and no registry; choose an empty bucket, or set storage.s3.prefix",
-            bucket.uri(""),
-            foreign.name
-        ))),
-    }
-}
+/// What lies under a prefix before a registry has claimed it: the probes of a start that failed.
+const PROBES: &str = ".probe";
 
-/// Makes a new bucket the given log's.
-pub(super) async fn claim(bucket: &Arc<Bucket>, log_id: &str) -> Result<(), Error> {
-    let name = bucket.names.owner();
-    if read(bucket).await?.is_none() {
-        let put = bucket.put(&name, Bytes::from(format!("{log_id}\n"))).await;
-        put.map_err(|failure| bucket.failed_at("write", &name, failure))?;
+impl Bucket {
+    /// See [`Backend::owner`](crate::storage::Backend::owner).
+    pub(super) async fn owner(self: &Arc<Self>) -> Result<Option<String>, Error> {
+        let found = self.head(OWNER).await.map_err(|fault| fault.during("read the owner marker"))?;
+        if found.is_some() {
+            return self.read_owner().await.map(Some);
+        }
+        let page = self.names("", None, 100).await.map_err(|fault| fault.during("list objects"))?;
+        let names = page.objects.iter().filter_map(|object| self.relative(object.key()?));
+        match names.into_iter().find(|name| !name.starts_with(PROBES)) {
+            None => Ok(None),
+            Some(name) => Err(Error::Foreign(format!(
+                "{} holds {name:?} and is no storage of a registry; choose an empty bucket, or set storage.s3.prefix",
+                self.uri("")
+            ))),
+        }
     }
-    // Read once more: another registry may have been as quick.
-    match read(bucket).await? {
-        Some(owner) if owner == log_id => Ok(()),
-        Some(owner) => Err(Error::Foreign(format!(
-            "{} holds the objects of registry {owner}, and the database is that of registry {log_id}; they do not \
-             belong together",
-            bucket.uri("")
-        ))),
-        None => Err(Error::Foreign(format!("{} was emptied meanwhile", bucket.uri("")))),
+
+    async fn read_owner(self: &Arc<Self>) -> Result<String, Error> {
+        let odd = || Fault::odd("it holds no log id").during("read the owner marker");
+        let object = self.open_name(OWNER, None).await?.ok_or_else(odd)?;
+        let text = String::from_utf8(collect(object.body, 1024).await?).map_err(|_| odd())?;
+        if text.trim().is_empty() { Err(odd()) } else { Ok(text.trim().to_owned()) }
+    }
+
+    /// See [`Backend::claim`](crate::storage::Backend::claim). Of two registries that claim one new place at once
+    /// both could write; each reads back who it is that counts.
+    pub(super) async fn claim(self: &Arc<Self>, log_id: &str) -> Result<(), Error> {
+        if self.owner().await?.is_none() {
+            let body = Part::of(Bytes::from(format!("{log_id}\n")));
+            self.put(OWNER, &body).await.map_err(|fault| fault.during("write the owner marker"))?;
+        }
+        match self.owner().await? {
+            Some(owner) if owner == log_id => Ok(()),
+            Some(owner) => Err(Error::Foreign(format!(
+                "{} holds the objects of registry {owner}, and the database is that of registry {log_id}; they do \
+                 not belong together",
+                self.uri("")
+            ))),
+            None => Err(Fault::odd("it is not there after it was written").during("write the owner marker")),
+        }
     }
 }

@@ -1,177 +1,172 @@
-//! Reading an object, also over connections that break.
+//! Reading objects: a body that breaks off is taken up where it broke, and never ends early in silence.
 
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::primitives::ByteStream as Body;
+use aws_sdk_s3::primitives;
 use bytes::Bytes;
 use futures_util::stream;
 
 use super::bucket::Bucket;
-use super::failure::Failure;
+use super::fault::{Fault, Kind, chain};
 use crate::storage::{ByteRange, ByteStream, Error, Key, MAX_FRAME, Object};
 
-/// How often in a row reading is taken up again without one more byte having come.
-const BREAKS: u32 = 4;
+impl Bucket {
+    /// See [`Backend::get`](crate::storage::Backend::get).
+    pub(super) async fn open(self: &Arc<Self>, key: &Key, range: Option<ByteRange>) -> Result<Object, Error> {
+        self.open_name(key.as_str(), range).await?.ok_or_else(|| Error::not_found(key))
+    }
 
-/// Opens an object or the given bytes of it.
-pub(super) async fn open(bucket: &Arc<Bucket>, key: &Key, range: Option<ByteRange>) -> Result<Object, Error> {
-    open_name(bucket, &bucket.names.of(key.as_str()), range).await.map_err(|error| match error {
-        Error::NotFound { .. } => Error::not_found(key),
-        error => error,
-    })
-}
-
-/// The same for a name in the bucket.
-pub(super) async fn open_name(
-    bucket: &Arc<Bucket>,
-    name: &str,
-    range: Option<ByteRange>,
-) -> Result<Object, Error> {
-    let answer = match request(bucket, name, range.map(|r| (r.start, r.end)), None).await {
-        Ok(answer) => answer,
-        Err(failure) if failure.is_missing() => return Err(Error::NotFound { key: name.to_owned() }),
-        Err(failure) if failure.is_out_of_range() => return Err(beyond(bucket, name, range).await),
-        Err(failure) => return Err(bucket.failed_at("read", name, failure)),
-    };
-    let length = answer.content_length.unwrap_or(0).cast_unsigned();
-    let (size, start, end) = match range {
-        None => (length, 0, length),
-        Some(ByteRange { start, end }) => {
-            let size = answer.content_range().and_then(total).unwrap_or(length);
-            if end > size || length != end - start {
-                return Err(Error::Range { start, end, size });
+    /// Opens anything by its name; `None` when it is not there.
+    pub(super) async fn open_name(
+        self: &Arc<Self>,
+        name: &str,
+        range: Option<ByteRange>,
+    ) -> Result<Option<Object>, Error> {
+        let action = format!("read {name}");
+        let header = range.map(|ByteRange { start, end }| format!("bytes={start}-{}", end.saturating_sub(1)));
+        let output = match self.get(name, header, None).await {
+            Ok(output) => output,
+            Err(fault) => {
+                return match (fault.kind, range) {
+                    (Kind::Absent, _) => Ok(None),
+                    (Kind::Range, Some(ByteRange { start, end })) => {
+                        match self.head(name).await.map_err(|fault| fault.during(action))? {
+                            Some(found) => Err(Error::Range { start, end, size: found.size }),
+                            None => Ok(None),
+                        }
+                    }
+                    _ => Err(fault.during(action)),
+                };
             }
-            (size, start, end)
-        }
-    };
-    let reading = Reading {
-        bucket: Arc::clone(bucket),
-        name: name.to_owned(),
-        etag: answer.e_tag,
-        body: Some(answer.body),
-        rest: Bytes::new(),
-        at: start,
-        end,
-        breaks: 0,
-    };
-    Ok(Object { size, body: reading.stream() })
-}
-
-async fn request(
-    bucket: &Bucket,
-    name: &str,
-    range: Option<(u64, u64)>,
-    etag: Option<&str>,
-) -> Result<GetObjectOutput, Failure> {
-    let request = bucket.client.get_object().bucket(&bucket.options.bucket).key(name);
-    let range = range.map(|(start, end)| format!("bytes={start}-{}", end - 1));
-    Ok(request.set_range(range).set_if_match(etag.map(str::to_owned)).send().await?)
-}
-
-/// The server has nothing of the range: says how large the object is.
-async fn beyond(bucket: &Bucket, name: &str, range: Option<ByteRange>) -> Error {
-    let (start, end) = range.map_or((0, 0), |range| (range.start, range.end));
-    match bucket.head(name, None).await {
-        Ok(Some(found)) => Error::Range { start, end, size: found.size },
-        Ok(None) => Error::NotFound { key: name.to_owned() },
-        Err(failure) => bucket.failed_at("read", name, failure),
+        };
+        let length = output.content_length.and_then(|n| u64::try_from(n).ok());
+        let (span, size) = match (range, output.content_range.as_deref().map(content_range), length) {
+            (None, _, Some(length)) => (0..length, length),
+            (Some(asked), Some(Some((given, size))), _) => {
+                if asked.end > size || asked.start >= size {
+                    return Err(Error::Range { start: asked.start, end: asked.end, size });
+                }
+                if given != (asked.start..asked.end) {
+                    return Err(Fault::odd("other bytes than asked for were given").during(action));
+                }
+                (given, size)
+            }
+            // A range of the whole answered with the whole, as a 200.
+            (Some(asked), None, Some(size)) => {
+                if asked.end > size {
+                    return Err(Error::Range { start: asked.start, end: asked.end, size });
+                }
+                if (asked.start, asked.end) != (0, size) {
+                    return Err(Fault::odd("the range was ignored").during(action));
+                }
+                (0..size, size)
+            }
+            _ => return Err(Fault::odd("the answer tells no length").during(action)),
+        };
+        let reading = Reading {
+            bucket: Arc::clone(self),
+            name: name.to_owned(),
+            etag: output.e_tag.clone(),
+            body: Some(output.body),
+            frame: Bytes::new(),
+            left: span,
+            tries: self.options.attempts.max(1),
+        };
+        let body: ByteStream = Box::pin(stream::unfold(reading, Reading::next));
+        Ok(Some(Object { size, body }))
     }
 }
 
-/// The size of the object in `bytes 0-9/1234`.
-fn total(content_range: &str) -> Option<u64> {
-    content_range.rsplit_once('/')?.1.parse().ok()
+/// `bytes 0-4/10` as `0..5` of 10.
+fn content_range(text: &str) -> Option<(Range<u64>, u64)> {
+    let (span, size) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = span.split_once('-')?;
+    let (first, last) = (first.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
+    Some((first..last.checked_add(1)?, size.parse().ok()?))
 }
 
-/// An object on its way.
 struct Reading {
     bucket: Arc<Bucket>,
     name: String,
-    /// Reading goes on only in the very same object.
     etag: Option<String>,
-    body: Option<Body>,
-    /// What of the last frame is too much for one of ours.
-    rest: Bytes,
-    at: u64,
-    end: u64,
-    breaks: u32,
+    body: Option<primitives::ByteStream>,
+    /// What of a large frame is still to be given out.
+    frame: Bytes,
+    /// What is still to be received or given out.
+    left: Range<u64>,
+    /// How often the body may break off in a row without a byte in between.
+    tries: u32,
 }
 
 impl Reading {
-    fn stream(self) -> ByteStream {
-        Box::pin(stream::try_unfold(self, |mut reading| async move {
-            Ok(reading.next().await?.map(|frame| (frame, reading)))
-        }))
+    async fn next(mut self) -> Option<(Result<Bytes, Error>, Self)> {
+        if self.left.is_empty() {
+            return None;
+        }
+        let frame = self.frame().await.map_err(|fault| fault.during(format!("read {}", self.name)));
+        match &frame {
+            Ok(frame) => self.left.start += frame.len() as u64,
+            // Nothing follows an error.
+            Err(_) => self.left.start = self.left.end,
+        }
+        Some((frame, self))
     }
 
-    /// The next frame; `None` only when every byte that was promised has come.
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    async fn frame(&mut self) -> Result<Bytes, Fault> {
         loop {
-            if !self.rest.is_empty() {
-                let frame = self.rest.split_to(self.rest.len().min(MAX_FRAME));
-                self.at += frame.len() as u64;
-                return Ok(Some(frame));
+            if !self.frame.is_empty() {
+                return Ok(self.frame.split_to(self.frame.len().min(MAX_FRAME)));
             }
-            if self.at == self.end {
-                return Ok(None);
-            }
-            if self.body.is_none() {
-                self.take_up().await?;
-            }
-            let body = self.body.as_mut().expect("it was taken up a moment ago");
-            let reason = match tokio::time::timeout(self.bucket.options.idle_timeout, body.next()).await {
-                Ok(Some(Ok(frame))) if frame.len() as u64 <= self.end - self.at => {
-                    if !frame.is_empty() {
-                        self.breaks = 0;
-                        self.rest = frame;
+            let broken = match &mut self.body {
+                None => self.reopen().await.err().map(|fault| (fault.kind == Kind::Unavailable, fault)),
+                Some(body) => match body.next().await {
+                    Some(Ok(frame)) if frame.len() as u64 > self.left.end - self.left.start => {
+                        return Err(Fault::odd("more bytes came than there are"));
                     }
-                    continue;
-                }
-                Ok(Some(Ok(_))) => "the server sent more than it promised".to_owned(),
-                Ok(Some(Err(error))) => error.to_string(),
-                Ok(None) => "the body ended early".to_owned(),
-                Err(_) => "the body stood still".to_owned(),
+                    Some(Ok(frame)) => {
+                        if !frame.is_empty() {
+                            self.tries = self.bucket.options.attempts.max(1);
+                        }
+                        self.frame = frame;
+                        None
+                    }
+                    Some(Err(error)) => {
+                        Some((true, Fault::odd(format!("the body broke off: {}", chain(&error)))))
+                    }
+                    None => Some((true, Fault::odd("the body ended early"))),
+                },
             };
-            self.broke(reason)?;
+            if let Some((may_recover, fault)) = broken {
+                self.body = None;
+                self.tries = self.tries.saturating_sub(1);
+                if self.tries == 0 || !may_recover {
+                    return Err(fault);
+                }
+            }
         }
     }
 
-    /// The body broke off: forgets it, or gives up.
-    fn broke(&mut self, reason: String) -> Result<(), Error> {
-        self.body = None;
-        self.breaks += 1;
-        if self.breaks <= BREAKS {
-            tracing::debug!(
-                name = self.name,
-                at = self.at,
-                reason,
-                "Reading an object broke off; taking it up again"
-            );
-            return Ok(());
+    /// Asks for the rest, of the same bytes.
+    async fn reopen(&mut self) -> Result<(), Fault> {
+        let range = format!("bytes={}-{}", self.left.start, self.left.end - 1);
+        let output: GetObjectOutput = self.bucket.get(&self.name, Some(range), self.etag.as_deref()).await?;
+        match output.content_range.as_deref().and_then(content_range) {
+            Some((given, _)) if given == self.left => {}
+            // The whole object is the rest when nothing came before.
+            None if self.left.start == 0
+                && output.content_length.and_then(|n| u64::try_from(n).ok()) == Some(self.left.end) => {}
+            _ => return Err(Fault::odd("other bytes than asked for were given")),
         }
-        let action = format!("read {} at byte {}", self.bucket.uri_of(&self.name), self.at);
-        Err(Error::unavailable(action, std::io::Error::new(std::io::ErrorKind::UnexpectedEof, reason)))
+        self.body = Some(output.body);
+        Ok(())
     }
+}
 
-    /// Asks for the rest of the object.
-    async fn take_up(&mut self) -> Result<(), Error> {
-        let rest = (self.at, self.end);
-        match request(&self.bucket, &self.name, Some(rest), self.etag.as_deref()).await {
-            Ok(answer) if answer.content_length == Some((self.end - self.at).cast_signed()) => {
-                self.body = Some(answer.body);
-                Ok(())
-            }
-            Ok(_) => {
-                let reason = "the server answered with other bytes than asked for";
-                let action = format!("go on reading {}", self.bucket.uri_of(&self.name));
-                Err(Error::io(action, std::io::Error::other(reason)))
-            }
-            Err(failure) if failure.is_missing() || failure.is_replaced() => {
-                let action = format!("go on reading {}", self.bucket.uri_of(&self.name));
-                Err(Error::io(action, std::io::Error::other("the object was removed or replaced meanwhile")))
-            }
-            Err(failure) => Err(self.bucket.failed_at("go on reading", &self.name, failure)),
-        }
-    }
+/// The error for an object that is shorter or longer than what was written.
+pub(super) fn other_size(name: &str, expected: u64, actual: u64) -> Error {
+    let text = format!("{actual} bytes are there, {expected} were written");
+    Error::io(format!("write {name}"), io::Error::new(io::ErrorKind::InvalidData, text))
 }

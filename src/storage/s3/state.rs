@@ -1,119 +1,68 @@
-//! What another process needs to go on with an unfinished write.
+//! What a suspended staged write needs to go on, in any process.
 
 use serde::{Deserialize, Serialize};
 
-use crate::storage::{Error, MAX_STATE, StagingId};
+use super::upload::Sent;
+use crate::storage::MAX_STATE;
 
-/// Of this encoding; another one is not understood.
-const VERSION: u8 = 1;
-
-/// A write that was put aside. The bytes are the parts, in order, and then the segments.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The state as JSON: compact, and readable when something went wrong.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
-    /// The multipart upload, once there is a part.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) upload: Option<Upload>,
-    /// Objects with the bytes after the last part, in order.
-    pub(super) segments: Vec<Segment>,
-    /// Objects that earlier states named and this one does not. Whoever goes on from this state removes them: that
-    /// it can is proof that nobody goes on from an earlier one.
-    pub(super) stale: Vec<String>,
-}
-
-/// A multipart upload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Upload {
-    pub(super) key: String,
+    /// Of this encoding.
+    pub(super) v: u32,
+    /// The staged write, so that no state is taken for another's.
     pub(super) id: String,
-    pub(super) parts: Vec<Done>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) upload: Option<Open>,
+    /// Bytes after the parts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) segments: Vec<Segment>,
+    /// Segments that an older state names and this one does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) gone: Vec<String>,
+    /// The size parts grow from: a change of the setting must not change an upload under way.
+    pub(super) part_size: u64,
 }
 
-/// A part the server has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Done {
-    pub(super) etag: String,
-    pub(super) len: u64,
+/// A multipart upload under way.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Open {
+    pub(super) name: String,
+    pub(super) upload_id: String,
+    pub(super) parts: Vec<Sent>,
 }
 
-/// Some bytes in an object of their own.
+/// An object of bytes too few for a part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Segment {
     pub(super) name: String,
-    pub(super) len: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Versioned<S> {
-    v: u8,
-    s: S,
+    pub(super) size: u64,
 }
 
 impl State {
-    /// Bytes in all.
+    /// The version this code writes and reads.
+    pub(super) const VERSION: u32 = 1;
+
+    /// Bytes the state stands for.
     pub(super) fn len(&self) -> u64 {
-        self.upload.as_ref().map_or(0, Upload::len) + self.segments.iter().map(|s| s.len).sum::<u64>()
+        let parts = self.upload.iter().flat_map(|upload| &upload.parts).map(|part| part.size);
+        parts.chain(self.segments.iter().map(|segment| segment.size)).fold(0, u64::saturating_add)
     }
 
-    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        let bytes =
-            serde_json::to_vec(&Versioned { v: VERSION, s: self }).expect("plain data is always JSON");
-        if bytes.len() <= MAX_STATE {
-            return Ok(bytes);
+    pub(super) fn encode(&self) -> Result<Vec<u8>, String> {
+        let bytes = serde_json::to_vec(self).map_err(|e| e.to_string())?;
+        if bytes.len() > MAX_STATE {
+            return Err(format!("the state has {} bytes, {MAX_STATE} are allowed", bytes.len()));
         }
-        let reason = format!("its state has {} bytes, at most {MAX_STATE} can be kept", bytes.len());
-        Err(Error::io("put an upload aside", std::io::Error::other(reason)))
+        Ok(bytes)
     }
 
-    /// The state in `bytes`; none at all is that of a new write. What cannot be read is a write that is not there.
-    pub(super) fn from_bytes(bytes: &[u8], id: &StagingId) -> Result<Self, Error> {
-        if bytes.is_empty() {
-            return Ok(Self::default());
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let state =
+            serde_json::from_slice::<Self>(bytes).map_err(|e| format!("the state is damaged: {e}"))?;
+        if state.v != Self::VERSION {
+            return Err(format!("the state has version {}, this program knows {}", state.v, Self::VERSION));
         }
-        match serde_json::from_slice::<Versioned<Self>>(bytes) {
-            Ok(Versioned { v: VERSION, s }) => Ok(s),
-            _ => Err(Error::not_staged(id)),
-        }
-    }
-}
-
-impl Upload {
-    pub(super) fn len(&self) -> u64 {
-        self.parts.iter().map(|part| part.len).sum()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_state_comes_back_as_it_was() {
-        let part = Done { etag: "\"abc\"".to_owned(), len: 5 };
-        let state = State {
-            upload: Some(Upload {
-                key: "multipart/x".to_owned(),
-                id: "2~u".to_owned(),
-                parts: vec![part; 2],
-            }),
-            segments: vec![Segment { name: "staging/x/1".to_owned(), len: 3 }],
-            stale: vec!["staging/x/0".to_owned()],
-        };
-        let id = "x".parse().unwrap();
-        assert_eq!(state.len(), 13);
-        assert_eq!(State::from_bytes(&state.to_bytes().unwrap(), &id).unwrap(), state);
-        assert_eq!(State::from_bytes(b"", &id).unwrap().len(), 0);
-        for unknown in [&b"{}"[..], b"{\"v\":2,\"s\":{}}", b"\0"] {
-            assert!(matches!(State::from_bytes(unknown, &id), Err(Error::NotFound { .. })));
-        }
-    }
-
-    #[test]
-    fn the_most_parts_there_can_be_fit() {
-        let part = Done { etag: format!("\"{}\"", "a".repeat(32)), len: 5 << 30 };
-        let upload = Upload { key: "k".repeat(512), id: "i".repeat(200), parts: vec![part; 10_000] };
-        let state = State { upload: Some(upload), ..State::default() };
-        assert!(state.to_bytes().unwrap().len() < MAX_STATE);
+        Ok(state)
     }
 }

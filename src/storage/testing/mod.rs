@@ -1,6 +1,7 @@
 //! What a storage backend is tested with.
 //!
-//! [`contract()`] checks every promise of [`Backend`](super::Backend) against an implementation, and every
+//! [`contract()`] checks every promise of [`Backend`](super::Backend) against an implementation ([`contract_of()`]
+//! one that promises less), and every
 //! implementation runs it, bare and inside [`Faulty`]. [`Faulty`] makes a backend fail the way disks and
 //! networks do, for the tests of everything above the backend; it never sleeps. Part of the library, so
 //! that a backend in another crate can run them too.
@@ -12,7 +13,7 @@ mod staged;
 mod suspended;
 mod unreadable;
 
-pub use self::contract::contract;
+pub use self::contract::{Traits, contract, contract_of};
 pub use self::faults::{Cause, Ending, Fault, Faults, Hold, Op};
 pub use self::faulty::Faulty;
 pub use self::unreadable::Unreadable;

@@ -7,10 +7,12 @@ use bytes::Bytes;
 
 use super::contract::read;
 use super::{collect, key, pattern, staging};
-use crate::storage::{Backend, Deletion, Error};
+use crate::storage::{Backend, Deletion, Error, MAX_STATE};
 
 /// The smallest part of a multipart upload that servers accept: things change around it.
 const PART: usize = 5 * 1024 * 1024;
+
+const MIB: usize = 1024 * 1024;
 
 /// Bytes appended at once.
 const PIECE: usize = 512 * 1024;
@@ -21,6 +23,8 @@ pub(super) async fn checks(make: &impl AsyncFn() -> Arc<dyn Backend>) {
     an_earlier_state_is_still_good(&*make().await).await;
     reading_before_publishing(&*make().await).await;
     what_is_ended_is_gone(&*make().await).await;
+    a_resumed_write_can_be_discarded(&*make().await).await;
+    leftovers_and_unstage(&*make().await).await;
     a_state_of_nothing(&*make().await).await;
     streams_of_known_size(&*make().await).await;
 }
@@ -55,22 +59,33 @@ async fn goes_on_from_every_suspend(backend: &dyn Backend) {
     let cuts = [1, 1000, PART - 1, PART, PART + 1, PART + 2, 2 * PART, body.len()];
     let id = staging("On-and_on");
     let mut staged = backend.stage(&id).await.expect("stage");
-    let mut at = 0;
+    let (mut at, mut last) = (0, Vec::new());
     for cut in cuts {
         append(&mut staged, &body.slice(at..cut)).await;
         at = cut;
         let state = staged.suspend().await.expect("suspend");
+        assert!(state.len() <= MAX_STATE, "a state is small");
         let page = backend.list("", None, 10).await.expect("list");
         assert!(page.objects.is_empty(), "a suspended write is no object: {page:?}");
         let leftovers = backend.leftovers(10).await.expect("leftovers");
         assert_eq!(leftovers.len(), 1, "a suspended write is a leftover: {leftovers:?}");
         assert_eq!(leftovers[0].id, id, "a leftover tells its id");
         assert!(leftovers[0].touched_at > 0, "a leftover tells when it was written");
-        staged = backend.resume(&id, at as u64, &state).await.expect("resume");
+        let more = at as u64 + 1;
+        let short = backend.resume(&id, more, &state).await.err();
+        assert!(
+            matches!(short, Some(Error::Short { expected, actual, .. }) if (expected, actual) == (more, more - 1)),
+            "resuming more than there is is Short: {short:?}"
+        );
+        last = state;
+        staged = backend.resume(&id, at as u64, &last).await.expect("resume");
         assert_eq!((staged.len(), staged.kept()), (at as u64, at as u64), "a resumed write is where it was");
     }
     let receipt = staged.publish(&key("blake3/on/on")).await.expect("publish");
     assert!(read(backend, receipt.key.as_str()).await == body, "no byte is lost between suspends");
+    assert_eq!(backend.leftovers(10).await.expect("leftovers"), [], "a published write is staged no more");
+    let again = backend.resume(&id, at as u64, &last).await.err();
+    assert!(matches!(again, Some(Error::NotFound { .. })), "a published write can not be resumed: {again:?}");
 }
 
 /// A process that died between putting bytes aside and noting it: the one before counts.
@@ -140,13 +155,65 @@ async fn what_is_ended_is_gone(backend: &dyn Backend) {
     }
     let page = backend.list("", None, 10).await.expect("list");
     assert!(page.objects.is_empty(), "nothing of an ended write becomes an object: {page:?}");
-    let other = staging("other");
-    let mut staged = backend.stage(&other).await.expect("stage");
-    append(&mut staged, &pattern(10)).await;
-    staged.suspend().await.expect("suspend");
-    backend.unstage(&staging("othe")).await.expect("unstage");
-    let leftovers = backend.leftovers(10).await.expect("leftovers");
-    assert_eq!(leftovers.len(), 1, "unstage removes no other staged write: {leftovers:?}");
+}
+
+async fn a_resumed_write_can_be_discarded(backend: &dyn Backend) {
+    for size in [3, 6 * MIB] {
+        let id = staging("given-up");
+        let mut staged = backend.stage(&id).await.expect("stage");
+        staged.append(vec![pattern(size)]).await.expect("append");
+        let state = staged.suspend().await.expect("suspend");
+        backend.resume(&id, size as u64, &state).await.expect("resume").discard().await.expect("discard");
+        assert_eq!(backend.leftovers(10).await.expect("leftovers"), [], "discard removes the bytes");
+        let gone = backend.resume(&id, size as u64, &state).await.err();
+        assert!(
+            matches!(gone, Some(Error::NotFound { .. })),
+            "a discarded write can not be resumed: {gone:?}"
+        );
+    }
+    let page = backend.list("", None, 10).await.expect("list");
+    assert!(page.objects.is_empty(), "discard leaves no object behind: {page:?}");
+}
+
+async fn leftovers_and_unstage(backend: &dyn Backend) {
+    let mut states = Vec::new();
+    for (name, size) in [("a", 3), ("b", 6 * MIB), ("ab", 4)] {
+        let mut staged = backend.stage(&staging(name)).await.expect("stage");
+        staged.append(vec![pattern(size)]).await.expect("append");
+        states.push((staging(name), size as u64, staged.suspend().await.expect("suspend")));
+    }
+    let mut leftovers = backend.leftovers(10).await.expect("leftovers");
+    leftovers.sort_by_key(|leftover| leftover.size);
+    let told = leftovers.iter().map(|leftover| (leftover.id.as_str(), leftover.size)).collect::<Vec<_>>();
+    assert_eq!(told, [("a", 3), ("ab", 4), ("b", 6 * MIB as u64)], "leftovers tell ids and sizes");
+    assert_eq!(backend.leftovers(1).await.expect("leftovers").len(), 1, "leftovers keeps to its limit");
+    for id in ["a", "b"] {
+        assert_eq!(backend.unstage(&staging(id)).await.expect("unstage"), Deletion::Deleted, "it was there");
+        assert_eq!(
+            backend.unstage(&staging(id)).await.expect("unstage"),
+            Deletion::Missing,
+            "and is no more"
+        );
+    }
+    for (id, size, state) in states {
+        let resumed = backend.resume(&id, size, &state).await;
+        match (id.as_str(), resumed) {
+            ("ab", Ok(staged)) => {
+                let receipt = staged.publish(&key("k")).await.expect("publish");
+                assert_eq!(read(backend, receipt.key.as_str()).await, pattern(4));
+            }
+            ("a" | "b", Err(Error::NotFound { .. })) => {}
+            (id, other) => panic!("unstage removes what it is told, {id}: {:?}", other.err()),
+        }
+    }
+    let receipt = backend.put(&key("o"), Bytes::new()).await.expect("put stores");
+    assert_eq!(
+        backend.unstage(&staging("ab")).await.expect("unstage"),
+        Deletion::Missing,
+        "it was published"
+    );
+    backend.head(&receipt.key).await.expect("unstage touches no object");
+    assert_eq!(backend.list("", None, 10).await.expect("list").objects.len(), 2, "unstage touches no object");
 }
 
 async fn a_state_of_nothing(backend: &dyn Backend) {

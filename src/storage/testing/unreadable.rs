@@ -300,3 +300,15 @@ impl Staged for StagedUnreadable {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::testing::{Traits, contract_of};
+
+    #[tokio::test]
+    async fn it_keeps_the_contract_of_a_bucket() {
+        let traits = Traits { writes_once: false, keeps_staged: false };
+        contract_of(traits, async || Arc::new(Unreadable::new(Clock::system())) as Arc<dyn Backend>).await;
+    }
+}
