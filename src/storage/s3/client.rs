@@ -12,7 +12,7 @@ use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_types::retry::RetryConfig;
 
 use super::idle::IdleClient;
-use super::{Checksums, Options};
+use super::{Checksums, Options, Retries};
 use crate::storage::Error;
 
 /// How long a connection may take to open.
@@ -24,11 +24,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A client for `endpoint`. Opens no connection.
-///
-/// Retries are the SDK's standard ones: jitter, and a shared allowance that ends when a server is down. Not the
-/// adaptive ones: after a throttled request those hold back every other request for a time without a limit.
 pub(super) async fn connect(options: &Options, endpoint: Option<&str>) -> Result<Client, Error> {
-    let retries = RetryConfig::standard()
+    let retries = match options.retries {
+        Retries::Adaptive => RetryConfig::adaptive(),
+        Retries::Standard => RetryConfig::standard(),
+    };
+    let retries = retries
         .with_max_attempts(options.attempts.max(1))
         .with_initial_backoff(FIRST_PAUSE)
         .with_max_backoff(LONGEST_PAUSE);

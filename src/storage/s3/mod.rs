@@ -10,10 +10,10 @@
 //! **Written once.** S3 replaces objects without a word, so callers' unique keys are what protects them, and no
 //! write here ever answers [`Error::Exists`]. For the same reason a write whose answer got lost is simply repeated.
 //!
-//! **Failures.** Every request is tried [`Options::attempts`] times, after random pauses that double. The SDK's
-//! standard retries do that, and not its adaptive ones: after one throttled request those hold back every other
-//! request of the client, of all uploads and downloads, for a time without a limit. Instead an allowance that all
-//! requests share keeps retries from adding to the load of a server that is down. Then whatever a later attempt might cure is
+//! **Failures.** Every request is tried [`Options::attempts`] times, after random pauses that double; an allowance
+//! that all requests share keeps retries from adding to the load of a server that is down. With
+//! [`Retries::Adaptive`] a server that throttles also slows down the requests that were not refused, until it lets
+//! more through again. Then whatever a later attempt might cure is
 //! [`Error::Unavailable`]; only an answer that says so is [`Error::NotFound`].
 //!
 //! **Memory.** Parts on their way share [`Options::part_memory`] and go to files beyond it, see `part`.
@@ -53,7 +53,7 @@ use super::{
     Object, Page, Receipt, Staged, StagingId,
 };
 
-pub use self::options::{Checksums, Credentials, Options, Redirect};
+pub use self::options::{Checksums, Credentials, Options, Redirect, Retries};
 pub use self::settings::{BUCKET, ENDPOINT, REGION};
 
 /// Where uploads in parts are; the beginning of their keys.

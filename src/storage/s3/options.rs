@@ -33,6 +33,8 @@ pub struct Options {
     pub part_memory: u64,
     /// A folder for parts that have no room in memory.
     pub spool: PathBuf,
+    /// When requests are tried again.
+    pub retries: Retries,
     /// How often a request is tried in all before the client is told to come back later.
     pub attempts: u32,
     /// A request that moves no byte for this long has failed. There is no limit on how long it takes in all.
@@ -64,6 +66,16 @@ pub enum Checksums {
     Full,
 }
 
+/// When a request that failed for the moment is tried again. The pauses are random and double either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retries {
+    /// The SDK's adaptive mode: besides, the rate of all requests follows what the server lets through.
+    #[default]
+    Adaptive,
+    /// The SDK's standard mode: a throttled request slows down no other one.
+    Standard,
+}
+
 /// Sending clients to the bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
@@ -89,6 +101,7 @@ impl Options {
             parts_in_flight: 3,
             part_memory: 64 * 1024 * 1024,
             spool: std::env::temp_dir(),
+            retries: Retries::default(),
             attempts: 5,
             idle_timeout: Duration::from_secs(30),
             verify_writes: false,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Checksums, Credentials, Options, Redirect};
+use super::{Checksums, Credentials, Options, Redirect, Retries};
 use crate::setting::{Kind, Problem, Setting, Values};
 
 const MIB: u64 = 1 << 20;
@@ -93,6 +93,13 @@ const ATTEMPTS: Setting = Setting {
     default: "5",
     doc: "How often a request is tried in all before the client is told to come back later.",
 };
+const RETRIES: Setting = Setting {
+    key: "storage.s3.retries",
+    kind: Kind::Word(&["adaptive", "standard"]),
+    default: "adaptive",
+    doc: "When requests are tried again, after random pauses that double: adaptive lets the rate of all requests \
+          follow what the server lets through, with standard a throttled request slows down no other one.",
+};
 const IDLE_TIMEOUT: Setting = Setting {
     key: "storage.s3.idle_timeout",
     kind: Kind::Duration { min: Duration::from_secs(1), max: Duration::from_mins(10) },
@@ -141,6 +148,7 @@ impl Options {
         &PART_MEMORY,
         &SPOOL,
         &ATTEMPTS,
+        &RETRIES,
         &IDLE_TIMEOUT,
         &VERIFY_WRITES,
         &REDIRECT,
@@ -160,6 +168,10 @@ impl Options {
             Some("full") => Checksums::Full,
             _ => Checksums::WhenRequired,
         };
+        let retries = match values.text(&RETRIES) {
+            Some("standard") => Retries::Standard,
+            _ => Retries::Adaptive,
+        };
         let redirect_endpoint = endpoint(values, &REDIRECT_ENDPOINT)?;
         let ttl = values.duration(&REDIRECT_TTL).unwrap_or(Duration::from_mins(1));
         Ok(Self {
@@ -169,6 +181,7 @@ impl Options {
             path_style: values.is_on(&PATH_STYLE),
             credentials: credentials(values)?,
             checksums,
+            retries,
             part_size: values.number(&PART_SIZE).unwrap_or(default.part_size),
             parts_in_flight: values.number(&PARTS_IN_FLIGHT).unwrap_or(default.parts_in_flight),
             part_memory: values.number(&PART_MEMORY).unwrap_or(default.part_memory),
@@ -251,6 +264,7 @@ mod tests {
             (&PART_MEMORY, "16MiB"),
             (&SPOOL, "/spool"),
             (&ATTEMPTS, "2"),
+            (&RETRIES, "standard"),
             (&IDLE_TIMEOUT, "3s"),
             (&VERIFY_WRITES, "true"),
             (&REDIRECT, "true"),
@@ -273,6 +287,7 @@ mod tests {
             path_style: true,
             credentials: Some(credentials),
             checksums: Checksums::Full,
+            retries: Retries::Standard,
             part_size: 5 * MIB,
             parts_in_flight: 1,
             part_memory: 16 * MIB,

@@ -20,7 +20,8 @@ impl Bucket {
         body: ByteStream,
     ) -> Result<Receipt, Error> {
         let part_size = self.options.part_size;
-        let mut source = Source { key, size, body, taken: 0, rest: bytes::Bytes::new() };
+        let mut source =
+            Source { key, size, body: Box::pin(body.fuse()), taken: 0, rest: bytes::Bytes::new() };
         if size <= part_size {
             let mut filling = self.memory.filling();
             source.fill(&mut filling, u64::MAX).await?;

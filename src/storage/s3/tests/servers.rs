@@ -216,7 +216,9 @@ async fn of_two_that_go_on_from_one_state_the_first_counts() {
         let first = go_on(same()).await;
         let receipt = first.publish(&key("a")).await.unwrap();
         let refused = other.publish(&key("b")).await;
-        assert!(matches!(refused, Err(Error::NotFound { .. })), "not made of its bytes: {refused:?}");
+        // A server that answers before it has read the whole part may seem to be away.
+        let is_refused = matches!(refused, Err(Error::NotFound { .. } | Error::Unavailable { .. }));
+        assert!(is_refused, "not made of its bytes: {refused:?}");
         given_up.discard().await.unwrap();
         assert_eq!(s3.unstage(&id).await.unwrap(), Deletion::Missing);
         assert!(collect(s3.get(&receipt.key, None).await.unwrap().body).await.unwrap() == body);
