@@ -49,6 +49,7 @@ fn connections_cut_at_random_statements_lose_nothing_that_was_acknowledged() {
     let struck = lab.proxy.faults.disarm();
     println!("{struck} connections were cut in {:.0?}: {}", begun.elapsed(), crowd.report());
     assert!(struck > 30, "{struck}");
+    crowd.expect_patience();
     crowd.check();
     tail.expect(&lab.cluster.database.log());
     let events = lab.cluster.check();
@@ -75,6 +76,7 @@ fn replicas_and_readers_survive_that_the_server_ends_every_connection() {
         }
     });
     println!("{}", crowd.report());
+    crowd.expect_patience();
     crowd.check();
     tail.expect(&cluster.database.log());
     cluster.check();
@@ -119,6 +121,7 @@ fn every_commit_of_an_upload_may_be_cut_and_its_client_ends_with_its_blob() {
         lab.proxy.faults.arm(DatabaseFault::AtAny, 5, u64::MAX);
     });
     println!("{} connections were cut: {}", lab.proxy.faults.disarm(), crowd.report());
+    crowd.expect_patience();
     crowd.check();
     lab.cluster.check_sweep();
     lab.cluster.check();
@@ -198,6 +201,7 @@ fn a_longer_way_to_the_database_changes_no_answer() {
     let crowd = Crowd::new(&lab.cluster, seed);
     crowd.push(Habits { clients: 16, steps: 4, large: 0 }, || {});
     println!("{}", crowd.report());
+    crowd.expect_patience();
     crowd.check();
     lab.cluster.check();
 }

@@ -35,6 +35,10 @@ impl Kept {
         }
     }
 
+    pub(crate) fn is_blob(&self) -> bool {
+        matches!(self, Self::Blob { .. })
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Blob { content, .. } => content.bytes(),

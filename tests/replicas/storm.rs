@@ -53,7 +53,9 @@ fn storm(habits: Habits, kills: u64) {
         }
     });
     println!("{kills} kills and 2 restarts of the database in {:.0?}: {}", begun.elapsed(), crowd.report());
+    crowd.expect_patience();
     crowd.check();
+    println!("every push is there after {:.0?}", begun.elapsed());
     let log = cluster.database.log();
     for tail in tails {
         tail.expect(&log);
@@ -87,6 +89,7 @@ fn a_replica_that_stands_still_holds_nobody_up() {
     });
     println!("the others got on after {slowest:.1?} at most: {}", crowd.report());
     assert!(slowest < HELD_UP, "{slowest:?}");
+    crowd.expect_patience();
     crowd.check();
     cluster.check();
 }
