@@ -140,6 +140,9 @@ impl Tx {
 }
 
 /// Statements on the operational tables, each its own transaction.
+///
+/// One whose connection breaks is run again, and nobody knows whether it had been carried out: every statement here
+/// must come to the same when it is repeated at once.
 #[derive(Clone, Debug)]
 pub struct Operational(pub(super) Sessions);
 
@@ -154,7 +157,9 @@ impl Operational {
     pub async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
         let found = match &self.0 {
             Sessions::Sqlite(connections) => connections.query(sql, args).await,
-            Sessions::Postgres(connections) => connections.query(sql, args).await,
+            Sessions::Postgres(connections) => {
+                connections.again(|| connections.query(sql, args.clone())).await
+            }
         };
         found.map_err(Error::statement)
     }
@@ -163,7 +168,9 @@ impl Operational {
     pub async fn execute(&self, sql: &'static str, args: Vec<Value>) -> Result<u64, Error> {
         let done = match &self.0 {
             Sessions::Sqlite(connections) => connections.execute(sql, args).await,
-            Sessions::Postgres(connections) => connections.execute(sql, args).await,
+            Sessions::Postgres(connections) => {
+                connections.again(|| connections.execute(sql, args.clone())).await
+            }
         };
         done.map_err(Error::statement)
     }

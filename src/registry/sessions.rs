@@ -6,6 +6,9 @@
 //! request is at work; that of a replica that was killed runs out. What is written under a claim is written with
 //! a compare of the claim, so one that ran out unnoticed changes nothing.
 //!
+//! Every statement comes to the same when it is repeated, since the database may run it again over another connection.
+//! So a claim whose request noted what it received keeps its name, and only its time is over.
+//!
 //! The times are those of the replicas, whose clocks may differ by less than half a [`LEASE`].
 
 use super::Error;
@@ -19,24 +22,24 @@ pub(super) const LEASE: Micros = 20 * SECOND;
 
 const OPEN: &str = "INSERT INTO uploads \
     (id, repository, principal, algorithm, received, lease, lease_until, expires_at, finished) \
-    VALUES ($1, $2, $3, $4, 0, NULL, 0, $5, NULL)";
+    VALUES ($1, $2, $3, $4, 0, NULL, 0, $5, NULL) ON CONFLICT (id) DO NOTHING";
 
 const FIND: &str = "SELECT received, algorithm, finished, lease, lease_until FROM uploads \
     WHERE id = $1 AND repository = $2 AND principal = $3";
 
 const CLAIM: &str = "UPDATE uploads SET lease = $1, lease_until = $2 \
     WHERE id = $3 AND repository = $4 AND principal = $5 AND finished IS NULL \
-    AND (lease IS NULL OR lease_until < $6) \
+    AND (lease IS NULL OR lease_until < $6 OR lease = $1) \
     RETURNING received, algorithm, finished, lease, lease_until, checkpoint, written_by";
 
-const RENEW: &str =
-    "UPDATE uploads SET received = $1, lease_until = $2, expires_at = $3 WHERE id = $4 AND lease = $5";
+const RENEW: &str = "UPDATE uploads SET received = $1, lease_until = $2, expires_at = $3 \
+    WHERE id = $4 AND lease = $5 AND lease_until > 0";
 
-const SUSPEND: &str = "UPDATE uploads SET received = $1, checkpoint = $2, written_by = $5, lease = NULL, \
+const SUSPEND: &str = "UPDATE uploads SET received = $1, checkpoint = $2, written_by = $5, lease_until = 0, \
     expires_at = $3 WHERE id = $4 AND lease = $5";
 
-const RELEASE: &str =
-    "UPDATE uploads SET received = $1, lease = NULL, expires_at = $2 WHERE id = $3 AND lease = $4";
+const RELEASE: &str = "UPDATE uploads SET received = $1, lease = NULL, expires_at = $2 \
+    WHERE id = $3 AND lease = $4 AND lease_until > 0";
 
 const FINISH: &str = "UPDATE uploads SET finished = $1, checkpoint = NULL, lease = NULL, expires_at = $2 \
     WHERE id = $3 AND lease = $4";

@@ -46,9 +46,9 @@ impl Connections {
         Self { pool, patience: options.statement_timeout + GRACE }
     }
 
-    /// Does something harmless until it meets a connection that is alive. After a restart of the server every
+    /// Does something that can be repeated until it meets a connection that is alive. After a restart of the server every
     /// one in the pool is dead; each is met once.
-    pub(super) async fn again<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, sqlx::Error>
+    pub(in crate::db) async fn again<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, sqlx::Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
