@@ -240,8 +240,7 @@ impl Registry {
                 }
                 // The storage is away: what was there before this request is there when it comes back.
                 Err(error @ Error::Data(_)) if error.is_temporary() => {
-                    registry.rewind(&upload, &claim).await;
-                    Err(error)
+                    Err(registry.rewind(&upload, &claim, error).await)
                 }
                 Err(error) => {
                     // The bytes are gone or of no use: so is the session.
@@ -320,17 +319,13 @@ impl Registry {
         let resumed = self.alive(upload, claim, || start, self.resume(upload, claim)).await;
         let mut ingest = match resumed {
             Ok(ingest) => ingest,
-            Err(error) => {
-                self.rewind(upload, claim).await;
-                return Err(error);
-            }
+            Err(error) => return Err(self.rewind(upload, claim, error).await),
         };
         let received = match self.stream(upload, claim, &mut ingest, body).await {
             Ok(received) => received,
             Err(error) => {
                 drop(ingest);
-                self.rewind(upload, claim).await;
-                return Err(error);
+                return Err(self.rewind(upload, claim, error).await);
             }
         };
         if let Some(broken) = received.broken {
@@ -341,8 +336,8 @@ impl Registry {
             && received.length - start != range.len()
         {
             drop(ingest);
-            self.rewind(upload, claim).await;
-            return Err(Error::ChunkSize { declared: range.len(), actual: received.length - start });
+            let error = Error::ChunkSize { declared: range.len(), actual: received.length - start };
+            return Err(self.rewind(upload, claim, error).await);
         }
         Ok(ingest)
     }
@@ -408,10 +403,7 @@ impl Registry {
                 }
                 Ok(())
             }
-            Err(error) => {
-                self.rewind(upload, claim).await;
-                Err(error)
-            }
+            Err(error) => Err(self.rewind(upload, claim, error).await),
         }
     }
 
@@ -467,9 +459,10 @@ impl Registry {
         }
     }
 
-    /// Cuts the object back to where the claim began and releases it there. Called on the way to another
-    /// error, which says more than one of this; a claim that stays runs out.
-    async fn rewind(&self, upload: &Upload, claim: &Claim) {
+    /// Cuts the object back to where the claim began and releases it there. Returns what to say about it: the error that
+    /// led here, or, when the claim had ended before, what others did to the session. That is then the reason: they
+    /// removed the bytes under our hands. A claim that stays runs out.
+    async fn rewind(&self, upload: &Upload, claim: &Claim, error: Error) -> Error {
         let start = claim.session.received;
         let rewound = async {
             let is_ours = self.sessions().renew(claim, start, self.inner.clock.now()).await?;
@@ -477,11 +470,18 @@ impl Registry {
                 // Now, and not when the client goes on: on a full disk others wait for this space.
                 self.inner.data.cut_back(&upload.staging(), start, claim.checkpoint.as_ref()).await?;
             }
-            Ok::<_, Error>(())
+            Ok::<_, Error>(is_ours)
         };
         let rewound = rewound.await;
-        if let Err(error) = rewound.and(self.release(claim, start).await) {
-            tracing::warn!(upload = %claim.id, error = &error as &dyn std::error::Error, "An upload was not cut back");
+        let released = self.release(claim, start).await;
+        match rewound.and_then(|is_ours| released.map(|_| is_ours)) {
+            // Repeated, a request that was told to come back learns the rest.
+            Ok(is_ours) if is_ours || error.is_temporary() => error,
+            Ok(_) => self.lost(upload).await,
+            Err(also) => {
+                tracing::warn!(upload = %claim.id, error = &also as &dyn std::error::Error, "An upload was not cut back");
+                error
+            }
         }
     }
 

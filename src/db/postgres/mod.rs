@@ -62,10 +62,10 @@ impl Server {
         }
         let pool =
             |durable, size| Connections::new(limited(&target, options, access, durable), options, size);
-        // A replica that stands still in the middle of an append holds the head of the log: the others wait for it no
-        // longer than they wait for any lock.
-        let appends = limited(&target, options, access, true)
-            .options([(IDLE, options.lock_timeout.as_millis().to_string())]);
+        // A replica that stands still in the middle of an append holds the head of the log: the others do not wait for
+        // it much longer than for any lock.
+        let idle = options.lock_timeout.max(APPEND);
+        let appends = limited(&target, options, access, true).options([(IDLE, idle.as_millis().to_string())]);
         Ok(Self {
             access,
             writer: Connections::new(appends, options, WRITERS),
@@ -128,6 +128,9 @@ impl Server {
         self.readers.prepare(sql).await.map_err(Error::statement)
     }
 }
+
+/// Longer than any append thinks between two statements, also on a busy machine.
+const APPEND: Duration = Duration::from_secs(5);
 
 /// How long a transaction may wait for its client.
 const IDLE: &str = "idle_in_transaction_session_timeout";

@@ -171,7 +171,7 @@ async fn a_replica_that_was_killed_left_a_session_nobody_could_use(on: On) {
     let mut lost = Box::pin(cluster.replicas[0].append_upload(upload.clone(), None, body));
     feed.send(bytes.slice(100_000..1_000_000));
     let is_claimed = async || {
-        let sql = "SELECT id FROM uploads WHERE lease IS NOT NULL";
+        let sql = "SELECT id FROM uploads WHERE lease IS NOT NULL AND lease_until > 0";
         !cluster.dbs[1].operational().query(sql, vec![]).await.unwrap().is_empty()
     };
     while_waiting(lost.as_mut(), is_claimed).await;
@@ -208,7 +208,7 @@ async fn a_release_on_another_replica_is_noticed(on: On) {
     let mut first = Box::pin(cluster.replicas[0].append_upload(upload.clone(), None, body));
     feed.send(pattern(1000));
     let is_claimed = async || {
-        let sql = "SELECT id FROM uploads WHERE lease IS NOT NULL";
+        let sql = "SELECT id FROM uploads WHERE lease IS NOT NULL AND lease_until > 0";
         !cluster.dbs[1].operational().query(sql, vec![]).await.unwrap().is_empty()
     };
     while_waiting(first.as_mut(), is_claimed).await;
