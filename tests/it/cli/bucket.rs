@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{directory, filled};
-use crate::support::{command, run_command, run_on};
+use crate::support::{Engine, Launch, command, run_command, run_on};
 
 /// A command on the S3 server of a variable, with a bucket nobody made.
 fn on(variable: &str, data: &Path, arguments: &[&str]) -> Command {
@@ -65,4 +65,35 @@ fn storage_is_tried_and_says_what_it_can_do() {
     let all = json["storage"][0]["capabilities"].as_array().unwrap();
     assert!(!all.is_empty() && all.iter().all(|can| can["supported"] == true), "{json}");
     run_on(directory().path(), &["storage", "probe"]).refused(&["there is no storage at"]);
+}
+
+#[test]
+fn a_bucket_is_tried_and_says_what_it_can_do() {
+    let (engine, here) = (Engine::create(), directory());
+    let probe = |more: &[&str]| {
+        let mut command = command();
+        command.args(["storage", "probe", "--data"]).arg(here.path()).args(more).envs(engine.settings());
+        run_command(&mut command).expect(0)
+    };
+    let json = probe(&["--json"]).json();
+    assert_eq!(json["storage"][0]["id"], "s3");
+    let all = json["storage"][0]["capabilities"].as_array().unwrap();
+    for needed in ["put", "get", "range", "list", "delete", "multipart", "abort"] {
+        let can = all.iter().find(|can| can["name"] == needed).unwrap_or_else(|| panic!("{needed}: {json}"));
+        assert_eq!((&can["supported"], &can["needed"]), (&true.into(), &true.into()), "{json}");
+    }
+    let text = probe(&[]).out;
+    assert!(text.starts_with("storage:s3\n") && text.contains("versioning: no, not needed"), "{text}");
+
+    // A server shows the same.
+    let launch =
+        engine.settings().into_iter().fold(Launch::on(here.path()), |l, (name, value)| l.env(name, value));
+    let mut server = launch.start();
+    let ready = server.client().get("/readyz").expect(200).json();
+    let storage = ready["components"].as_array().unwrap().iter().find(|part| part["name"] == "storage:s3");
+    let multipart = storage.unwrap()["capabilities"]["multipart"].as_str().unwrap();
+    assert!(multipart.starts_with("yes"), "{ready}");
+    assert!(!ready.to_string().contains(&Engine::secret()), "{ready}");
+    server.stop();
+    assert_eq!(fs::read_dir(here.path()).unwrap().count(), 0, "nothing lives in the data directory");
 }

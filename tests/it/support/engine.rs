@@ -63,6 +63,11 @@ impl Engine {
         ]
     }
 
+    /// What must never be shown.
+    pub(crate) fn secret() -> String {
+        service().1
+    }
+
     /// Removes everything in the bucket, and the bucket.
     async fn empty(&self) -> Result<(), aws_sdk_s3::Error> {
         let (client, bucket) = (&self.client, &self.bucket);
