@@ -158,7 +158,8 @@ impl Operational {
         let found = match &self.0 {
             Sessions::Sqlite(connections) => connections.query(sql, args).await,
             Sessions::Postgres(connections) => {
-                connections.again(|| connections.query(sql, args.clone())).await
+                // Boxed, here and below: requests on uploads would be large futures otherwise.
+                Box::pin(connections.again(|| connections.query(sql, args.clone()))).await
             }
         };
         found.map_err(Error::statement)
@@ -169,7 +170,7 @@ impl Operational {
         let done = match &self.0 {
             Sessions::Sqlite(connections) => connections.execute(sql, args).await,
             Sessions::Postgres(connections) => {
-                connections.again(|| connections.execute(sql, args.clone())).await
+                Box::pin(connections.again(|| connections.execute(sql, args.clone()))).await
             }
         };
         done.map_err(Error::statement)

@@ -52,13 +52,13 @@ impl Connections {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        for _ in 0..self.pool.size() {
+        let mut left = self.pool.size();
+        loop {
             match attempt().await {
-                Err(error) if is_broken(&error) => {}
+                Err(error) if left > 0 && is_broken(&error) => left -= 1,
                 answered => return answered,
             }
         }
-        attempt().await
     }
 
     /// How long an answer may take.
