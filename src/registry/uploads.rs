@@ -205,7 +205,8 @@ impl Registry {
         body: Body,
     ) -> Result<PushedBlob, Error> {
         let registry = self.clone();
-        run(async move {
+        // On the heap: the future of every request would be as large as this one.
+        run(Box::pin(async move {
             let claim = match registry.claim(&upload, range).await? {
                 Claimed::Open(claim) => claim,
                 Claimed::Finished(finished) if finished == digest => {
@@ -248,7 +249,7 @@ impl Registry {
                     Err(error)
                 }
             }
-        })
+        }))
         .await
     }
 
