@@ -53,7 +53,12 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
     if let Some(word) = level.split(',').map(str::trim).find(|directive| is_misspelt_level(directive)) {
         return Err(format!("{word:?} is no level"));
     }
-    EnvFilter::builder().parse(level).map_err(|error| error.to_string())
+    let filter = EnvFilter::builder().parse(level).map_err(|error| error.to_string())?;
+    // What it signs holds session tokens.
+    let quiet = ["aws_sigv4=info", "aws_runtime=debug", "aws_smithy_runtime=debug"];
+    Ok(quiet
+        .into_iter()
+        .fold(filter, |filter, target| filter.add_directive(target.parse().expect("a literal directive"))))
 }
 
 fn is_misspelt_level(directive: &str) -> bool {

@@ -38,6 +38,9 @@ impl Sides {
                 to.database.url
             )));
         }
+        if from.storage.engine == to.storage.engine {
+            return Err(Failure("both sides have the same storage; a copy needs one of its own".to_owned()));
+        }
         Ok((from, to))
     }
 }

@@ -118,8 +118,12 @@ impl Parts {
             && !registry::has_log(&db).await?
         {
             return Err(Failure(format!(
-                "the storage holds the objects of registry {owner}, and {} holds no registry; restore the database, or \
-                 choose an empty storage",
+                "{} holds the objects of registry {owner}, and {} holds no registry; restore the database, or choose an \
+                 empty storage",
+                match &settings.storage.engine {
+                    Engine::Local(root) => root.display().to_string(),
+                    Engine::S3(options) => format!("bucket {}", options.bucket),
+                },
                 settings.database.url
             )));
         }

@@ -31,12 +31,14 @@ impl DataPlane {
         location: &Location,
         content: &Digest,
     ) -> Result<bool, Error> {
-        if self.is_there(location).await? {
-            return Ok(false);
-        }
         let (backend, key) = (self.backend(&location.backend)?, parse_key(location)?);
-        // Something of another size: an earlier run was cut off in a way the backend let show.
-        backend.delete(&key, None).await?;
+        match backend.head(&key).await {
+            Ok(found) if found.size == location.size => return Ok(false),
+            // An earlier run was cut off in a way the backend let show.
+            Ok(_) => drop(backend.delete(&key, None).await?),
+            Err(storage::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         let object = from.open(location, None).await?;
         let hasher = Arc::new(Mutex::new(Hasher::new(content.algorithm())));
         let receipt = backend.put_stream(&key, object.size, hashed(object.body, &hasher)).await?;

@@ -100,9 +100,22 @@ impl Appender {
             Ok(outcomes) => outcomes,
             Err(Error::Db(db::Error::Constraint(_)) | Error::Poisoned(_)) if batch.len() > 1 => {
                 let mut outcomes = Vec::with_capacity(batch.len());
+                let mut away = None::<Arc<Error>>;
                 for command in batch.chunks_mut(1) {
-                    let alone = self.persist(command, &mut patience).await;
-                    outcomes.extend(alone.unwrap_or_else(|error| vec![Err(Arc::new(error))]));
+                    if let Some(error) = &away {
+                        // Waiting for a database that is away once is enough.
+                        outcomes.push(Err(Arc::clone(error)));
+                        continue;
+                    }
+                    match self.persist(command, &mut patience).await {
+                        Ok(alone) => outcomes.extend(alone),
+                        Err(error) => {
+                            let is_away = error.is_unavailable();
+                            let error = Arc::new(error);
+                            away = is_away.then(|| Arc::clone(&error));
+                            outcomes.push(Err(error));
+                        }
+                    }
                 }
                 outcomes
             }

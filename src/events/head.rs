@@ -48,6 +48,11 @@ impl Head {
         self.next_sequence - 1
     }
 
+    /// Writes the first head of a database; [`db::Error::Constraint`] when somebody was quicker.
+    pub(super) async fn insert(&self, tx: &mut Tx) -> Result<(), Error> {
+        Ok(tx.insert(&LOG_HEAD, &[self.row()]).await?)
+    }
+
     /// Whether this is a log of its own and not a copy that was not finished (see [`transfer`](super::transfer)).
     pub(super) fn is_whole(&self) -> bool {
         self.epoch > 0

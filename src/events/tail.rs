@@ -59,7 +59,11 @@ impl Tail {
     pub(super) fn accept(&self, head: &Head) -> Result<(), Error> {
         if self.forked.get().is_none() {
             let known = self.publish.borrow();
-            if head.log_id == known.log_id && head.epoch == known.epoch && head.last() >= known.last() {
+            let is_same = head.log_id == known.log_id && head.epoch == known.epoch;
+            // Of the same length it must be the very same log.
+            let goes_on = head.last() > known.last()
+                || (head.last() == known.last() && head.last_recorded_at == known.last_recorded_at);
+            if is_same && goes_on {
                 return Ok(());
             }
             let forked = Forked { known: Box::new(known.clone()), found: Box::new(head.clone()) };

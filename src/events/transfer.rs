@@ -28,7 +28,8 @@ pub async fn begin(from: &Db, to: &Db) -> Result<(String, bool), Error> {
         Err(Error::Absent) => {
             let (epoch, next_sequence) = (-source.epoch, 1);
             let head = Head { epoch, next_sequence, last_recorded_at: 0, views_version: 0, ..source.clone() };
-            head.store(&mut tx).await?;
+            // Not an upsert: a server may be starting on the same empty database.
+            head.insert(&mut tx).await?;
             tx.commit().await?;
             Ok((source.log_id, false))
         }

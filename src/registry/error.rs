@@ -112,7 +112,12 @@ impl Error {
         match self {
             Self::Data(error) => error.is_unavailable(),
             Self::Db(error) => error.is_unavailable(),
-            Self::Log(error) => error.is_unavailable(),
+            // Another replica may be the one to ask: this one has to be restarted.
+            Self::Log(error) => {
+                let must_restart =
+                    matches!(**error, events::Error::Forked(_) | events::Error::Superseded { .. });
+                must_restart || error.is_unavailable()
+            }
             Self::Stopping => true,
             _ => false,
         }

@@ -222,9 +222,13 @@ impl Registry {
                 }
                 received => received?,
             };
+            if let Err(error) = registry.hold(&upload, &claim, &ingest).await {
+                // Nothing was done with the bytes yet: what was there before this request stays.
+                drop(ingest);
+                return Err(registry.rewind(&upload, &claim, error).await);
+            }
             let progress = ingest.progress();
             let mut pushed = Box::pin(async {
-                registry.hold(&upload, &claim, &ingest).await?;
                 let sealed = ingest.seal(&digest).await?;
                 registry.link(&upload.repository, upload.actor.clone(), &digest, sealed).await
             });

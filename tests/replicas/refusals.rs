@@ -23,8 +23,9 @@ fn nobody() -> String {
 fn a_bucket_that_cannot_be_used_stops_the_start() {
     let _alone = alone();
     let cluster = Plan::new().set("STORAGE_S3_ATTEMPTS", "2").prepare();
-    let hint = ["does not accept the credentials", "check storage.s3.access_key_id"];
+    let hint = ["does not accept the credentials", "check storage.s3.secret_access_key"];
     let said = cluster.refuses(&[("STORAGE_S3_SECRET_ACCESS_KEY", WRONG)], &hint);
+    let hint = ["does not accept the credentials", "storage.s3.access_key_id"];
     assert!(!said.contains(WRONG), "{said}");
     cluster.refuses(&[("STORAGE_S3_ACCESS_KEY_ID", "nobody-knows-it")], &hint);
     cluster.refuses(&[("STORAGE_S3_BUCKET", "there-is-no-such-bucket")], &["there-is-no-such-bucket"]);

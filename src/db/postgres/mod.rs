@@ -85,10 +85,10 @@ impl Server {
         Transaction::begin(&self.writer, sql, true).await
     }
 
-    /// The same for work that takes as long as it takes.
+    /// The same for work that takes as long as it takes. A process that stands still in it is ended all the same.
     pub(super) async fn begin_unlimited(&self) -> Result<Transaction, Error> {
         let sql = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
-                   SET LOCAL idle_in_transaction_session_timeout = 0; SELECT 1 FROM log_head FOR UPDATE";
+                   SET LOCAL idle_in_transaction_session_timeout = '60s'; SELECT 1 FROM log_head FOR UPDATE";
         Transaction::begin(&self.writer, sql, false).await
     }
 

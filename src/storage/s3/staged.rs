@@ -245,7 +245,7 @@ impl StagedObject {
         let key = name.parse::<Key>().expect("hex and ULIDs make keys");
         let receipt = self.bucket.receipt(&key, self.len, done.found.version);
         // Two may go on from one state when a lease runs out, and the other may have named the object already.
-        let is_ours = done.acknowledged || !self.resumed;
+        let is_ours = !self.resumed;
         self.finished = Some(Finished { receipt: receipt.clone(), is_ours });
         Ok(Some(receipt))
     }
