@@ -243,8 +243,13 @@ impl Registry {
                     registry.note_finished(&claim, &digest).await;
                     Ok(blob)
                 }
+                // As above, found out later: storage may not look at staged bytes before it needs them.
+                Err(error) if is_gone(&error) && registry.blob(&upload.repository, &digest).await.is_ok() => {
+                    registry.note_finished(&claim, &digest).await;
+                    Ok(PushedBlob { digest: digest.clone() })
+                }
                 // The storage is away: what was there before this request is there when it comes back.
-                Err(error @ Error::Data(_)) if error.is_temporary() => {
+                Err(error @ Error::Data(_)) if error.is_temporary() || is_gone(&error) => {
                     Err(registry.rewind(&upload, &claim, error).await)
                 }
                 Err(error) => {
@@ -352,14 +357,8 @@ impl Registry {
         let digester = self.inner.uploads.take(claim);
         let checkpoint = claim.checkpoint.as_ref();
         match self.inner.data.resume(upload.staging(), received, checkpoint, digester, algorithm).await {
-            // The staged bytes did not survive (a power cut), or a program of another version began it: the
-            // client starts over.
-            Err(
-                error @ (dataplane::Error::NotResumable(_)
-                | dataplane::Error::Storage(
-                    storage::Error::NotFound { .. } | storage::Error::Short { .. },
-                )),
-            ) => {
+            // A program of another version began it: the client starts over.
+            Err(error @ dataplane::Error::NotResumable(_)) => {
                 tracing::debug!(upload = %claim.id, error = &error as &dyn std::error::Error, "An upload ends");
                 self.forget(upload, claim).await;
                 Err(upload.unknown())
@@ -466,9 +465,14 @@ impl Registry {
 
     /// Cuts the object back to where the claim began and releases it there. Returns what to say about it: the error that
     /// led here, or, when the claim had ended before, what others did to the session. That is then the reason: they
-    /// removed the bytes under our hands. A claim that stays runs out.
+    /// removed the bytes under our hands. A session whose bytes are gone is removed. A claim that stays runs out.
     async fn rewind(&self, upload: &Upload, claim: &Claim, error: Error) -> Error {
         let start = claim.session.received;
+        if is_gone(&error) {
+            // Not to be met again and again by whoever goes on.
+            self.forget(upload, claim).await;
+            return self.lost(upload).await;
+        }
         let rewound = async {
             let is_ours = self.sessions().renew(claim, start, self.inner.clock.now()).await?;
             if is_ours {
@@ -546,6 +550,13 @@ impl Wait {
         let _ = tokio::time::timeout_at(next.min(end), released).await;
         tokio::time::Instant::now() < end
     }
+}
+
+/// Whether staged bytes did not survive: a power cut, or a database that forgot its newest moments in a crash, whose
+/// session then names bytes that were replaced since. The client starts over.
+fn is_gone(error: &Error) -> bool {
+    use storage::Error::{NotFound, Short};
+    matches!(error, Error::Data(dataplane::Error::Storage(NotFound { .. } | Short { .. })))
 }
 
 /// Where the bytes of a session are staged.

@@ -229,6 +229,42 @@ fn a_close_through_two_replicas_at_once_closes_once_and_both_may_be_told() {
     cluster.check();
 }
 
+/// A crash of the database costs it the newest moments of sessions: one may name bytes that became a blob since.
+#[test]
+fn a_session_that_fell_back_behind_its_bytes_is_told_so_or_gets_its_answer_again() {
+    let _alone = alone();
+    let cluster = Plan::new().start(2);
+    let fall_back = || {
+        cluster.database.execute("DELETE FROM uploads; INSERT INTO uploads SELECT * FROM before");
+    };
+    for (length, seed) in [(1000, 60), (PART + 1000, 61)] {
+        let content = Content { seed, length };
+        let (bytes, location) = (content.bytes(), begin(&cluster, 0));
+        patch(&cluster, 0, &location, 0, at(&bytes, 0, length - 400)).expect(202);
+        cluster.database.execute("DROP TABLE IF EXISTS before; CREATE TABLE before AS SELECT * FROM uploads");
+        patch(&cluster, 0, &location, length - 400, at(&bytes, length - 400, length)).expect(202);
+        close(&cluster, 0, &location, content).expect(201);
+
+        fall_back();
+        let put = format!("{location}?digest={}", content.digest());
+        let rest = at(&bytes, length - 400, length);
+        cluster.client(1).send("PUT", &put, &[], rest).unwrap().expect(201);
+        fall_back();
+        let other = format!("{location}?digest={}", Content { seed: 62, length }.digest());
+        cluster.client(1).send("PUT", &other, &[], rest).unwrap().expect(404);
+        fall_back();
+        // Bytes that are put aside again need those before them only when there are enough for a part.
+        let answer = patch(&cluster, 1, &location, length - 400, &vec![7; usize::try_from(PART).unwrap()]);
+        assert_eq!(answer.status, 404, "{answer:?}");
+        for replica in 0..2 {
+            cluster.client(replica).get(&location).unwrap().expect(404);
+        }
+        everybody_has(&cluster, content);
+    }
+    cluster.check_sweep();
+    cluster.check();
+}
+
 #[test]
 fn an_upload_is_cancelled_through_any_replica() {
     let _alone = alone();
