@@ -86,9 +86,9 @@ fn a_failed_fsync_refuses_the_push_and_every_later_write_until_somebody_looked()
         assert!((500..600).contains(&answer.status), "{answer:?}");
         lab.heal();
 
-        let log = server.log();
-        let line =
-            log.lines().find(|line| line.contains("A request failed")).expect("the log has a sentence");
+        let line = eventually("a sentence in the log", || {
+            server.log().lines().find(|line| line.contains("A request failed")).map(str::to_owned)
+        });
         assert!(line.contains("fsync") && line.contains("Input/output error"), "{line}");
         client.head(&blob(content)).unwrap().expect(404);
         assert_eq!(objects(&lab.storage()), before);

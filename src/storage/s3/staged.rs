@@ -238,12 +238,12 @@ impl StagedObject {
             Ok((done, parts))
         };
         let (done, parts) = completed.await.map_err(|fault| not_staged(fault, &self.id, action))?;
-        if done.found.size != self.len {
-            return Err(super::read::other_size(&name, self.len, done.found.size));
+        if done.size != self.len {
+            return Err(super::read::other_size(&name, self.len, done.size));
         }
         self.bucket.verify_parts(&name, &parts).await?;
         let key = name.parse::<Key>().expect("hex and ULIDs make keys");
-        let receipt = self.bucket.receipt(&key, self.len, done.found.version);
+        let receipt = self.bucket.receipt(&key, self.len, done.version);
         // Two may go on from one state when a lease runs out, and the other may have named the object already.
         let is_ours = !self.resumed;
         self.finished = Some(Finished { receipt: receipt.clone(), is_ours });

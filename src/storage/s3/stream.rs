@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, Found};
 use super::fault::Fault;
 use super::part::Filling;
-use super::upload::{Completed, Sent, Upload, size_of};
+use super::upload::{Sent, Upload, size_of};
 use crate::storage::{ByteStream, Error, Key, Receipt};
 
 impl Bucket {
@@ -47,7 +47,7 @@ impl Bucket {
             Ok((done, parts)) => {
                 let verified = self.verify_parts(name, &parts).await;
                 self.kept_if(key, verified).await?;
-                Ok(self.receipt(key, size, done.found.version))
+                Ok(self.receipt(key, size, done.version))
             }
             Err(error) => {
                 if let Err(fault) = self.abort(&full, &id).await {
@@ -62,7 +62,7 @@ impl Bucket {
         self: &Arc<Self>,
         mut source: Source<'_>,
         upload: &mut Upload,
-    ) -> Result<(Completed, Vec<Sent>), Error> {
+    ) -> Result<(Found, Vec<Sent>), Error> {
         let key = source.key;
         let failed = |fault: Fault| fault.during(format!("store {key}"));
         loop {

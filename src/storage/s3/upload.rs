@@ -45,14 +45,6 @@ pub(super) struct Sent {
     pub(super) sum: Option<Sum>,
 }
 
-/// An upload that became an object.
-#[derive(Debug)]
-pub(super) struct Completed {
-    pub(super) found: Found,
-    /// Whether the server said so. Otherwise the object was seen, and it is open who completed it.
-    pub(super) acknowledged: bool,
-}
-
 /// One upload, open. Dropping it stops its parts.
 #[derive(Debug)]
 pub(super) struct Upload {
@@ -140,7 +132,7 @@ impl Bucket {
     /// Makes the parts an object. When the answer leaves open whether that happened the object itself is looked
     /// at. It counts when it is made of exactly these parts: another process may have had the same upload, from a
     /// state of its own.
-    pub(super) async fn complete(&self, name: &str, id: &str, parts: &[Sent]) -> Result<Completed, Fault> {
+    pub(super) async fn complete(&self, name: &str, id: &str, parts: &[Sent]) -> Result<Found, Fault> {
         let size = parts.iter().map(|part| part.size).sum::<u64>();
         let completed = parts.iter().enumerate().map(|(index, part)| {
             CompletedPart::builder()
@@ -153,23 +145,30 @@ impl Bucket {
         let request = self.client.complete_multipart_upload().bucket(self.name()).key(self.full(name));
         let answer = request.upload_id(id).multipart_upload(completed).send().await.map_err(Fault::from);
         match answer {
-            Ok(done) => match self.head(name).await? {
-                Some(found) if found.size == size && has_count(&found.etag, parts.len()) => {
+            Ok(done) => match self.head(name).await {
+                Ok(Some(found)) if found.size == size && has_count(&found.etag, parts.len()) => {
                     let version = done.version_id.or(found.version);
-                    Ok(Completed { found: Found { version, ..found }, acknowledged: true })
+                    Ok(Found { version, ..found })
                 }
-                Some(found) => {
+                Ok(Some(found)) => {
                     let text = format!("the object has {} bytes, {size} were sent", found.size);
                     Err(Fault::odd(text).read_as(Kind::Refused))
                 }
-                None => Err(Fault::odd("the object is not there although it was acknowledged")),
+                Ok(None) => Err(Fault::odd("the object is not there although it was acknowledged")),
+                // The answer itself tells what the object is made of; losing the upload now would lose its bytes.
+                Err(fault) => match done.e_tag {
+                    Some(etag) if fault.kind == Kind::Unavailable && is_made_of(&etag, parts) => {
+                        Ok(Found { size, version: done.version_id, etag })
+                    }
+                    _ => Err(fault),
+                },
             },
             // Repeating a request that had been carried out finds no upload any more.
             Err(fault) if matches!(fault.kind, Kind::Unavailable | Kind::NoUpload | Kind::Absent) => {
                 match self.head(name).await? {
                     Some(found) if found.size == size && is_made_of(&found.etag, parts) => {
                         tracing::debug!(%name, error = fault.text(), "The upload was completed all the same");
-                        Ok(Completed { found, acknowledged: false })
+                        Ok(found)
                     }
                     _ if fault.kind == Kind::Absent => Err(fault.read_as(Kind::NoUpload)),
                     _ => Err(fault),
