@@ -23,7 +23,7 @@ fn nothing_acknowledged_is_lost_in_a_few_kills() {
 #[test]
 #[ignore = "minutes; run with --include-ignored"]
 fn nothing_acknowledged_is_lost_in_a_storm() {
-    storm(Habits { clients: 64, steps: 6, large: 30 }, setting("REPLICAS_KILLS", 16));
+    storm(Habits { clients: 64, steps: 6, large: 30 }, setting("REPLICAS_KILLS", 12));
 }
 
 fn storm(habits: Habits, kills: u64) {
