@@ -55,10 +55,7 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
     }
     let filter = EnvFilter::builder().parse(level).map_err(|error| error.to_string())?;
     // What it signs holds session tokens.
-    let quiet = ["aws_sigv4=info", "aws_runtime=debug", "aws_smithy_runtime=debug"];
-    Ok(quiet
-        .into_iter()
-        .fold(filter, |filter, target| filter.add_directive(target.parse().expect("a literal directive"))))
+    Ok(filter.add_directive("aws_sigv4=off".parse().expect("a literal directive")))
 }
 
 fn is_misspelt_level(directive: &str) -> bool {
