@@ -56,7 +56,7 @@ impl Log {
         if head.views_version != version {
             head = replay::bring_up_to_date(&db, &projections).await?;
         }
-        let tail = Arc::new(Tail::new(db.clone(), observer, head));
+        let tail = Arc::new(Tail::open(db.clone(), observer, head).await?);
         let bell = Arc::new(Notify::new());
         let start = |listener| Follower::start(&db, listener, &tail, Arc::clone(&bell));
         let follower = db.listener().map(start);

@@ -233,12 +233,15 @@ impl Error {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
     "the database went back: this process knows event {} of log {} (epoch {}), the database ends at event {} of \
-     log {} (epoch {}); check what was restored, then restart", known.last(), known.log_id, known.epoch,
-    found.last(), found.log_id, found.epoch
+     log {} (epoch {}){}; check what was restored, then restart", known.last(), known.log_id, known.epoch,
+    found.last(), found.log_id, found.epoch,
+    differs_at.map(|at| format!(" and has another event {at}")).unwrap_or_default()
 )]
 pub struct Forked {
     /// Where the log was.
     pub known: Box<Head>,
     /// Where the database says it is.
     pub found: Box<Head>,
+    /// A known event that is another one there; `None` when the head alone tells.
+    pub differs_at: Option<Sequence>,
 }

@@ -18,25 +18,36 @@ const PAGE: i64 = 256;
 const MANY: i64 = 10_000;
 
 const BETWEEN: &str = "SELECT sequence, type, recorded_at, actor, repository, subject, command_id, header, \
-    payload, salt, leaf_hash FROM events WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3";
+    payload, salt, leaf_hash FROM events WHERE sequence >= $1 AND sequence <= $2 ORDER BY sequence LIMIT $3";
+const LEAF: &str = "SELECT leaf_hash FROM events WHERE sequence = $1";
 
 /// Every named statement of this module.
-pub(super) static STATEMENTS: &[&str] = &[BETWEEN];
+pub(super) static STATEMENTS: &[&str] = &[BETWEEN, LEAF];
+
+/// The last event the observer was told of.
+struct Told {
+    sequence: Sequence,
+    /// Its leaf hash, by which it is known again. `None` before the first event, and where events were skipped.
+    leaf: Option<Vec<u8>>,
+}
 
 pub(super) struct Tail {
     db: Db,
     observer: Arc<dyn Observer>,
     publish: watch::Sender<Head>,
-    /// The last event the observer was told of. Held while it is told, and while a look at the database is on
-    /// its way: a head that was read before an append must not be compared with what was known after it.
-    told: Mutex<Sequence>,
+    /// Held while the observer is told, and while a look at the database is on its way: a head that was read
+    /// before an append must not be compared with what was known after it.
+    told: Mutex<Told>,
     forked: OnceLock<Forked>,
 }
 
 impl Tail {
-    pub(super) fn new(db: Db, observer: Arc<dyn Observer>, head: Head) -> Self {
-        let told = Mutex::new(head.last());
-        Self { db, observer, publish: watch::Sender::new(head), told, forked: OnceLock::new() }
+    /// Starts after the last event of `head`, which was just read.
+    pub(super) async fn open(db: Db, observer: Arc<dyn Observer>, head: Head) -> Result<Self, Error> {
+        let rows = db.query(LEAF, vec![head.last().into()]).await?;
+        let leaf = rows.first().map(|row| row.blob(0).to_vec());
+        let told = Mutex::new(Told { sequence: head.last(), leaf });
+        Ok(Self { db, observer, publish: watch::Sender::new(head), told, forked: OnceLock::new() })
     }
 
     /// The newest head known.
@@ -66,14 +77,23 @@ impl Tail {
             if is_same && goes_on {
                 return Ok(());
             }
-            let forked = Forked { known: Box::new(known.clone()), found: Box::new(head.clone()) };
             drop(known);
-            tracing::error!("{forked}");
-            // The first one stays.
-            let _ = self.forked.set(forked);
+            return Err(self.refuse(head, None));
         }
         let forked = self.forked.get().expect("it is set and never unset");
         Err(Error::Forked(forked.clone()))
+    }
+
+    /// From now on nothing is accepted: the log that ends at `found` is not the one known.
+    fn refuse(&self, found: &Head, differs_at: Option<Sequence>) -> Error {
+        // The first one stays.
+        let forked = self.forked.get_or_init(|| {
+            let known = Box::new(self.publish.borrow().clone());
+            let forked = Forked { known, found: Box::new(found.clone()), differs_at };
+            tracing::error!("{forked}");
+            forked
+        });
+        Error::Forked(forked.clone())
     }
 
     /// Events were committed here, the first of them `first`; `head` is the head after them.
@@ -84,15 +104,15 @@ impl Tail {
         events: impl Iterator<Item = &'a [Event]>,
     ) {
         let mut told = self.told.lock().await;
-        if *told < first - 1 && self.catch_up(&mut told, first - 1, &head.log_id).await.is_err() {
+        if told.sequence < first - 1 && self.catch_up(&mut told, first - 1, &head).await.is_err() {
             self.observer.lost_track();
-            *told = first - 1;
+            *told = Told { sequence: first - 1, leaf: None };
         }
         for events in events {
-            let new = events.partition_point(|event| event.sequence <= *told);
+            let new = events.partition_point(|event| event.sequence <= told.sequence);
             if let Some(last) = events[new..].last() {
                 self.observer.committed(&events[new..]);
-                *told = last.sequence;
+                *told = Told { sequence: last.sequence, leaf: Some(last.leaf_hash().to_vec()) };
             }
         }
         self.publish(head);
@@ -106,7 +126,7 @@ impl Tail {
         if head.views_version != self.publish.borrow().views_version {
             self.observer.lost_track();
         }
-        self.catch_up(&mut told, head.last(), &head.log_id).await?;
+        self.catch_up(&mut told, head.last(), &head).await?;
         self.publish(head);
         Ok(())
     }
@@ -126,18 +146,24 @@ impl Tail {
         });
     }
 
-    /// Tells the observer of the events after `told` up to `until`.
-    async fn catch_up(&self, told: &mut Sequence, until: Sequence, log_id: &str) -> Result<(), Error> {
-        if until - *told > MANY {
+    /// Tells the observer of the events after `told` up to `until`, in the log that ends at `head`. The event at
+    /// `told` is read again: when the log went back and grew past it, it is another one.
+    async fn catch_up(&self, told: &mut Told, until: Sequence, head: &Head) -> Result<(), Error> {
+        if until - told.sequence > MANY {
+            self.recognise(told, head).await?;
             self.observer.lost_track();
-            *told = until;
+            *told = Told { sequence: until - 1, leaf: None };
         }
-        while *told < until {
-            let rows = self.db.query(BETWEEN, vec![(*told).into(), until.into(), PAGE.into()]).await?;
-            let Some(last) = rows.last().map(|row| row.integer(0)) else {
-                return Err(Error::Gap { expected: *told + 1, found: until + 1 });
+        while told.sequence < until {
+            let range = vec![told.sequence.into(), until.into(), PAGE.into()];
+            let mut rows = self.db.query(BETWEEN, range).await?;
+            if rows.first().is_some_and(|row| row.integer(0) == told.sequence) {
+                self.is_known(told, rows.remove(0).blob(10), head)?;
+            }
+            let Some(last) = rows.last() else {
+                return Err(Error::Gap { expected: told.sequence + 1, found: until + 1 });
             };
-            match read(&rows, log_id) {
+            match read(&rows, &head.log_id) {
                 Ok(events) => self.observer.committed(&events),
                 Err(error) => {
                     // A newer replica may record what this program does not know.
@@ -148,9 +174,21 @@ impl Tail {
                     self.observer.lost_track();
                 }
             }
-            *told = last;
+            *told = Told { sequence: last.integer(0), leaf: Some(last.blob(10).to_vec()) };
         }
         Ok(())
+    }
+
+    async fn recognise(&self, told: &Told, head: &Head) -> Result<(), Error> {
+        let rows = self.db.query(LEAF, vec![told.sequence.into()]).await?;
+        rows.first().map_or(Ok(()), |row| self.is_known(told, row.blob(0), head))
+    }
+
+    fn is_known(&self, told: &Told, leaf: &[u8], head: &Head) -> Result<(), Error> {
+        match &told.leaf {
+            Some(known) if known != leaf => Err(self.refuse(head, Some(told.sequence))),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -193,6 +193,70 @@ async fn a_log_that_went_back_stops_its_replicas() {
     }
 }
 
+/// The database itself refuses to change events.
+const UNPROTECTED: &str = "ALTER TABLE events DISABLE TRIGGER USER";
+
+/// Somebody restores a backup that lacks the last events, and a replica that started afterwards writes others.
+async fn restore_without(replica: &Replica, lost: i64, then: i64) {
+    let id = replica.log.watch().borrow().log_id.clone();
+    let last = replica.log.last() - lost;
+    let mut tx = replica.db.write().await.unwrap();
+    tx.execute(UNPROTECTED, vec![]).await.unwrap();
+    tx.execute("DELETE FROM events WHERE sequence > $1", vec![last.into()]).await.unwrap();
+    tx.execute("UPDATE log_head SET next_sequence = $1", vec![(last + 1).into()]).await.unwrap();
+    tx.commit().await.unwrap();
+    let (db, clock) = (replica.db.clone(), ManualClock::at(2000 * SECOND).clock());
+    let log = Log::open(db, projections(1), clock, Arc::new(Told::default())).await.unwrap();
+    for n in 0..then {
+        log.submit(Actor::anonymous(), set("other", n)).await.unwrap();
+    }
+    assert_eq!(log.watch().borrow().log_id, id);
+}
+
+#[tokio::test]
+async fn a_log_that_went_back_and_grew_past_what_was_known_is_noticed() {
+    // Also as many as were lost, and more than are read at once.
+    for (lost, then) in [(1, 2), (2, 40), (2, 300), (3, 3)] {
+        let (a, _, database) = two().await;
+        for n in 0..5 {
+            a.moves("t", n).await;
+        }
+        // Cut off, it does not see the log going back.
+        let away = database.proxy(Duration::ZERO);
+        let b = Replica::start(&database.options_through(&away)).await;
+        b.log.current().await.unwrap();
+        away.set_down(true);
+        restore_without(&a, lost, then).await;
+        away.set_down(false);
+        let error = loop {
+            match b.log.current().await {
+                Err(error) if error.is_unavailable() => {}
+                Err(error) => break error,
+                Ok(()) => panic!("{lost} lost, {then} written: not noticed"),
+            }
+        };
+        let Error::Forked(forked) = &*error else { panic!("{error:?}") };
+        assert_eq!((forked.known.last(), forked.found.last()), (5, 5 - lost + then));
+        assert!(b.told.sequences().is_empty(), "of the other log nothing is told");
+        assert!(failure(b.submit(set("t", 9)).await).to_string().contains("went back"));
+        assert!(b.log.problem().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_known_event_that_became_another_is_noticed() {
+    let (a, b, _database) = two().await;
+    a.moves("t", 1).await;
+    b.log.current().await.unwrap();
+    a.execute(UNPROTECTED).await;
+    a.execute("UPDATE events SET leaf_hash = sha256(leaf_hash)").await;
+    let told = b.told.sequences();
+    a.moves("t", 2).await;
+    let error = b.log.current().await.unwrap_err();
+    assert!(error.to_string().contains("has another event 1"), "{error}");
+    assert_eq!(b.told.sequences(), told);
+}
+
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_found_out() {
     for cut in [Cut::BeforeCommit, Cut::DuringCommit, Cut::AfterCommit] {
