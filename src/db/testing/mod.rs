@@ -2,18 +2,20 @@
 //!
 //! Part of the library, so that the tests of the program can use it too. The server comes from the environment;
 //! without it a test fails and says how to get one.
+//!
+//! Creating and dropping a database makes the server flush everything it has, which costs more than most tests. So
+//! the databases stay, as many as were ever used at once, and are emptied for the next test. A lock that the server
+//! gives back when its connection ends says which are in use, whatever process uses them and however it ends.
 
 mod proxy;
 
 pub use proxy::{Cut, Proxy};
 
 use std::str::FromStr as _;
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
 #[cfg(test)]
 use super::{Access, Db};
@@ -22,30 +24,54 @@ use super::{Options, Url};
 /// Names a server and a role on it that may create databases.
 pub const VARIABLE: &str = "ARTIFACTSTORE_TEST_POSTGRES";
 
-/// How long a test waits for its database to be dropped: until the server has been told.
-const DROPPING: Duration = Duration::from_millis(150);
+/// The lock of the database with the number 0; any number nobody else uses.
+const LOCKS: i64 = 0x6172_7473;
 
-/// A new, empty database. Dropped with its connections when this is.
+/// An empty database, this test's alone until it is dropped.
 #[derive(Debug)]
 pub struct Database {
     server: String,
     name: String,
+    /// Holds the lock.
+    _in_use: PgConnection,
 }
 
 impl Database {
-    /// Creates one.
+    /// Takes one that nobody uses and empties it, or creates one more.
     ///
     /// # Panics
     ///
-    /// Without a server to create it on.
+    /// Without a server to have it on.
     pub async fn new() -> Self {
         let server = std::env::var(VARIABLE).unwrap_or_else(|_| {
             panic!("{VARIABLE} is not set; start the services with `eval \"$(tests/services up DIR)\"`")
         });
-        let name = format!("artifactstore_test_{}", ulid::Ulid::generate().to_string().to_lowercase());
-        let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
-        execute(&server, create).await.unwrap_or_else(|error| panic!("the server of {VARIABLE}: {error}"));
-        Self { server, name }
+        Self::take(server).await.unwrap_or_else(|error| panic!("the server of {VARIABLE}: {error}"))
+    }
+
+    async fn take(server: String) -> Result<Self, sqlx::Error> {
+        let mut in_use = PgConnectOptions::from_str(&server)?.disable_statement_logging().connect().await?;
+        let mut number = 0;
+        let lock = "SELECT pg_try_advisory_lock($1)";
+        while !sqlx::query(lock).bind(LOCKS + number).fetch_one(&mut in_use).await?.get::<bool, _>(0) {
+            number += 1;
+        }
+        let name = format!("artifactstore_test_{number}");
+        let exists = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)";
+        if sqlx::query(exists).bind(&name).fetch_one(&mut in_use).await?.get(0) {
+            // Whoever used it may have left connections behind.
+            disconnect_all(&mut in_use, &name).await?;
+            let options = PgConnectOptions::from_str(&server)?.database(&name);
+            let mut inside = options.disable_statement_logging().connect().await?;
+            inside
+                .execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; SELECT pg_stat_reset()")
+                .await?;
+            inside.close().await?;
+        } else {
+            let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
+            in_use.execute(AssertSqlSafe(create)).await?;
+        }
+        Ok(Self { server, name, _in_use: in_use })
     }
 
     /// Its name.
@@ -93,37 +119,18 @@ impl Database {
 
     /// Ends every connection to it, as a restart of the server would.
     pub async fn disconnect_all(&self) {
-        let sql = format!(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{}'",
-            self.name
-        );
-        execute(&self.server, sql).await.expect("the server is there");
+        let connect = async {
+            let options = PgConnectOptions::from_str(&self.server)?.disable_statement_logging();
+            disconnect_all(&mut options.connect().await?, &self.name).await
+        };
+        connect.await.expect("the server is there");
     }
 }
 
-impl Drop for Database {
-    fn drop(&mut self) {
-        let (server, name) = (self.server.clone(), self.name.clone());
-        let (done, dropped) = mpsc::channel();
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.expect("a small runtime starts");
-            let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            if let Err(error) = runtime.block_on(execute(&server, drop)) {
-                eprintln!("database {name} stays behind: {error}");
-            }
-            // Nobody may wait any more.
-            let _ = done.send(());
-        });
-        // The server takes its time, and goes on without us.
-        let _ = dropped.recv_timeout(DROPPING);
-    }
-}
-
-async fn execute(server: &str, sql: String) -> Result<(), sqlx::Error> {
-    let mut connection = PgConnectOptions::from_str(server)?.disable_statement_logging().connect().await?;
-    connection.execute(AssertSqlSafe(sql)).await?;
-    connection.close().await
+async fn disconnect_all(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    let sql = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1";
+    sqlx::query(sql).bind(name).execute(connection).await?;
+    Ok(())
 }
 
 /// The engine a test runs on.
