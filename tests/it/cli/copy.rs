@@ -105,6 +105,12 @@ fn a_copy_stops_at_a_damaged_object_and_goes_on_when_that_was_mended() {
     assert!(server.client().get(copied.blob(&blake3(&victim))).expect(200).body == victim);
 }
 
+/// Folders come first, and one without an object is nothing that could be sent twice.
+fn has_file(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| path.is_file() || has_file(&path))
+}
+
 #[test]
 fn a_copy_that_was_killed_is_taken_up_again() {
     let (here, there) = (directory(), directory());
@@ -120,7 +126,7 @@ fn a_copy_that_was_killed_is_taken_up_again() {
     };
     let mut killed = copy().stdout(std::process::Stdio::null()).spawn().unwrap();
     let objects = there.path().join("storage/blake3");
-    until("the first object of the copy", || objects.is_dir().then_some(()));
+    until("the first object of the copy", || has_file(&objects).then_some(()));
     killed.kill().unwrap();
     killed.wait().unwrap();
     run_command(Launch::on(there.path()).command().stdin(std::process::Stdio::null()))
