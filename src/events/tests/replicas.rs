@@ -197,9 +197,9 @@ async fn a_log_that_went_back_stops_its_replicas() {
 const UNPROTECTED: &str = "ALTER TABLE events DISABLE TRIGGER USER";
 
 /// Somebody restores a backup that lacks the last events, and a replica that started afterwards writes others.
-async fn restore_without(replica: &Replica, lost: i64, then: i64) {
+async fn restore_without(replica: &Replica, dropped: i64, then: i64) {
     let id = replica.log.watch().borrow().log_id.clone();
-    let last = replica.log.last() - lost;
+    let last = replica.log.last() - dropped;
     let mut tx = replica.db.write().await.unwrap();
     tx.execute(UNPROTECTED, vec![]).await.unwrap();
     tx.execute("DELETE FROM events WHERE sequence > $1", vec![last.into()]).await.unwrap();
