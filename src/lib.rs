@@ -8,7 +8,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | L0 | [`oci`], [`codec`], [`hash`], [`clock`], [`secret`], [`setting`], [`telemetry`]: vocabulary and encodings |
-//! | L1 | [`storage`], [`db`]: dumb keyed objects, dumb typed rows |
+//! | L1 | [`package`], [`retention`]: what is kept, and how long; [`storage`], [`db`]: keyed objects, typed rows |
 //! | L2 | [`events`], [`dataplane`]: the log; ingest, serve and verify bytes |
 //! | L3 | [`views`]: one file per projection of the log |
 //! | L4 | [`registry`]: use cases, the library API |
@@ -23,7 +23,9 @@ pub mod db;
 pub mod events;
 pub mod hash;
 pub mod oci;
+pub mod package;
 pub mod registry;
+pub mod retention;
 pub mod secret;
 pub mod server;
 pub mod setting;

@@ -206,7 +206,7 @@ impl Event {
             self.recorded_at.into(),
             self.actor.as_str().into(),
             self.fact.repository().map(RepositoryName::as_str).into(),
-            Value::from(self.fact.subject().as_str()),
+            Value::from(self.fact.subject()),
             self.command.as_str().into(),
             self.header.clone().into(),
             self.payload.clone().into(),
@@ -246,7 +246,7 @@ impl Event {
             ("payload length", header.payload_len == self.payload.len() as u64),
             ("payload", header.payload_commit == commitment(&self.salt, &self.payload)),
             ("repository", row.optional_text(4) == self.fact.repository().map(RepositoryName::as_str)),
-            ("subject", row.optional_text(5) == Some(self.fact.subject().as_str())),
+            ("subject", row.optional_text(5) == Some(self.fact.subject())),
         ];
         match checks.iter().find(|(_, holds)| !holds) {
             Some((what, _)) => Err(EventError::Mismatch(what)),

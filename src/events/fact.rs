@@ -7,8 +7,11 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Micros;
 use crate::codec::cbor::{self, Limits};
 use crate::oci::{Digest, RepositoryName, Tag};
+pub use crate::package::Manifest as PackageFinalized;
+use crate::package::{Description, File, Object, PackageId, PackagePath};
 
 /// A payload, and a view row, may hold what a manifest of 4 MiB holds: one long annotation, escaped.
 pub(super) const LIMITS: Limits = Limits { text: 16 * 1024 * 1024, ..Limits::DOCUMENT };
@@ -198,6 +201,139 @@ pub struct TagDeleted {
     pub digest: Digest,
 }
 
+/// A draft of a package was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageCreated {
+    /// Its repository.
+    pub repository: RepositoryName,
+    /// Its id.
+    pub package: PackageId,
+    /// What its producer said of it.
+    pub description: Description,
+    /// Where it comes from.
+    pub provenance: Object,
+    /// The earliest deletion if it were finalized now; `None` for never.
+    pub expires_at: Option<Micros>,
+}
+
+/// A draft gained a file, which its repository links.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageFileIngested {
+    /// The package's repository.
+    pub repository: RepositoryName,
+    /// The package.
+    pub package: PackageId,
+    /// The file.
+    pub file: File,
+}
+
+/// A file of a draft became another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageFileReplaced {
+    /// The package's repository.
+    pub repository: RepositoryName,
+    /// The package.
+    pub package: PackageId,
+    /// The file as it is now.
+    pub file: File,
+    /// The content it had.
+    pub previous: Digest,
+}
+
+/// A draft lost a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageFileDropped {
+    /// The package's repository.
+    pub repository: RepositoryName,
+    /// The package.
+    pub package: PackageId,
+    /// Which file.
+    pub path: PackagePath,
+    /// The content it had.
+    pub content: Digest,
+}
+
+/// Why a draft will never be finalized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PackageFailure {
+    /// Its producer gave it up.
+    Aborted,
+    /// Nothing was done to it for too long.
+    Expired,
+}
+
+impl PackageFailure {
+    /// As the views store it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aborted => "aborted",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// A draft ended without becoming a package; its files are let go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageFailed {
+    /// Its repository.
+    pub repository: RepositoryName,
+    /// The package.
+    pub package: PackageId,
+    /// Why.
+    pub reason: PackageFailure,
+}
+
+/// A metadata schema was registered, or replaced by another one for packages to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaRegistered {
+    /// Its name.
+    pub name: String,
+    /// The JSON Schema, as it was sent.
+    pub schema: String,
+    /// BLAKE3 of the schema.
+    pub digest: Digest,
+}
+
+/// A key got an object, or another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectStored {
+    /// Where the key is.
+    pub repository: RepositoryName,
+    /// The key.
+    pub key: PackagePath,
+    /// BLAKE3 of the bytes.
+    pub content: Digest,
+    /// SHA-256 of the bytes.
+    pub sha256: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// What it is.
+    pub media_type: String,
+    /// The content the key had before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Digest>,
+}
+
+/// A key lost its object. The bytes stay until a collection finds them unreferenced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectDeleted {
+    /// Where the key is.
+    pub repository: RepositoryName,
+    /// The key.
+    pub key: PackagePath,
+    /// The content it had.
+    pub content: Digest,
+}
+
 /// The list of types exists once, here; the enum, its names and its codec follow from it.
 macro_rules! facts {
     ($($name:literal => $variant:ident),+ $(,)?) => {
@@ -247,6 +383,15 @@ facts! {
     "v1.manifest.deleted" => ManifestDeleted,
     "v1.tag.moved" => TagMoved,
     "v1.tag.deleted" => TagDeleted,
+    "v1.package.created" => PackageCreated,
+    "v1.package.file_ingested" => PackageFileIngested,
+    "v1.package.file_replaced" => PackageFileReplaced,
+    "v1.package.file_dropped" => PackageFileDropped,
+    "v1.package.finalized" => PackageFinalized,
+    "v1.package.failed" => PackageFailed,
+    "v1.schema.registered" => SchemaRegistered,
+    "v1.object.stored" => ObjectStored,
+    "v1.object.deleted" => ObjectDeleted,
 }
 
 /// Why a stored payload could not be read.
@@ -268,28 +413,48 @@ impl Fact {
     /// The repository it concerns, if it concerns one.
     pub fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::BlobStored(_) | Self::BlobRepaired(_) | Self::ContentDigested(_) => None,
+            Self::BlobStored(_)
+            | Self::BlobRepaired(_)
+            | Self::ContentDigested(_)
+            | Self::SchemaRegistered(_) => None,
             Self::BlobLinked(fact) => Some(&fact.repository),
             Self::BlobUnlinked(fact) => Some(&fact.repository),
             Self::ManifestPushed(fact) => Some(&fact.repository),
             Self::ManifestDeleted(fact) => Some(&fact.repository),
             Self::TagMoved(fact) => Some(&fact.repository),
             Self::TagDeleted(fact) => Some(&fact.repository),
+            Self::PackageCreated(fact) => Some(&fact.repository),
+            Self::PackageFileIngested(fact) => Some(&fact.repository),
+            Self::PackageFileReplaced(fact) => Some(&fact.repository),
+            Self::PackageFileDropped(fact) => Some(&fact.repository),
+            Self::PackageFinalized(fact) => Some(&fact.package.repository),
+            Self::PackageFailed(fact) => Some(&fact.repository),
+            Self::ObjectStored(fact) => Some(&fact.repository),
+            Self::ObjectDeleted(fact) => Some(&fact.repository),
         }
     }
 
-    /// The content it is about: a content address, or the digest a tag had.
-    pub fn subject(&self) -> &Digest {
+    /// What it is about: a package id, a schema's name, otherwise a content address, or the digest a tag had.
+    pub fn subject(&self) -> &str {
         match self {
-            Self::BlobStored(fact) => &fact.content,
-            Self::BlobRepaired(fact) => &fact.content,
-            Self::BlobLinked(fact) => &fact.content,
-            Self::BlobUnlinked(fact) => &fact.content,
-            Self::ContentDigested(fact) => &fact.content,
-            Self::ManifestPushed(fact) => &fact.content,
-            Self::ManifestDeleted(fact) => &fact.content,
-            Self::TagMoved(fact) => &fact.content,
-            Self::TagDeleted(fact) => &fact.digest,
+            Self::BlobStored(fact) => fact.content.as_str(),
+            Self::BlobRepaired(fact) => fact.content.as_str(),
+            Self::BlobLinked(fact) => fact.content.as_str(),
+            Self::BlobUnlinked(fact) => fact.content.as_str(),
+            Self::ContentDigested(fact) => fact.content.as_str(),
+            Self::ManifestPushed(fact) => fact.content.as_str(),
+            Self::ManifestDeleted(fact) => fact.content.as_str(),
+            Self::TagMoved(fact) => fact.content.as_str(),
+            Self::TagDeleted(fact) => fact.digest.as_str(),
+            Self::PackageCreated(fact) => fact.package.as_str(),
+            Self::PackageFileIngested(fact) => fact.package.as_str(),
+            Self::PackageFileReplaced(fact) => fact.package.as_str(),
+            Self::PackageFileDropped(fact) => fact.package.as_str(),
+            Self::PackageFinalized(fact) => fact.package.id.as_str(),
+            Self::PackageFailed(fact) => fact.package.as_str(),
+            Self::SchemaRegistered(fact) => &fact.name,
+            Self::ObjectStored(fact) => fact.content.as_str(),
+            Self::ObjectDeleted(fact) => fact.content.as_str(),
         }
     }
 }
@@ -299,6 +464,7 @@ pub(super) mod tests {
     use super::*;
     use crate::hash;
     use crate::oci::Algorithm;
+    use crate::package::{ContentManifest, Record, RetentionSummary, StorageReceipt};
 
     /// One fact of every type, with everything optional set.
     pub(in crate::events) fn examples(repository: &str, tag: &str) -> Vec<Fact> {
@@ -367,7 +533,98 @@ pub(super) mod tests {
                 previous: Some(content),
             }
             .into(),
-            TagDeleted { repository, tag, digest }.into(),
+            TagDeleted { repository: repository.clone(), tag, digest }.into(),
+        ]
+        .into_iter()
+        .chain(package_examples(&repository))
+        .collect()
+    }
+
+    fn package_examples(repository: &RepositoryName) -> Vec<Fact> {
+        let content = hash::digest(Algorithm::Blake3, b"content");
+        let sha256 = hash::digest(Algorithm::Sha256, b"content");
+        let package: PackageId = "pkg_01arz3ndektsv4rrffq69g5fav".parse().unwrap();
+        let path: PackagePath = "logs/ä b.txt".parse().unwrap();
+        let object = Object::from_json(br#"{"run":{"id":"r-1"},"n":[1,null]}"#).unwrap();
+        let description = Description {
+            kind: Some("test-run".to_owned()),
+            retention_class: Some("raw-evidence".to_owned()),
+            schema: Some("run".to_owned()),
+            metadata: object.clone(),
+        };
+        let file = File {
+            path: path.clone(),
+            media_type: "text/plain".to_owned(),
+            size: 7,
+            content_address: content.clone(),
+            sha256: sha256.clone(),
+            role: Some("log".to_owned()),
+        };
+        let record = Record {
+            id: package.clone(),
+            repository: repository.clone(),
+            kind: description.kind.clone(),
+            retention_class: description.retention_class.clone(),
+            schema: description.schema.clone(),
+            metadata: object.clone(),
+            created_at: 1,
+            finalized_at: 2,
+            content_manifest: content.clone(),
+            reference: sha256.clone(),
+        };
+        let receipt =
+            StorageReceipt { content_address: content.clone(), backend_id: "local".to_owned(), size: 7 };
+        let retention =
+            RetentionSummary { class: "raw-evidence".to_owned(), policy_version: 1, expires_at: Some(3) };
+        let whole = ContentManifest::new(description.clone(), vec![file.clone()], object.clone()).unwrap();
+        vec![
+            PackageCreated {
+                repository: repository.clone(),
+                package: package.clone(),
+                description,
+                provenance: object,
+                expires_at: Some(3),
+            }
+            .into(),
+            PackageFileIngested {
+                repository: repository.clone(),
+                package: package.clone(),
+                file: file.clone(),
+            }
+            .into(),
+            PackageFileReplaced {
+                repository: repository.clone(),
+                package: package.clone(),
+                file,
+                previous: content.clone(),
+            }
+            .into(),
+            PackageFileDropped {
+                repository: repository.clone(),
+                package: package.clone(),
+                path: path.clone(),
+                content: content.clone(),
+            }
+            .into(),
+            PackageFinalized::new(whole, record, vec![receipt], retention).into(),
+            PackageFailed { repository: repository.clone(), package, reason: PackageFailure::Expired }.into(),
+            SchemaRegistered {
+                name: "run".to_owned(),
+                schema: r#"{"type":"object"}"#.to_owned(),
+                digest: content.clone(),
+            }
+            .into(),
+            ObjectStored {
+                repository: repository.clone(),
+                key: path.clone(),
+                content: content.clone(),
+                sha256,
+                size: 7,
+                media_type: "text/plain".to_owned(),
+                previous: Some(content.clone()),
+            }
+            .into(),
+            ObjectDeleted { repository: repository.clone(), key: path, content }.into(),
         ]
     }
 
@@ -381,6 +638,18 @@ pub(super) mod tests {
                 Fact::BlobLinked(fact) => fact.mounted_from = None,
                 Fact::TagMoved(fact) => fact.previous = None,
                 Fact::ManifestPushed(fact) => fact.subject = None,
+                Fact::PackageCreated(fact) => {
+                    fact.description = Description::default();
+                    fact.expires_at = None;
+                }
+                Fact::PackageFileIngested(fact) => fact.file.role = None,
+                Fact::PackageFinalized(fact) => {
+                    fact.package.kind = None;
+                    fact.package.retention_class = None;
+                    fact.package.schema = None;
+                    fact.retention_summary.expires_at = None;
+                }
+                Fact::ObjectStored(fact) => fact.previous = None,
                 _ => {}
             }
         }

@@ -8,9 +8,10 @@ use super::appender::Appender;
 use super::command::{Queued, Submitted};
 use super::follower::Follower;
 use super::tail::Tail;
-use super::{Actor, Command, Committed, Error, Event, Head, Projections, Refusal, Sequence, replay};
+use super::{Actor, Command, Committed, Error, Event, Head, Projections, Refusal, Sequence, query, replay};
 use crate::clock::Clock;
 use crate::db::Db;
+use crate::package::PackageId;
 
 /// Commands that may wait; a further one waits to be queued, which slows its client.
 const QUEUE: usize = 256;
@@ -30,6 +31,7 @@ pub trait Observer: Send + Sync {
 /// The handle to the log. Cheap to clone; the appender ends when the last one is gone.
 #[derive(Clone, Debug)]
 pub struct Log {
+    db: Db,
     queue: mpsc::Sender<Box<dyn Queued>>,
     tail: Arc<Tail>,
     views_version: i64,
@@ -61,9 +63,9 @@ impl Log {
         let start = |listener| Follower::start(&db, listener, &tail, Arc::clone(&bell));
         let follower = db.listener().map(start);
         let (queue, commands) = mpsc::channel(QUEUE);
-        let appender = Appender { db, projections, clock, tail: Arc::clone(&tail), bell };
+        let appender = Appender { db: db.clone(), projections, clock, tail: Arc::clone(&tail), bell };
         tokio::spawn(appender.run(commands));
-        Ok(Self { queue, tail, views_version: version, follower })
+        Ok(Self { db, queue, tail, views_version: version, follower })
     }
 
     /// Has a command decided and, if accepted, recorded durably.
@@ -98,6 +100,17 @@ impl Log {
     /// Follows the head: changes after every commit, here or elsewhere.
     pub fn watch(&self) -> watch::Receiver<Head> {
         self.tail.watch()
+    }
+
+    /// Up to `limit` events of one package in order, after the one given.
+    pub async fn of_package(
+        &self,
+        package: &PackageId,
+        after: Sequence,
+        limit: i64,
+    ) -> Result<Vec<Event>, Error> {
+        let log_id = self.tail.watch().borrow().log_id.clone();
+        query::of_package(&self.db, &log_id, package, after, limit).await
     }
 
     /// Whether the appender still takes commands.

@@ -21,6 +21,7 @@ mod follower;
 mod head;
 mod log;
 mod patience;
+mod query;
 mod replay;
 mod rows;
 mod state;
@@ -36,7 +37,9 @@ pub use command::{Command, Committed, Decision, Refusal};
 pub use event::{Actor, CommandId, Event, EventError, Sequence};
 pub use fact::{
     BlobLinked, BlobRepaired, BlobStored, BlobUnlinked, ContentDigested, Fact, FactError, ManifestDeleted,
-    ManifestPushed, Reference, Role, Subject, TagDeleted, TagMoved,
+    ManifestPushed, ObjectDeleted, ObjectStored, PackageCreated, PackageFailed, PackageFailure,
+    PackageFileDropped, PackageFileIngested, PackageFileReplaced, PackageFinalized, Reference, Role,
+    SchemaRegistered, Subject, TagDeleted, TagMoved,
 };
 pub use head::Head;
 pub use log::{Log, Observer};
@@ -61,7 +64,10 @@ pub fn tables() -> [&'static Table; 3] {
 
 /// Every named statement of the log, for the test that prepares each.
 pub fn statements() -> impl Iterator<Item = &'static str> {
-    [appender::STATEMENTS, head::STATEMENTS, tail::STATEMENTS].into_iter().flatten().copied()
+    [appender::STATEMENTS, head::STATEMENTS, query::STATEMENTS, tail::STATEMENTS]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// Folds events into the rows of its tables.

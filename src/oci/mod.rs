@@ -38,4 +38,5 @@ pub use range::{
 };
 pub use reference::{Reference, ReferenceError};
 pub use referrer::ReferrerDescriptor;
+pub(crate) use text::{checked_text, excerpt};
 pub use upload::{UploadId, UploadIdError};

@@ -4,7 +4,7 @@
 const EXCERPT: usize = 96;
 
 /// A client's text, cut to a length that is fit for an error message.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     cut(text, EXCERPT)
 }
 
@@ -58,7 +58,7 @@ macro_rules! checked_text {
         }
     };
 }
-pub(super) use checked_text;
+pub(crate) use checked_text;
 
 #[cfg(test)]
 mod tests {

@@ -8,8 +8,12 @@ pub mod blobs;
 pub mod contents;
 pub mod links;
 pub mod manifests;
+pub mod objects;
+pub mod package_files;
+pub mod packages;
 pub mod referrers;
 pub mod repositories;
+pub mod schemas;
 pub mod tags;
 
 #[cfg(test)]
@@ -18,7 +22,7 @@ mod tests;
 use crate::events::{Projection, Projections};
 
 /// Grows whenever a fold or a view's schema changes; stored views of another version are rebuilt.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Every projection of the registry.
 pub fn projections() -> Projections {
@@ -27,8 +31,12 @@ pub fn projections() -> Projections {
         Box::new(contents::Contents),
         Box::new(links::Links),
         Box::new(manifests::Manifests),
+        Box::new(objects::Objects),
+        Box::new(package_files::PackageFiles),
+        Box::new(packages::Packages),
         Box::new(referrers::Referrers),
         Box::new(repositories::Repositories),
+        Box::new(schemas::Schemas),
         Box::new(tags::Tags),
     ];
     Projections::new(list, VERSION)
@@ -40,7 +48,11 @@ pub static STATEMENTS: &[&[&str]] = &[
     links::STATEMENTS,
     contents::STATEMENTS,
     manifests::STATEMENTS,
+    objects::STATEMENTS,
+    package_files::STATEMENTS,
+    packages::STATEMENTS,
     referrers::STATEMENTS,
     repositories::STATEMENTS,
+    schemas::STATEMENTS,
     tags::STATEMENTS,
 ];

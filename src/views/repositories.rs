@@ -48,6 +48,7 @@ fn created_by(event: &Event) -> Option<&RepositoryName> {
     match &event.fact {
         Fact::BlobLinked(fact) => Some(&fact.repository),
         Fact::ManifestPushed(fact) => Some(&fact.repository),
+        Fact::PackageCreated(fact) => Some(&fact.repository),
         _ => None,
     }
 }

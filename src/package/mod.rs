@@ -1,0 +1,22 @@
+//! Evidence packages: what they are, and how they look as OCI content. Pure.
+//!
+//! A package is a set of files with metadata, immutable once finalized. Two documents describe it in one format:
+//! the [`ContentManifest`], which depends on nothing but the files and what the producer said of them, so that
+//! packing the same evidence twice gives the same digest; and the [`Manifest`], which the registry completes at
+//! finalize and records in the log.
+
+mod id;
+mod manifest;
+mod object;
+mod path;
+
+#[cfg(test)]
+mod tests;
+
+pub use id::{PackageId, PackageIdError};
+pub use manifest::{
+    ContentManifest, Description, File, Invalid, LIMITS, MAX_FILES, Manifest, Record, RetentionSummary,
+    StorageReceipt, check_files, check_kind,
+};
+pub use object::{Object, ObjectError};
+pub use path::{PackagePath, PathError};

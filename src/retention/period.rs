@@ -1,0 +1,142 @@
+//! Periods of the calendar (ISO 8601 durations of whole days and more).
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+
+use crate::clock::Micros;
+
+/// `P3Y`, `P6M`, `P180D`, `P1Y6M`, `P2W`: years, months, weeks and days.
+///
+/// Added in UTC on the proleptic Gregorian calendar, from the largest unit to the smallest; where a month has no
+/// such day, its last day is taken (31 January and one month is 28 or 29 February). The time of day stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    years: i16,
+    months: i16,
+    weeks: i16,
+    days: i32,
+}
+
+/// Why a text is not a period.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a period such as P180D, P6M or P3Y (at most 1000 years)")]
+pub struct PeriodError(String);
+
+impl Period {
+    /// The moment this long after another. Stops at the end of the year 9999.
+    pub fn after(self, at: Micros) -> Micros {
+        let span = Span::new().years(self.years).months(self.months).weeks(self.weeks).days(self.days);
+        let start = Timestamp::from_microsecond(at).unwrap_or(Timestamp::MAX);
+        let end =
+            start.to_zoned(TimeZone::UTC).checked_add(span).map_or(Timestamp::MAX, |end| end.timestamp());
+        end.max(start).as_microsecond()
+    }
+}
+
+impl FromStr for Period {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodError> {
+        let error = || PeriodError(text.chars().take(32).collect());
+        let mut rest = text.strip_prefix('P').ok_or_else(error)?;
+        let mut period = Self { years: 0, months: 0, weeks: 0, days: 0 };
+        let mut units = "YMWD";
+        while !rest.is_empty() {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let number: i32 = rest[..digits].parse().map_err(|_| error())?;
+            let unit = rest[digits..].chars().next().ok_or_else(error)?;
+            let at = units.find(unit).ok_or_else(error)?;
+            // Each once, the largest first.
+            units = &units[at + 1..];
+            let most = match unit {
+                'Y' => 1_000,
+                'M' => 12_000,
+                'W' => 32_000,
+                _ => 366_000,
+            };
+            if number > most {
+                return Err(error());
+            }
+            let small = i16::try_from(number.min(i32::from(i16::MAX))).map_err(|_| error())?;
+            match unit {
+                'Y' => period.years = small,
+                'M' => period.months = small,
+                'W' => period.weeks = small,
+                _ => period.days = number,
+            }
+            rest = &rest[digits + 1..];
+        }
+        let is_nothing = period == Self { years: 0, months: 0, weeks: 0, days: 0 };
+        if is_nothing { Err(error()) } else { Ok(period) }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("P")?;
+        let parts = [
+            (i32::from(self.years), 'Y'),
+            (i32::from(self.months), 'M'),
+            (i32::from(self.weeks), 'W'),
+            (self.days, 'D'),
+        ];
+        parts
+            .iter()
+            .filter(|(number, _)| *number != 0)
+            .try_for_each(|(number, unit)| write!(f, "{number}{unit}"))
+    }
+}
+
+/// RFC 3339 in UTC with microseconds.
+pub fn rfc3339(at: Micros) -> String {
+    let at = Timestamp::from_microsecond(at).unwrap_or(Timestamp::MAX);
+    format!("{at:.6}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(period: &str, at: &str) -> String {
+        let at: Timestamp = at.parse().unwrap();
+        rfc3339(period.parse::<Period>().unwrap().after(at.as_microsecond()))
+    }
+
+    #[test]
+    fn a_period_is_added_by_the_calendar() {
+        assert_eq!(after("P1M", "2027-01-31T12:00:00Z"), "2027-02-28T12:00:00.000000Z");
+        assert_eq!(after("P1M", "2028-01-31T12:00:00Z"), "2028-02-29T12:00:00.000000Z");
+        assert_eq!(after("P1Y", "2028-02-29T00:00:00Z"), "2029-02-28T00:00:00.000000Z");
+        assert_eq!(after("P1M1D", "2027-01-31T00:00:00Z"), "2027-03-01T00:00:00.000000Z");
+        assert_eq!(after("P180D", "2026-11-21T01:02:03.000004Z"), "2027-05-20T01:02:03.000004Z");
+        assert_eq!(after("P2W", "2026-12-25T00:00:00Z"), "2027-01-08T00:00:00.000000Z");
+        assert_eq!(after("P1000Y", "9990-01-01T00:00:00Z"), rfc3339(Timestamp::MAX.as_microsecond()));
+    }
+
+    #[test]
+    fn a_period_is_read_as_it_is_written() {
+        for text in ["P7D", "P180D", "P3Y", "P1Y6M", "P2W", "P1Y2M3W4D"] {
+            assert_eq!(text.parse::<Period>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "P",
+            "P0D",
+            "7D",
+            "P1D1Y",
+            "P1Y1Y",
+            "P-1D",
+            "P1.5D",
+            "PT1H",
+            "P1001Y",
+            "P1",
+            "P99999999999D",
+            "PäD",
+        ] {
+            assert!(text.parse::<Period>().is_err(), "{text:?}");
+        }
+    }
+}
