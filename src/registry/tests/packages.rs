@@ -411,6 +411,11 @@ async fn metadata_follows_the_schema_it_names(on: On) {
     assert_eq!((schema.as_str(), violations.len()), ("run", 1));
     assert!(violations[0].starts_with("metadata/run: "), "{violations:?}");
     assert_eq!(bench.registry.package(&id).await.unwrap().status, Status::Uploading);
+    register("endless", r##"{"$ref":"#"}"##).await.unwrap();
+    let endless = Description { schema: Some("endless".to_owned()), ..Description::default() };
+    let endless = bench.draft("a", endless).await;
+    bench.ingest("a", &endless, "x", b"one").await.unwrap();
+    bench.finalize("a", &endless, Finalize::default()).await.unwrap();
     let right = Finalize { metadata: Some(object(r#"{"run":"r-7"}"#)), ..tagged("v1") };
     bench.finalize("a", &id, right).await.unwrap();
     bench.check().await;
