@@ -1,0 +1,54 @@
+//! Query parameters.
+
+use super::RouteError;
+use crate::oci::Digest;
+
+/// Which part of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// How many at most.
+    pub n: Option<usize>,
+    /// After which; it need not exist.
+    pub last: String,
+}
+
+/// Which referrers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Any of these artifact types; all when empty.
+    pub artifact_types: Vec<String>,
+    /// Continue after this one.
+    pub after: Option<Digest>,
+}
+
+/// Decoded query parameters. Those a route does not know (`ns`, `state`, `origin`, …) are ignored.
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(super) fn parse(query: &str) -> Self {
+        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    pub(super) fn one(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn page(&self) -> Result<Page, RouteError> {
+        let n = self.one("n").filter(|n| !n.is_empty());
+        let invalid =
+            |n: &str| RouteError::Query { name: "n", reason: format!("{n:?} is not a number of entries") };
+        let n = n.map(|n| n.parse().map_err(|_| invalid(n))).transpose()?;
+        Ok(Page { n, last: self.one("last").unwrap_or_default().to_owned() })
+    }
+
+    pub(super) fn filter(&self) -> Result<Filter, RouteError> {
+        // Clients send the `+` of a media type raw, and a media type holds no space.
+        let types = self.all("artifactType").filter(|t| !t.is_empty()).map(|t| t.replace(' ', "+"));
+        let after = self.one("last").map(|last| last.parse().map_err(RouteError::Digest)).transpose()?;
+        Ok(Filter { artifact_types: types.collect(), after })
+    }
+}
