@@ -7,6 +7,7 @@
 
 mod body;
 mod conditional;
+mod download;
 mod error;
 mod listener;
 mod options;
