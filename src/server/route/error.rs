@@ -1,6 +1,7 @@
 //! Why a request asks for nothing that exists.
 
 use crate::oci::{DigestError, NameError, ReferenceError, TagError};
+use crate::package::{PackageIdError, PathError};
 
 /// Why a request asks for nothing that exists.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,18 @@ pub enum RouteError {
     /// A session id is malformed; none of ours is.
     #[error("there is no such upload")]
     Upload,
+    /// A package id is malformed; none of ours is.
+    #[error("there is no such package: {0}")]
+    Package(#[source] PackageIdError),
+    /// The path of a file is not one.
+    #[error("invalid file path: {0}")]
+    Path(#[source] PathError),
+    /// A part of the path of a file has a slash in it.
+    #[error("invalid file path: part {0:?} has an encoded slash; the slashes of a path are sent as they are")]
+    EncodedSlash(String),
+    /// The path is not UTF-8 behind its percent-encoding.
+    #[error("segment {0:?} of the path is not percent-encoded UTF-8")]
+    Encoding(String),
     /// A query parameter has no meaning.
     #[error("query parameter {name}: {reason}")]
     Query {

@@ -6,6 +6,7 @@
 
 mod distribution;
 mod error;
+mod extension;
 mod permission;
 mod query;
 
@@ -14,10 +15,11 @@ use percent_encoding::percent_decode_str;
 
 pub use distribution::{Begin, blob_path, manifest_path, upload_path};
 pub use error::RouteError;
+pub use extension::{EXTENSION, Extension, Ingest, Since, file_path, package_path};
 pub use permission::Permission;
-pub use query::{Filter, Page};
+pub use query::{Filter, Page, plain};
 
-use crate::oci::{Digest, NameError, Reference, RepositoryName, Tag, UploadId};
+use crate::oci::{Digest, NameError, Reference, RepositoryName, Tag, UploadId, excerpt};
 use distribution::{begin, blob, manifest, upload};
 use query::Query;
 
@@ -54,6 +56,8 @@ pub enum Route {
     Tags(RepositoryName, Page),
     /// `GET /v2/<name>/referrers/<digest>?artifactType=` (end-12a, end-12b)
     Referrers(RepositoryName, Digest, Filter),
+    /// Something of the extension `_artifactstore`, under a repository or not.
+    Extension(Extension),
     /// `GET /health`
     Health,
     /// `GET /livez`
@@ -76,6 +80,13 @@ impl Route {
         let segments = rest.split('/').map(decode).collect::<Result<Vec<_>, _>>()?;
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let query = Query::parse(query.unwrap_or(""));
+        // Its segments may be those of other routes. A tag may have its name, with nothing behind it.
+        if let Some(at) = segments.iter().position(|segment| *segment == EXTENSION)
+            && at + 1 < segments.len()
+        {
+            return Extension::parse(method, &segments[..at], &segments[at + 1..], &query)
+                .map(Self::Extension);
+        }
         match *segments.as_slice() {
             ["_catalog"] => read(method, Self::Catalog(query.page()?)),
             ["_oci", "ext", "discover"] => read(method, Self::Discover(None)),
@@ -115,6 +126,7 @@ impl Route {
             | Self::FinishUpload(name, ..)
             | Self::CancelUpload(name, _)
             | Self::PushManifest(name, ..) => Permission::Push(name),
+            Self::Extension(route) => route.permission(),
             Self::DeleteBlob(name, _) | Self::DeleteManifest(name, _) => Permission::Delete(name),
         }
     }
@@ -128,7 +140,10 @@ fn read(method: &Method, route: Route) -> Result<Route, RouteError> {
 }
 
 fn decode(segment: &str) -> Result<String, RouteError> {
-    percent_decode_str(segment).decode_utf8().map(Into::into).map_err(|_| RouteError::NotFound)
+    percent_decode_str(segment)
+        .decode_utf8()
+        .map(Into::into)
+        .map_err(|_| RouteError::Encoding(excerpt(segment)))
 }
 
 fn repository(segments: &[&str]) -> Result<RepositoryName, RouteError> {

@@ -1,7 +1,17 @@
 //! Query parameters.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::RouteError;
 use crate::oci::Digest;
+
+/// What may stand in a query value, or with its slashes in a path, as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A text for a query value or a path.
+pub fn plain(text: &str) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(text, PLAIN)
+}
 
 /// Which part of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,12 +43,17 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// A parameter that says something: an empty one counts as absent.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        self.one(name).filter(|value| !value.is_empty())
+    }
+
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     pub(super) fn page(&self) -> Result<Page, RouteError> {
-        let n = self.one("n").filter(|n| !n.is_empty());
+        let n = self.given("n");
         let invalid =
             |n: &str| RouteError::Query { name: "n", reason: format!("{n:?} is not a number of entries") };
         let n = n.map(|n| n.parse().map_err(|_| invalid(n))).transpose()?;

@@ -4,20 +4,16 @@ use std::fmt::Write as _;
 
 use http::StatusCode;
 use http::header::LINK;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::super::error::Error;
 use super::super::respond::{Answer, Headers as _, OCI_FILTERS, full, json};
-use super::super::route::{Filter, Page};
+use super::super::route::{Filter, Page, plain};
 use super::super::service::Call;
 use crate::oci::{Digest, RepositoryName, media};
 
 /// Entries of a page when the client names no number, and at most.
 const MAX_PAGE: usize = 10_000;
-
-/// What may stand in a query value as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// `GET /v2/_catalog`
 pub(in crate::server) async fn catalog(call: &mut Call<'_>, page: Page) -> Result<Answer, Error> {
@@ -80,8 +76,4 @@ fn link(answer: Answer, next: Option<String>) -> Answer {
         Some(next) => answer.with(LINK, &format!("<{next}>; rel=\"next\"")),
         None => answer,
     }
-}
-
-fn plain(text: &str) -> impl std::fmt::Display + '_ {
-    utf8_percent_encode(text, PLAIN)
 }
