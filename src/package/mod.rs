@@ -7,6 +7,7 @@
 
 mod id;
 mod manifest;
+mod media;
 mod object;
 mod path;
 
@@ -18,5 +19,6 @@ pub use manifest::{
     ContentManifest, Description, File, Invalid, LIMITS, MAX_FILES, Manifest, Record, RetentionSummary,
     StorageReceipt, check_files, check_kind,
 };
+pub use media::guess_media_type;
 pub use object::{Object, ObjectError};
 pub use path::{PackagePath, PathError};
