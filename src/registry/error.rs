@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Status;
 use crate::clock::Micros;
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
+use crate::package::mapping::Mismatch;
 use crate::package::{self, PackageId, PackagePath};
 use crate::retention::UnknownClass;
 use crate::{dataplane, db, events};
@@ -68,6 +69,9 @@ pub enum Error {
         /// What it is.
         status: Status,
     },
+    /// The draft changed whenever it was about to be finalized.
+    #[error("package {0} keeps changing; finalize it when everything was sent")]
+    PackageChanged(PackageId),
     /// Only a finalized package has a manifest.
     #[error("package {package} is {status}: only a finalized package has a manifest", status = status.as_str())]
     PackageNotFinalized {
@@ -244,6 +248,12 @@ impl From<dataplane::Error> for Error {
             dataplane::Error::TooLarge { limit } => Self::BlobTooLarge { limit },
             other => Self::Data(other),
         }
+    }
+}
+
+impl From<Mismatch> for Error {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::PackageInvalid(mismatch.into())
     }
 }
 

@@ -123,6 +123,7 @@ fn wire(error: &registry::Error) -> Wire {
         }
         // Endpoints of our own, which no conformance suite asks: here 409 is what it says.
         E::PackageNotDraft { .. }
+        | E::PackageChanged(_)
         | E::PackageNotFinalized { .. }
         | E::FileExists { .. }
         | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
