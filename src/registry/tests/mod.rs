@@ -5,6 +5,8 @@ mod engines;
 mod histories;
 mod manifests;
 mod packages;
+mod packages_histories;
+mod packages_pushed;
 mod referrers;
 mod replicas;
 mod sweep;
