@@ -221,10 +221,8 @@ impl ContentManifest {
         if self.manifest_version != VERSION {
             return Err(Invalid::Version(self.manifest_version));
         }
-        let package = &self.package;
-        check_kind("kind", package.kind.as_deref())?;
-        check_kind("retention_class", package.retention_class.as_deref())?;
-        check_kind("schema", package.schema.as_deref())?;
+        let Description { kind, retention_class, schema, .. } = &self.package;
+        check_words(kind.as_deref(), retention_class.as_deref(), schema.as_deref())?;
         check_files(&self.files)
     }
 }
@@ -255,6 +253,8 @@ impl Manifest {
         if manifest.manifest_version != VERSION {
             return Err(Invalid::Version(manifest.manifest_version));
         }
+        let Record { kind, retention_class, schema, .. } = &manifest.package;
+        check_words(kind.as_deref(), retention_class.as_deref(), schema.as_deref())?;
         check_files(&manifest.files)?;
         Ok(manifest)
     }
@@ -268,6 +268,12 @@ impl Manifest {
     pub fn digest(bytes: &[u8]) -> Digest {
         hash::digest(Algorithm::Blake3, bytes)
     }
+}
+
+fn check_words(kind: Option<&str>, class: Option<&str>, schema: Option<&str>) -> Result<(), Invalid> {
+    check_kind("kind", kind)?;
+    check_kind("retention_class", class)?;
+    check_kind("schema", schema)
 }
 
 /// Whether a kind, role, class or schema name, if there is one, is a word.
