@@ -5,7 +5,10 @@
 
 use serde_json::{Value, json};
 
-use super::mapping::{BlobRef, Declared, MAX_PART_FILES, Recognised, check_layers, compose, recognise};
+use super::mapping::{
+    BlobRef, Declared, MAX_PART_FILES, Recognised, check_layers, compose, implicit_description,
+    implicit_files, recognise,
+};
 use super::*;
 use crate::codec::jcs;
 use crate::hash;
@@ -16,6 +19,10 @@ const CONTENT_JSON: &[u8] = include_bytes!("content.json");
 const REGISTRY_CBOR: &[u8] = include_bytes!("registry.cbor");
 const REGISTRY_JSON: &[u8] = include_bytes!("registry.json");
 const OCI_MANIFEST: &[u8] = include_bytes!("oci-manifest.json");
+/// Of the same files as `oras` 1.3.3 pushed them.
+const ORAS_DECLARED: &[u8] = include_bytes!("oras-declared.json");
+const ORAS_IMPLICIT: &[u8] = include_bytes!("oras-implicit.json");
+const ORAS_ARCHIVE: &[u8] = include_bytes!("oras-archive.json");
 const SCHEMA: &[u8] = include_bytes!("../../../docs/schemas/package-manifest.v1.schema.json");
 
 const CONTENT_BLAKE3: &str = "blake3:758b26135edb842ca0345fb0e08df7bb98cba011ad817097c31151ec516ca3a7";
@@ -137,10 +144,31 @@ fn the_oci_manifest_is_what_it_was() {
 }
 
 #[test]
+fn the_same_files_pushed_with_oras_are_the_same_package() {
+    let content = content();
+    let manifest = crate::oci::Manifest::parse(ORAS_DECLARED, None).unwrap();
+    let Ok(Recognised::Declared(declared)) = recognise(&manifest) else { panic!("{manifest:?}") };
+    assert_eq!(declared.config.digest.as_str(), CONTENT_SHA256);
+    check_layers(&content, &declared).unwrap();
+
+    let manifest = crate::oci::Manifest::parse(ORAS_IMPLICIT, None).unwrap();
+    assert_eq!(recognise(&manifest), Ok(Recognised::Implicit));
+    let titled = implicit_files(&manifest).unwrap();
+    let titled: Vec<_> = titled.iter().map(|file| (&file.path, &file.digest, file.size)).collect();
+    let listed: Vec<_> = content.files.iter().map(|file| (&file.path, &file.sha256, file.size)).collect();
+    assert_eq!(titled, listed);
+    assert_eq!(implicit_description(&manifest).unwrap().kind.as_deref(), Some("run"));
+
+    let manifest = crate::oci::Manifest::parse(ORAS_ARCHIVE, None).unwrap();
+    let Ok(Recognised::Archive { layers }) = recognise(&manifest) else { panic!("{manifest:?}") };
+    assert_eq!(layers.len(), 1);
+}
+
+#[test]
 fn the_index_of_a_large_package_is_what_it_was() {
     let row =
         |n: usize| file(&format!("{:02}/{n:05}.txt", n % 100), "text/plain", None, n.to_string().as_bytes());
-    let files = (0..2 * MAX_PART_FILES + 1).map(row).collect();
+    let files = (0..=2 * MAX_PART_FILES).map(row).collect();
     let content = ContentManifest::new(content().package, files, Object::default()).unwrap();
     let composed = compose(&content, &BlobRef::of(&content.encode().unwrap()));
     assert_eq!(composed.parts.len(), 3);
@@ -172,7 +200,7 @@ fn the_schema_takes_both_documents() {
 
 #[test]
 fn the_schema_refuses_what_the_reader_refuses() {
-    let changes: [(&str, Value); 14] = [
+    let faults: [(&str, Value); 14] = [
         ("/manifest_version", json!(2)),
         ("/files", json!([])),
         ("/files/0/path", json!("/absolute")),
@@ -190,7 +218,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
     ];
     for json in [CONTENT_JSON, REGISTRY_JSON] {
         let document: Value = serde_json::from_slice(json).unwrap();
-        for (place, value) in &changes {
+        for (place, value) in &faults {
             let mut changed = document.clone();
             *changed.pointer_mut(place).unwrap() = value.clone();
             assert!(!is_valid(&changed), "{place} = {value}");
