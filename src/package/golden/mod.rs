@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::mapping::{
     BlobRef, Declared, MAX_PART_FILES, Recognised, check_layers, compose, implicit_description,
-    implicit_files, recognise,
+    implicit_files, names, recognise,
 };
 use super::*;
 use crate::codec::jcs;
@@ -23,6 +23,7 @@ const OCI_MANIFEST: &[u8] = include_bytes!("oci-manifest.json");
 const ORAS_DECLARED: &[u8] = include_bytes!("oras-declared.json");
 const ORAS_IMPLICIT: &[u8] = include_bytes!("oras-implicit.json");
 const ORAS_ARCHIVE: &[u8] = include_bytes!("oras-archive.json");
+const DOCS: &str = include_str!("../../../docs/packages.md");
 const SCHEMA: &[u8] = include_bytes!("../../../docs/schemas/package-manifest.v1.schema.json");
 
 const CONTENT_BLAKE3: &str = "blake3:758b26135edb842ca0345fb0e08df7bb98cba011ad817097c31151ec516ca3a7";
@@ -182,6 +183,27 @@ fn another_decoder_reads_the_same_values() {
         let theirs: Value = serde_ipld_dagcbor::from_slice(cbor).unwrap();
         assert_eq!(theirs, serde_json::from_slice::<Value>(json).unwrap());
         assert_eq!(serde_ipld_dagcbor::to_vec(&theirs).unwrap(), cbor);
+    }
+}
+
+#[test]
+fn the_documentation_shows_these_files() {
+    let shown: Vec<Value> = DOCS
+        .split("```json\n")
+        .skip(1)
+        .map(|block| serde_json::from_str(block.split("```").next().unwrap()).unwrap())
+        .collect();
+    let kept: [Value; 3] =
+        [CONTENT_JSON, REGISTRY_JSON, OCI_MANIFEST].map(|bytes| serde_json::from_slice(bytes).unwrap());
+    assert_eq!(shown, kept);
+    for digest in [CONTENT_BLAKE3, REGISTRY_BLAKE3, OCI_SHA256] {
+        assert!(DOCS.contains(digest), "{digest}");
+    }
+    let types = [names::PACKAGE, names::PART, names::MANIFEST_CBOR, names::MANIFEST_JSON];
+    let notes = [names::KIND, names::RETENTION_CLASS, names::CASE, names::COLLECTED_AT, names::FILE_ROLE];
+    let others = [names::GENERATED, names::TITLE, names::UNPACK, names::CBOR_TITLE];
+    for name in types.into_iter().chain(notes).chain(others) {
+        assert!(DOCS.contains(&format!("`{name}")), "{name}");
     }
 }
 
