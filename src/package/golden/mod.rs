@@ -254,7 +254,22 @@ fn the_schema_refuses_what_the_reader_refuses() {
         let mut more = document.clone();
         more["files"][0]["mode"] = json!(420);
         assert!(!is_valid(&more) && is_unreadable(&more));
+        for (object, field) in [
+            ("/package", "kind"),
+            ("/package", "retention_class"),
+            ("/package", "schema"),
+            ("/files/0", "role"),
+        ] {
+            let mut null = document.clone();
+            null.pointer_mut(object).unwrap()[field] = Value::Null;
+            assert!(!is_valid(&null) && is_unreadable(&null), "{object}/{field} is null");
+        }
     }
+    let mut open: Value = serde_json::from_slice(REGISTRY_JSON).unwrap();
+    open["retention_summary"]["expires_at"] = Value::Null;
+    assert!(is_valid(&open) && !is_unreadable(&open));
+    open["retention_summary"].as_object_mut().unwrap().remove("expires_at");
+    assert!(!is_valid(&open) && is_unreadable(&open));
 }
 
 fn is_unreadable(document: &Value) -> bool {
