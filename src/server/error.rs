@@ -93,7 +93,7 @@ fn wire(error: &registry::Error) -> Wire {
     match error {
         E::RepositoryUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
         E::BlobUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
-        E::ManifestUnknown(_) | E::TagUnknown(_) => {
+        E::ManifestUnknown(_) | E::TagUnknown(_) | E::PackageUnknown(_) | E::SchemaUnknown(_) => {
             refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
         // 405 and not 409: the spec's table knows 405 for a delete the registry will not do.
@@ -101,11 +101,14 @@ fn wire(error: &registry::Error) -> Wire {
             refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
         }
         E::ReferencesUnknown(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
-        E::ManifestInvalid(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
+        E::ManifestInvalid(_)
+        | E::PackageInvalid(_)
+        | E::ArchiveInvalid { .. }
+        | E::ClassUnknown(_)
+        | E::SchemaMissing(_)
+        | E::SchemaInvalid { .. }
+        | E::MetadataInvalid { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         E::ManifestTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),
-        E::PackageUnknown(_) | E::SchemaUnknown(_) => {
-            refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
-        }
         E::FileUnknown { .. } | E::FileInArchive { .. } => {
             refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
         }
@@ -115,12 +118,6 @@ fn wire(error: &registry::Error) -> Wire {
         | E::PackageNotFinalized { .. }
         | E::FileExists { .. }
         | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
-        E::PackageInvalid(_)
-        | E::ArchiveInvalid { .. }
-        | E::ClassUnknown(_)
-        | E::SchemaMissing(_)
-        | E::SchemaInvalid { .. }
-        | E::MetadataInvalid { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         E::TooManyTags { .. } => refused(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported),
         E::DigestMismatch { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
         E::UploadUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
