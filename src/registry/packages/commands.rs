@@ -230,7 +230,10 @@ impl Command for RecordPackage {
         reads.extend(self.beside.iter().flat_map(PushManifest::reads));
         reads.extend(self.held.iter().map(|content| link_read(self.repository(), content)));
         reads.push(packages::read(&self.manifest.package.id));
-        reads.push(packages::of_reference(self.repository(), self.push.sha256()));
+        // A draft may be finalized however many packages have the same manifest.
+        if self.draft.is_none() {
+            reads.push(packages::of_reference(self.repository(), self.push.sha256()));
+        }
         reads
     }
 

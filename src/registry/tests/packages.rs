@@ -258,7 +258,7 @@ async fn a_path_is_a_file_or_a_folder(on: On) {
     for (path, file, inside) in [("x/y/z/w", "x/y", "x/y/z/w"), ("x", "x", "x/y")] {
         match bench.ingest("a", &id, path, b"2").await {
             Err(Error::PathConflict { file: f, inside: i }) => {
-                assert_eq!((f.as_str(), i.as_str()), (file, inside))
+                assert_eq!((f.as_str(), i.as_str()), (file, inside));
             }
             other => panic!("{path}: {other:?}"),
         }
@@ -573,7 +573,7 @@ async fn nothing_leaves_that_a_package_or_a_draft_needs(on: On) {
         match bench.delete_manifest("a", digest.as_str()).await {
             Err(Error::PackageKeeps { package, class, until, .. }) => {
                 assert_eq!((package, class.as_str()), (id.clone(), "raw-evidence"));
-                assert_eq!(until, package_until());
+                assert_eq!(until, Some((1_000_000 + 180 * 86_400) * SECOND));
             }
             other => panic!("{other:?}"),
         }
@@ -582,10 +582,6 @@ async fn nothing_leaves_that_a_package_or_a_draft_needs(on: On) {
     bench.delete_manifest("a", "v1").await.unwrap();
     assert_eq!(bench.download(&id, "x").await, b"one");
     bench.check().await;
-}
-
-fn package_until() -> Option<Micros> {
-    Some((1_000_000 + 180 * 86_400) * SECOND)
 }
 
 async fn a_file_may_be_a_blob_that_is_held(on: On) {

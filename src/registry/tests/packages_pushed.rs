@@ -152,7 +152,7 @@ async fn a_declared_package_that_says_something_false_is_refused(on: On) {
     };
     let size = edited(&composed.manifest, |manifest| manifest["layers"][2]["size"] = json!(4));
     let refusal = refused(&size).await.to_string();
-    assert!(refusal.starts_with("file logs/a.txt: its layer has size 4"), "{refusal}");
+    assert!(refusal.starts_with("file logs/a.txt as pushed has the size 4"), "{refusal}");
     let absent = edited(&composed.manifest, |manifest| {
         manifest["layers"].as_array_mut().unwrap().remove(4);
     });
@@ -174,9 +174,9 @@ async fn a_declared_package_that_says_something_false_is_refused(on: On) {
     };
     let address =
         declare(&|content| content.files[1].content_address = content.files[2].content_address.clone());
-    assert!(address.await.to_string().starts_with("file logs/a.txt: its layer has content address"));
+    assert!(address.await.to_string().starts_with("file logs/a.txt as pushed has the content address"));
     let size = declare(&|content| content.files[2].size = 9).await.to_string();
-    assert!(size.starts_with("file logs/b.json: its layer has size 2"), "{size}");
+    assert!(size.starts_with("file logs/b.json as pushed has the size 2"), "{size}");
     let class = declare(&|content| content.package.retention_class = Some("forever".to_owned())).await;
     assert!(matches!(class, Error::ClassUnknown(_)), "{class:?}");
     let schema = declare(&|content| content.package.schema = Some("unheard-of".to_owned())).await;
