@@ -150,6 +150,11 @@ impl Registry {
         self.inner.log.watch().borrow().log_id.clone()
     }
 
+    /// Where the log ends, as far as this process knows.
+    pub fn head(&self) -> Head {
+        self.inner.log.watch().borrow().clone()
+    }
+
     /// The number of the newest event.
     pub fn last_sequence(&self) -> i64 {
         self.inner.log.last()

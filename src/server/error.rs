@@ -39,6 +39,12 @@ pub(super) enum Error {
     Crowded,
     /// A bug, or a database altered by hand.
     Panicked(String),
+    /// The body is not the JSON it should be.
+    Body(String),
+    /// The body is larger than any of its kind.
+    BodyTooLarge {
+        limit: usize,
+    },
     /// The body ended early; nobody reads this answer.
     Broken(String),
 }
@@ -78,13 +84,18 @@ fn route(error: &RouteError) -> Wire {
         }
         // Not TAG_INVALID, which the spec's list does not have; skopeo takes MANIFEST_INVALID for a wish
         // to see another manifest type, but a malformed reference fails with any.
-        RouteError::Reference(ReferenceError::Tag(_)) | RouteError::Tag(_) => {
-            refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
-        }
+        RouteError::Reference(ReferenceError::Tag(_))
+        | RouteError::Tag(_)
+        | RouteError::Path(_)
+        | RouteError::EncodedSlash(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         // The conformance suite of 1.1 asks for 404 here, and a tag that cannot be is one that is not.
-        RouteError::NoSuchTag(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+        RouteError::NoSuchTag(_) | RouteError::Package(_) => {
+            refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
+        }
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
-        RouteError::Query { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
+        RouteError::Encoding(_) | RouteError::Query { .. } => {
+            refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
+        }
     }
 }
 
@@ -116,6 +127,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::FileExists { .. }
         | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::PackageInvalid(_)
+        | E::ArchiveInvalid { .. }
         | E::ClassUnknown(_)
         | E::SchemaMissing(_)
         | E::SchemaInvalid { .. }
@@ -181,8 +193,17 @@ pub(super) fn answer(error: Error) -> Answer {
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
         }
         Error::Crowded => {
-            let body = json!({ "message": "too many large manifests are being received; try again" });
+            let body = json!({ "message": "too many large bodies are being received; try again" });
             full(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_string()).with(RETRY_AFTER, "5")
+        }
+        Error::Body(reason) => {
+            let body = ErrorBody::new(ErrorCode::ManifestInvalid, reason);
+            full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
+        }
+        Error::BodyTooLarge { limit } => {
+            let reason = format!("the body of this request has at most {limit} bytes");
+            let body = ErrorBody::new(ErrorCode::SizeInvalid, reason);
+            full(StatusCode::PAYLOAD_TOO_LARGE, "application/json", body.to_bytes())
         }
         Error::Panicked(reason) => failed(StatusCode::INTERNAL_SERVER_ERROR, &Panic(reason)),
         Error::Broken(reason) => {
