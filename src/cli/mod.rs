@@ -6,6 +6,7 @@ mod check;
 mod configuration;
 mod copy;
 mod open;
+mod package;
 mod serve;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ const ENVIRONMENT: &str = "Environment:
   ARTIFACTSTORE_STORAGE_LOCAL_ROOT  where the stored bytes are, when not in the data directory
   ARTIFACTSTORE_STORAGE_S3_BUCKET   the bucket; likewise _ENDPOINT, _REGION, _PATH_STYLE, _ACCESS_KEY_ID, …
   ARTIFACTSTORE_LOG_LEVEL           error, warn, info, debug, trace, or tracing directives
+  ARTIFACTSTORE_SERVER              the registry `package` talks to, https://host[:port]
   ARTIFACTSTORE_ALLOW_SPARSE        true or false, like serve --allow-sparse
 All settings, as a commented file: artifactstore config example";
 
@@ -112,6 +114,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Push, pull and verify evidence packages, and look at them: a client of any OCI registry.
+    #[command(subcommand, arg_required_else_help = true)]
+    Package(package::Package),
     /// Look at storage.
     #[command(subcommand, arg_required_else_help = true)]
     Storage(Storage),
@@ -230,6 +235,7 @@ impl Command {
                 telemetry::start(&to.log).map_err(Failure)?;
                 copy::copy(&sides, &from, &to, json).await
             }
+            Self::Package(package) => package.run().await,
             Self::Storage(Storage::Probe { common, json }) => check::probe(&common.start()?, json).await,
             Self::Config(Configuration::Check { common, json }) => {
                 configuration::check(&load(common.flags())?, json)
