@@ -7,6 +7,7 @@
 
 mod id;
 mod manifest;
+pub mod mapping;
 mod media;
 mod object;
 mod path;

@@ -25,7 +25,7 @@ fn blob_read(content: &Digest) -> Read {
     Read::row(&blobs::BLOBS, blobs::key(content))
 }
 
-fn link_read(repository: &RepositoryName, content: &Digest) -> Read {
+pub(super) fn link_read(repository: &RepositoryName, content: &Digest) -> Read {
     Read::row(&links::BLOB_LINKS, links::key(repository, content))
 }
 
@@ -183,6 +183,12 @@ pub(super) struct Named {
 }
 
 impl PushManifest {
+    /// Its SHA-256 digest.
+    pub(super) fn sha256(&self) -> &Digest {
+        let sha256 = self.digests.iter().find(|digest| digest.algorithm() == Algorithm::Sha256);
+        sha256.expect("a manifest is always known by SHA-256")
+    }
+
     fn key(&self) -> Key {
         manifests::key(&self.repository, &self.content)
     }

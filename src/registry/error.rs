@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Status;
 use crate::clock::Micros;
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
+use crate::package::mapping::Mismatch;
 use crate::package::{self, PackageId, PackagePath};
 use crate::retention::{UnknownClass, rfc3339};
 use crate::{dataplane, db, events};
@@ -69,6 +70,9 @@ pub enum Error {
         /// What it is.
         status: Status,
     },
+    /// The draft changed whenever it was about to be finalized.
+    #[error("package {0} keeps changing; finalize it when everything was sent")]
+    PackageChanged(PackageId),
     /// Only a finalized package has a manifest.
     #[error("package {package} is {status}: only a finalized package has a manifest", status = status.as_str())]
     PackageNotFinalized {
@@ -272,6 +276,12 @@ impl From<dataplane::Error> for Error {
             dataplane::Error::TooLarge { limit } => Self::BlobTooLarge { limit },
             other => Self::Data(other),
         }
+    }
+}
+
+impl From<Mismatch> for Error {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::PackageInvalid(mismatch.into())
     }
 }
 

@@ -108,6 +108,8 @@ struct Inner {
     cache: Arc<cache::Cache>,
     uploads: uploads::Active,
     classes: Classes,
+    /// Bounds what is spent on large packages at once.
+    composing: tokio::sync::Semaphore,
     opened_at: Micros,
     /// Whether other replicas write to the database too.
     is_shared: bool,
@@ -135,7 +137,9 @@ impl Registry {
         let uploads = uploads::Active::default();
         let opened_at = clock.now();
         let classes = Classes::default();
-        let inner = Inner { db, log, data, clock, options, cache, uploads, classes, opened_at, is_shared };
+        let composing = tokio::sync::Semaphore::new(packages::AT_ONCE);
+        let inner =
+            Inner { db, log, data, clock, options, cache, uploads, classes, composing, opened_at, is_shared };
         let registry = Self { inner: Arc::new(inner) };
         if !is_shared {
             // Nobody else has the database: claims of an earlier process are void.
@@ -152,6 +156,11 @@ impl Registry {
     /// Names the log among all logs.
     pub fn log_id(&self) -> String {
         self.inner.log.watch().borrow().log_id.clone()
+    }
+
+    /// Where the log ends, as far as this process knows.
+    pub fn head(&self) -> Head {
+        self.inner.log.watch().borrow().clone()
     }
 
     /// The number of the newest event.

@@ -39,6 +39,12 @@ pub(super) enum Error {
     Crowded,
     /// A bug, or a database altered by hand.
     Panicked(String),
+    /// The body is not the JSON it should be.
+    Body(String),
+    /// The body is larger than any of its kind.
+    BodyTooLarge {
+        limit: usize,
+    },
     /// The body ended early; nobody reads this answer.
     Broken(String),
 }
@@ -84,7 +90,13 @@ fn route(error: &RouteError) -> Wire {
         // The conformance suite of 1.1 asks for 404 here, and a tag that cannot be is one that is not.
         RouteError::NoSuchTag(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
-        RouteError::Query { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
+        RouteError::Package(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+        RouteError::Path(_) | RouteError::EncodedSlash(_) => {
+            refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
+        }
+        RouteError::Encoding(_) | RouteError::Query { .. } => {
+            refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
+        }
     }
 }
 
@@ -111,6 +123,7 @@ fn wire(error: &registry::Error) -> Wire {
         }
         // Endpoints of our own, which no conformance suite asks: here 409 is what it says.
         E::PackageNotDraft { .. }
+        | E::PackageChanged(_)
         | E::PackageNotFinalized { .. }
         | E::FileExists { .. }
         | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
@@ -180,8 +193,17 @@ pub(super) fn answer(error: Error) -> Answer {
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
         }
         Error::Crowded => {
-            let body = json!({ "message": "too many large manifests are being received; try again" });
+            let body = json!({ "message": "too many large bodies are being received; try again" });
             full(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_string()).with(RETRY_AFTER, "5")
+        }
+        Error::Body(reason) => {
+            let body = ErrorBody::new(ErrorCode::ManifestInvalid, reason);
+            full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
+        }
+        Error::BodyTooLarge { limit } => {
+            let reason = format!("the body of this request has at most {limit} bytes");
+            let body = ErrorBody::new(ErrorCode::SizeInvalid, reason);
+            full(StatusCode::PAYLOAD_TOO_LARGE, "application/json", body.to_bytes())
         }
         Error::Panicked(reason) => failed(StatusCode::INTERNAL_SERVER_ERROR, &Panic(reason)),
         Error::Broken(reason) => {

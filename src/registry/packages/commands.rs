@@ -3,14 +3,14 @@
 use crate::clock::Micros;
 use crate::events::{
     Command, Decision, PackageCreated, PackageFailed, PackageFailure, PackageFileDropped,
-    PackageFileIngested, PackageFileReplaced, Read, Rows, SchemaRegistered,
+    PackageFileIngested, PackageFileReplaced, Read, Role, Rows, SchemaRegistered, Sequence,
 };
-use crate::oci::RepositoryName;
-use crate::package::{File, Invalid, MAX_FILES, PackageId, PackagePath};
+use crate::oci::{Digest, RepositoryName};
+use crate::package::{File, Invalid, MAX_FILES, Manifest, PackageId, PackagePath};
 use crate::registry::Error;
-use crate::registry::commands::LinkBlob;
+use crate::registry::commands::{LinkBlob, Named, PushManifest, link_read};
 use crate::views::packages::{Package, Status};
-use crate::views::{package_files, packages, repositories, schemas};
+use crate::views::{links, manifests, package_files, packages, repositories, schemas};
 
 /// The draft a command is about.
 pub(super) fn draft(rows: &Rows, repository: &RepositoryName, id: &PackageId) -> Result<Package, Error> {
@@ -168,6 +168,87 @@ impl Command for FailPackage {
             reason: self.reason,
         };
         Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
+    }
+}
+
+/// A repository gets the manifest of a package, and the package with it.
+#[derive(Debug)]
+pub(super) struct RecordPackage {
+    pub(super) push: PushManifest,
+    /// The referrer that publishes what the registry generated.
+    pub(super) beside: Option<PushManifest>,
+    pub(super) manifest: Manifest,
+    /// Content the repository must hold besides what the manifests name themselves.
+    pub(super) held: Vec<Digest>,
+    /// The revision of the draft it was made of. Without one it was pushed whole, and is recorded unless the manifest
+    /// is a package already.
+    pub(super) draft: Option<Sequence>,
+}
+
+impl RecordPackage {
+    fn repository(&self) -> &RepositoryName {
+        &self.push.repository
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Named> {
+        self.push.named.iter().filter(|named| named.role == Role::Child)
+    }
+
+    /// A part may be missing from an ordinary index and never from a package.
+    fn check_held(&self, rows: &Rows) -> Result<(), Error> {
+        let repository = self.repository();
+        let is_pushed = |content: &Digest| manifests::pushed_as(rows, repository, content).is_some();
+        let parts = self.parts().filter(|part| !part.content.as_ref().is_some_and(is_pushed));
+        let blobs = self.held.iter().filter(|content| !links::exists(rows, repository, content));
+        let missing: Vec<Digest> = parts.map(|part| &part.digest).chain(blobs).cloned().collect();
+        if missing.is_empty() { Ok(()) } else { Err(Error::ReferencesUnknown(missing)) }
+    }
+
+    /// Whether there is a package to be recorded.
+    fn is_new(&self, rows: &Rows) -> Result<bool, Error> {
+        let Some(revision) = self.draft else {
+            let known = packages::named_by(rows, self.repository(), self.push.sha256());
+            return Ok(!known.iter().any(|package| package.status == Status::Finalized));
+        };
+        let id = &self.manifest.package.id;
+        if draft(rows, self.repository(), id)?.revision == revision {
+            Ok(true)
+        } else {
+            Err(Error::PackageChanged(id.clone()))
+        }
+    }
+}
+
+impl Command for RecordPackage {
+    type Rejection = Error;
+
+    fn reads(&self) -> Vec<Read> {
+        let mut reads = self.push.reads();
+        reads.extend(self.beside.iter().flat_map(PushManifest::reads));
+        reads.extend(self.held.iter().map(|content| link_read(self.repository(), content)));
+        reads.push(packages::read(&self.manifest.package.id));
+        reads.push(packages::of_reference(self.repository(), self.push.sha256()));
+        reads
+    }
+
+    fn weight(&self) -> usize {
+        self.push.weight() + self.beside.as_ref().map_or(0, PushManifest::weight)
+    }
+
+    fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
+        let is_new = self.is_new(rows)?;
+        self.check_held(rows)?;
+        let mut decision = self.push.decide(rows)?;
+        if !is_new {
+            return Ok(decision);
+        }
+        if let Some(beside) = &self.beside {
+            let beside = beside.decide(rows)?;
+            decision.facts.extend(beside.facts);
+            decision.contents.extend(beside.contents);
+        }
+        decision.facts.push(self.manifest.clone().into());
+        Ok(decision)
     }
 }
 

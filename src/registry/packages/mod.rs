@@ -11,11 +11,14 @@
 
 mod commands;
 mod drafts;
+mod finalize;
 mod reading;
+mod recognised;
 mod schemas;
 
 pub use crate::views::packages::{Filter, Package, Status};
 pub use crate::views::schemas::Schema;
+pub(super) use finalize::AT_ONCE;
 pub use reading::{FileLocation, PackageFile};
 
 use crate::oci::{Digest, Tag};

@@ -93,6 +93,12 @@ impl Registry {
         Ok((file, blob))
     }
 
+    /// Where the bytes of a file are by themselves.
+    pub async fn file_location(&self, file: &File) -> Result<Option<FileLocation>, Error> {
+        let blob = views::blobs::find(&self.inner.db, &file.content_address).await?;
+        Ok(blob.as_ref().map(FileLocation::of))
+    }
+
     /// The canonical CBOR of a finalized package's manifest, byte for byte as the log has it.
     pub async fn package_manifest(&self, id: &PackageId) -> Result<Vec<u8>, Error> {
         if let Some(manifest) = packages::manifest(&self.inner.db, id).await? {

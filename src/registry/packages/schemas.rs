@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Schema;
 use super::commands::RegisterSchema;
+use super::finalize::on_a_thread;
 use crate::events::SchemaRegistered;
 use crate::hash;
 use crate::oci::Algorithm;
@@ -95,9 +96,4 @@ fn shortened(text: &str) -> String {
         end -= 1;
     }
     if end < text.len() { format!("{}…", &text[..end]) } else { text.to_owned() }
-}
-
-/// A schema of 256 KiB against metadata of the same size is work for a thread of its own.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopping)
 }

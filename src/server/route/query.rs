@@ -22,6 +22,13 @@ pub struct Page {
     pub last: String,
 }
 
+impl Page {
+    /// How many entries, where a page has no more than `most`.
+    pub fn limit(&self, most: usize) -> usize {
+        self.n.unwrap_or(most).min(most)
+    }
+}
+
 /// Which referrers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
