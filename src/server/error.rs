@@ -94,7 +94,7 @@ fn route(error: &RouteError) -> Wire {
         RouteError::Path(_) | RouteError::EncodedSlash(_) => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
         }
-        RouteError::Encoding(_) | RouteError::Query { .. } => {
+        RouteError::Key(_) | RouteError::Encoding(_) | RouteError::Query { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
         }
     }
@@ -132,6 +132,12 @@ fn wire(error: &registry::Error) -> Wire {
         | E::SchemaMissing(_)
         | E::SchemaInvalid { .. }
         | E::MetadataInvalid { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
+        E::KeyUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
+        E::MediaTypeInvalid(_) | E::UrlTime { .. } => {
+            refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
+        }
+        E::RangeInvalid { .. } => refused(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::SizeInvalid),
+        E::UrlRefused | E::UrlExpired { .. } => refused(StatusCode::FORBIDDEN, ErrorCode::Denied),
         E::TooManyTags { .. } => refused(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported),
         E::DigestMismatch { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
         E::UploadUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
@@ -289,6 +295,8 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
         registry::Error::MetadataInvalid { schema, violations } => {
             Some(json!({ "schema": schema, "violations": violations }))
         }
+        registry::Error::KeyUnknown(key) => Some(json!({ "key": key })),
+        registry::Error::UrlExpired { at } => Some(json!({ "expired_at": rfc3339(*at) })),
         registry::Error::DigestMismatch { claimed, actual } => {
             Some(json!({ "claimed": claimed, "actual": actual }))
         }
