@@ -84,16 +84,15 @@ fn route(error: &RouteError) -> Wire {
         }
         // Not TAG_INVALID, which the spec's list does not have; skopeo takes MANIFEST_INVALID for a wish
         // to see another manifest type, but a malformed reference fails with any.
-        RouteError::Reference(ReferenceError::Tag(_)) | RouteError::Tag(_) => {
-            refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
-        }
+        RouteError::Reference(ReferenceError::Tag(_))
+        | RouteError::Tag(_)
+        | RouteError::Path(_)
+        | RouteError::EncodedSlash(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         // The conformance suite of 1.1 asks for 404 here, and a tag that cannot be is one that is not.
-        RouteError::NoSuchTag(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
-        RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
-        RouteError::Package(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
-        RouteError::Path(_) | RouteError::EncodedSlash(_) => {
-            refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
+        RouteError::NoSuchTag(_) | RouteError::Package(_) => {
+            refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
+        RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         RouteError::Key(_) | RouteError::Encoding(_) | RouteError::Query { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
         }
@@ -128,6 +127,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::FileExists { .. }
         | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::PackageInvalid(_)
+        | E::ArchiveInvalid { .. }
         | E::ClassUnknown(_)
         | E::SchemaMissing(_)
         | E::SchemaInvalid { .. }

@@ -5,6 +5,7 @@ mod engines;
 mod histories;
 mod manifests;
 mod objects;
+mod packages;
 mod referrers;
 mod replicas;
 mod sweep;

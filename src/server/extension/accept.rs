@@ -4,20 +4,17 @@ use http::HeaderMap;
 use http::header::ACCEPT;
 
 use crate::oci::media::essence;
-
-/// Canonical CBOR of a package manifest.
-pub(super) const CBOR: &str = "application/vnd.artifactstore.manifest.v1+cbor";
-
-/// Its projection to canonical JSON.
-pub(super) const JSON: &str = "application/vnd.artifactstore.manifest.v1+json";
+use crate::package::mapping::names::{MANIFEST_CBOR, MANIFEST_JSON};
 
 /// Whether the client would rather have CBOR. JSON when it does not care, and also when it wants neither: who
 /// asks for a manifest is not helped by a 406.
 pub(super) fn prefers_cbor(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<(&str, f32)> = values.flat_map(|value| value.split(',')).map(range).collect();
-    let (cbor, json) =
-        (quality(&ranges, [CBOR, "application/cbor"]), quality(&ranges, [JSON, "application/json"]));
+    let (cbor, json) = (
+        quality(&ranges, [MANIFEST_CBOR, "application/cbor"]),
+        quality(&ranges, [MANIFEST_JSON, "application/json"]),
+    );
     cbor > json
 }
 
@@ -28,8 +25,8 @@ fn quality(ranges: &[(&str, f32)], names: [&str; 2]) -> (f32, u8) {
         "application/*" => Some(2),
         _ => names.iter().any(|name| name.eq_ignore_ascii_case(range)).then_some(3),
     };
-    let named = ranges.iter().filter_map(|(range, wanted)| Some((closeness(range)?, *wanted)));
-    let best = named.max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let matching = ranges.iter().filter_map(|(range, wanted)| Some((closeness(range)?, *wanted)));
+    let best = matching.max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     best.map_or((0.0, 0), |(closeness, wanted)| (wanted, if wanted > 0.0 { closeness } else { 0 }))
 }
 
@@ -55,7 +52,7 @@ mod tests {
             prefers_cbor(&headers)
         };
         for cbor in [
-            CBOR,
+            MANIFEST_CBOR,
             "application/cbor",
             "Application/CBOR",
             "application/cbor, */*",
@@ -67,7 +64,7 @@ mod tests {
             assert!(prefers(cbor), "{cbor}");
         }
         for json in [
-            JSON,
+            MANIFEST_JSON,
             "",
             "*/*",
             "application/*",

@@ -14,6 +14,7 @@ use super::super::route::{Page, package_path, plain};
 use super::super::service::Call;
 use super::{accept, events, files, input, shapes};
 use crate::oci::RepositoryName;
+use crate::package::mapping::names::{MANIFEST_CBOR, MANIFEST_JSON};
 use crate::package::{Manifest, PackageId};
 use crate::registry::{Filter, Package};
 
@@ -107,9 +108,9 @@ pub(super) async fn manifest(
     let found = if conditional::is_known(&call.headers, &digest) {
         empty(StatusCode::NOT_MODIFIED)
     } else if is_cbor {
-        full(StatusCode::OK, accept::CBOR, cbor).with(DIGEST, digest.as_str())
+        full(StatusCode::OK, MANIFEST_CBOR, cbor).with(DIGEST, digest.as_str())
     } else {
-        full(StatusCode::OK, accept::JSON, events::projected(cbor).await?)
+        full(StatusCode::OK, MANIFEST_JSON, events::projected(cbor).await?)
     };
     let etag = conditional::etag(&digest);
     let etag = if is_cbor { etag } else { format!("W/{etag}") };

@@ -1,4 +1,4 @@
-//! The OpenAPI document of the extension, rendered from one table of operations.
+//! The `OpenAPI` document of the extension, rendered from one table of operations.
 //!
 //! The table stands beside the routes and not in them: routes are parsed from the tail of a path, which no framework
 //! describes. A test sends every operation of the table through the parser, and every method that is not in it.
