@@ -103,8 +103,10 @@ fn wire(error: &registry::Error) -> Wire {
     use registry::Error as E;
     match error {
         E::RepositoryUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
-        E::BlobUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
-        E::ManifestUnknown(_) | E::TagUnknown(_) => {
+        E::BlobUnknown(_) | E::FileUnknown { .. } | E::FileInArchive { .. } | E::KeyUnknown(_) => {
+            refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
+        }
+        E::ManifestUnknown(_) | E::TagUnknown(_) | E::PackageUnknown(_) | E::SchemaUnknown(_) => {
             refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
         // 405 and not 409: the spec's table knows 405 for a delete the registry will not do.
@@ -112,27 +114,20 @@ fn wire(error: &registry::Error) -> Wire {
             refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
         }
         E::ReferencesUnknown(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
-        E::ManifestInvalid(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         E::ManifestTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),
-        E::PackageUnknown(_) | E::SchemaUnknown(_) => {
-            refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
-        }
-        E::FileUnknown { .. } | E::FileInArchive { .. } => {
-            refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
-        }
         // Endpoints of our own, which no conformance suite asks: here 409 is what it says.
         E::PackageNotDraft { .. }
         | E::PackageChanged(_)
         | E::PackageNotFinalized { .. }
         | E::FileExists { .. }
         | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
-        E::PackageInvalid(_)
+        E::ManifestInvalid(_)
+        | E::PackageInvalid(_)
         | E::ArchiveInvalid { .. }
         | E::ClassUnknown(_)
         | E::SchemaMissing(_)
         | E::SchemaInvalid { .. }
         | E::MetadataInvalid { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
-        E::KeyUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
         E::MediaTypeInvalid(_) | E::UrlTime { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
         }
@@ -278,7 +273,9 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
     match error {
         registry::Error::BlobInUse { manifest, .. } => Some(json!({ "manifest": manifest })),
         registry::Error::BlobInPackage { package, .. } => Some(json!({ "package": package })),
-        registry::Error::BlobInObject { key, .. } => Some(json!({ "key": key })),
+        registry::Error::BlobInObject { key, .. } | registry::Error::KeyUnknown(key) => {
+            Some(json!({ "key": key }))
+        }
         registry::Error::PackageKeeps { package, class, until, .. } => {
             let until = until.map(rfc3339);
             let reason = json!({ "kind": "retention", "package": package, "class": class, "until": until });
@@ -295,7 +292,6 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
         registry::Error::MetadataInvalid { schema, violations } => {
             Some(json!({ "schema": schema, "violations": violations }))
         }
-        registry::Error::KeyUnknown(key) => Some(json!({ "key": key })),
         registry::Error::UrlExpired { at } => Some(json!({ "expired_at": rfc3339(*at) })),
         registry::Error::DigestMismatch { claimed, actual } => {
             Some(json!({ "claimed": claimed, "actual": actual }))

@@ -141,11 +141,17 @@ mod tests {
     #[test]
     fn what_could_leave_its_place_is_refused_by_the_rule_it_breaks() {
         for text in ["../a", "a/../b", "a/..", "..", "/.."] {
-            assert!(matches!(normalise_key(text), Err(PathError::Part { part, .. }) if part == ".."), "{text}");
+            assert!(
+                matches!(normalise_key(text), Err(PathError::Part { part, .. }) if part == ".."),
+                "{text}"
+            );
         }
         for (text, refused) in [("a\\b", '\\'), ("a\0", '\0'), ("a\n", '\n'), ("a\u{85}b", '\u{85}')] {
             let error = normalise_key(text).unwrap_err();
-            assert!(matches!(error, PathError::Character { character, .. } if character == refused), "{text:?}");
+            assert!(
+                matches!(error, PathError::Character { character, .. } if character == refused),
+                "{text:?}"
+            );
         }
         for text in ["", "/", ".", "././/", &"a/".repeat(600), &"/".repeat(5000)] {
             assert!(matches!(normalise_key(text), Err(PathError::Length { .. })), "{}", excerpt(text));
@@ -157,7 +163,8 @@ mod tests {
     fn a_built_key_has_exactly_the_parts_it_was_built_of() {
         assert_eq!(build_key(["DEAL-001", "emails", "m1.eml"]).unwrap().as_str(), "DEAL-001/emails/m1.eml");
         assert_eq!(build_key(vec!["a\u{308}".to_owned()]).unwrap().as_str(), "ä");
-        for parts in [&["a", ""][..], &["a", ".."], &["a", "."], &["a", "../b"], &["a", "b/c"], &["a", "b\\c"], &[]]
+        for parts in
+            [&["a", ""][..], &["a", ".."], &["a", "."], &["a", "../b"], &["a", "b/c"], &["a", "b\\c"], &[]]
         {
             assert!(build_key(parts).is_err(), "{parts:?}");
         }

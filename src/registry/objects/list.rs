@@ -62,13 +62,13 @@ impl KeyedStore {
         // One more than asked for says whether there are more.
         while entries.len() <= limit {
             let wanted = limit + 1 - entries.len();
-            let count = i64::try_from(wanted).unwrap_or(i64::MAX);
-            let page = objects::page(&self.registry.inner.db, &self.repository, &from, &end, count).await?;
-            let is_last = page.len() < wanted;
-            for (object, blob) in page {
+            let rows = i64::try_from(wanted).unwrap_or(i64::MAX);
+            let found = objects::page(&self.registry.inner.db, &self.repository, &from, &end, rows).await?;
+            let is_last = found.len() < wanted;
+            for (object, blob) in found {
                 let folder = prefix.folder(object.key.as_str()).filter(|_| list.one_level);
                 match (folder, entries.last()) {
-                    (Some(folder), Some(Entry::Folder(last))) if last == folder => {}
+                    (Some(folder), Some(Entry::Folder(same))) if same == folder => {}
                     (Some(folder), _) => entries.push(Entry::Folder(folder.to_owned())),
                     (None, _) => entries.push(Entry::Object(Box::new(self.describe(object, &blob)?))),
                 }

@@ -49,7 +49,8 @@ impl KeyedStore {
             return Ok(ObjectUrl { url, expires_at });
         }
         let grant = Grant { repository: &self.repository, key, content: &object.content };
-        let Signature { expires, key_id, proof } = Keys::new(&inner.db).signing(now).await?.sign(&grant, expires);
+        let Signature { expires, key_id, proof } =
+            Keys::new(&inner.db).signing(now).await?.sign(&grant, expires);
         let path = object_path(&self.repository, key);
         Ok(ObjectUrl { url: format!("{path}?expires={expires}&kid={key_id}&signature={proof}"), expires_at })
     }

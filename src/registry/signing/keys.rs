@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::{Hex, Signature, SigningKey};
-use crate::clock::{Clock, Micros};
+use crate::clock::{Clock, Micros, SECOND};
 use crate::db::{Db, Operational, Row};
 use crate::registry::Error;
 use crate::secret::Secret;
@@ -17,7 +17,7 @@ use crate::secret::Secret;
 pub(in crate::registry) const LONGEST: Duration = Duration::from_hours(7 * 24);
 
 /// How long a retired key verifies: as long as a URL works, and the clocks of replicas may differ.
-const KEPT: Micros = (LONGEST.as_micros() + Duration::from_hours(1).as_micros()) as Micros;
+const KEPT: Micros = (LONGEST.as_secs() + 60 * 60).cast_signed() * SECOND;
 
 const NEWEST: &str = "SELECT id, secret FROM signing_keys WHERE retired_at IS NULL \
     ORDER BY created_at DESC, id DESC LIMIT 1";

@@ -153,7 +153,10 @@ mod tests {
             "é".repeat(32),
         ];
         for proof in proofs.into_iter().filter(|proof| *proof != signature.proof) {
-            assert!(!key("s").verifies(&grant, &Signature { proof: proof.clone(), ..signature.clone() }), "{proof}");
+            assert!(
+                !key("s").verifies(&grant, &Signature { proof: proof.clone(), ..signature.clone() }),
+                "{proof}"
+            );
         }
         for expires in [99, 101, -100, i64::MAX] {
             assert!(!key("s").verifies(&grant, &Signature { expires, ..signature.clone() }), "{expires}");

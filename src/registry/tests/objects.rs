@@ -63,7 +63,8 @@ impl Keyed {
         let checked = replay_check(&self.db, scratch.path()).await.unwrap();
         let Check::Compared { replayed, live } = checked else { panic!("{checked:?}") };
         assert_eq!(replayed.state, live);
-        let rows = self.db.query("SELECT sequence, type FROM events ORDER BY sequence", vec![]).await.unwrap();
+        let rows =
+            self.db.query("SELECT sequence, type FROM events ORDER BY sequence", vec![]).await.unwrap();
         let sequences: Vec<i64> = rows.iter().map(|row| row.integer(0)).collect();
         assert!(sequences.iter().copied().eq(1..=self.registry.last_sequence()), "{sequences:?}");
         rows.iter().map(|row| row.text(1).to_owned()).collect()
@@ -119,7 +120,11 @@ async fn the_same_bytes_again_are_no_event_and_others_name_what_was_before(on: O
     assert_eq!(keyed.registry.last_sequence(), 3);
     let csv = keyed.store.put(&key("a.txt"), typed("text/csv"), one()).await.unwrap();
     assert_eq!((csv.mime_type.as_str(), csv.created_at), ("text/csv", first.created_at + SECOND));
-    assert_eq!(keyed.put("a.txt", b"one").await, csv, "what somebody said holds until somebody says otherwise");
+    assert_eq!(
+        keyed.put("a.txt", b"one").await,
+        csv,
+        "what somebody said holds until somebody says otherwise"
+    );
     let two = keyed.put("a.txt", b"two").await;
     assert_eq!(two.mime_type, "text/plain", "of other bytes nobody said anything");
     assert_eq!(keyed.store.get(&key("a.txt"), 3).await.unwrap(), "two");
@@ -187,13 +192,15 @@ async fn a_key_can_be_an_object_and_a_folder_of_others(on: On) {
 
 async fn a_listing_has_every_key_once_whatever_its_pages(on: On) {
     let keyed = Keyed::on(on).await;
-    let all = ["D-1", "D-1/a.txt", "D-1/b/1", "D-1/b/2", "D-1/b/c/3", "D-1/ä", "D-10/x", "D-2/y", "e", "e!", "f/g"];
+    let all =
+        ["D-1", "D-1/a.txt", "D-1/b/1", "D-1/b/2", "D-1/b/c/3", "D-1/ä", "D-10/x", "D-2/y", "e", "e!", "f/g"];
     for text in all {
         keyed.put(text, b"x").await;
     }
     let other = keyed.registry.keyed_store(&name("others"), Actor::anonymous());
     put(&other, "D-1/zzz", b"x").await.unwrap();
-    let below = |prefix: &str| -> Vec<&str> { all.into_iter().filter(|key| key.starts_with(prefix)).collect() };
+    let below =
+        |prefix: &str| -> Vec<&str> { all.into_iter().filter(|key| key.starts_with(prefix)).collect() };
     for prefix in ["", "D-1", "D-1/", "D-1/b/", "e", "nothing", "D-1/b/c/3", "f/g", "D-1/ä"] {
         for limit in [1, 2, 3, 100, usize::MAX] {
             let found = pages(&keyed.store, prefix, false, limit).await;
@@ -260,8 +267,11 @@ async fn a_range_is_cut_at_the_end_and_refused_beyond_it(on: On) {
 async fn a_url_ends_at_its_time(on: On) {
     let keyed = Keyed::on(on).await;
     keyed.put("a b/ü", b"one").await;
-    let url = keyed.store.get_url(&key("a b/ü"), Duration::from_secs(60)).await.unwrap();
-    assert!(url.url.starts_with("/v2/deals/_artifactstore/objects/a%20b/%C3%BC?expires=1000060&kid="), "{url:?}");
+    let url = keyed.store.get_url(&key("a b/ü"), Duration::from_mins(1)).await.unwrap();
+    assert!(
+        url.url.starts_with("/v2/deals/_artifactstore/objects/a%20b/%C3%BC?expires=1000060&kid="),
+        "{url:?}"
+    );
     assert_eq!(url.expires_at, 1_000_060 * SECOND);
     let signature = signature(&url.url);
     keyed.clock.advance(60 * SECOND - 6);
@@ -275,7 +285,7 @@ async fn a_url_ends_at_its_time(on: On) {
         assert!(matches!(made, Err(Error::UrlTime { .. })), "{seconds}: {made:?}");
     }
     keyed.url("a b/ü", 7 * 24 * 60 * 60).await;
-    let missing = keyed.store.get_url(&key("missing"), Duration::from_secs(60)).await;
+    let missing = keyed.store.get_url(&key("missing"), Duration::from_mins(1)).await;
     assert!(matches!(missing, Err(Error::KeyUnknown(_))));
 }
 
@@ -331,7 +341,10 @@ async fn a_retired_key_verifies_until_its_last_url_has_ended(on: On) {
     keyed.clock.advance(7 * DAY - SECOND);
     keyed.opens("deals", "a", &before).await.unwrap();
     keyed.clock.advance(DAY);
-    assert!(matches!(keyed.opens("deals", "a", &before).await, Err(Error::UrlRefused)), "no such key any more");
+    assert!(
+        matches!(keyed.opens("deals", "a", &before).await, Err(Error::UrlRefused)),
+        "no such key any more"
+    );
     assert!(matches!(keyed.opens("deals", "a", &after).await, Err(Error::UrlExpired { .. })));
     assert_eq!(keyed.signing_keys().await, 2);
     keyed.registry.sweep().await.unwrap();

@@ -133,3 +133,104 @@ impl Query {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::registry::object_path;
+    use crate::server::route::{Extension, Route};
+
+    fn parse(method: &Method, path: &str, query: &str) -> Result<Objects, RouteError> {
+        match Route::parse(method, path, Some(query))? {
+            Route::Extension(Extension::Objects(route)) => Ok(route),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn name() -> RepositoryName {
+        "a/b".parse().unwrap()
+    }
+
+    #[test]
+    fn a_key_is_all_that_is_left_of_the_path() {
+        for (path, key) in [
+            ("x", "x"),
+            ("url", "url"),
+            ("x/url", "x/url"),
+            ("x//y/./z/", "x/y/z"),
+            ("%C3%BC", "ü"),
+            ("x%20y", "x y"),
+        ] {
+            let path = format!("/v2/a/b/_artifactstore/objects/{path}");
+            let expected = Objects::Get(name(), key.parse().unwrap());
+            assert_eq!(parse(&Method::GET, &path, "").unwrap(), expected, "{path}");
+        }
+        for path in ["", "/", ".", "..", "x/../y", "x/%2e%2e/y", "%5Cx", "x%00", ".artifactstore/x"] {
+            let path = format!("/v2/a/b/_artifactstore/objects/{path}");
+            assert!(matches!(parse(&Method::GET, &path, ""), Err(RouteError::Key(_))), "{path}");
+        }
+        let encoded = parse(&Method::GET, "/v2/a/b/_artifactstore/objects/x%2Fy", "");
+        assert!(matches!(encoded, Err(RouteError::EncodedSlash(_))));
+    }
+
+    #[test]
+    fn a_url_is_asked_for_by_the_one_method_keys_do_not_take() {
+        let path = "/v2/a/b/_artifactstore/objects/x/url";
+        let url =
+            |key: &str, seconds| Objects::Url(name(), key.parse().unwrap(), Duration::from_secs(seconds));
+        assert_eq!(parse(&Method::POST, path, "").unwrap(), url("x", 3600));
+        assert_eq!(parse(&Method::POST, &format!("{path}/url"), "expires_in=60").unwrap(), url("x/url", 60));
+        for query in ["expires_in=x", "expires_in=-1", "expires_in=1.5", "expires_in=99999999999999999999"] {
+            assert!(matches!(
+                parse(&Method::POST, path, query),
+                Err(RouteError::Query { name: "expires_in", .. })
+            ));
+        }
+        for path in ["/v2/a/b/_artifactstore/objects/url", "/v2/a/b/_artifactstore/objects/x"] {
+            assert!(matches!(parse(&Method::POST, path, ""), Err(RouteError::Method(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn any_part_of_a_signature_makes_a_request_that_needs_a_whole_one() {
+        let path = "/v2/a/b/_artifactstore/objects/x";
+        let whole = "expires=7&kid=k&signature=00";
+        let signature = Signature { expires: 7, key_id: "k".to_owned(), proof: "00".to_owned() };
+        let route = parse(&Method::HEAD, path, whole).unwrap();
+        assert_eq!(route, Objects::GetSigned(name(), "x".parse().unwrap(), signature));
+        assert_eq!(route.permission(), Permission::Signed(&name()));
+        for part in ["expires=7", "kid=k", "signature=00", "signature", "expires=x&kid=k&signature=00"] {
+            let route = parse(&Method::GET, path, part).unwrap();
+            assert!(matches!(route, Objects::GetSigned(..)), "{part}");
+        }
+        for method in [Method::PUT, Method::DELETE, Method::POST, Method::PATCH] {
+            let refused = parse(&method, path, whole);
+            assert!(matches!(refused, Err(RouteError::Method(&["GET", "HEAD"]))), "{method}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn every_method_needs_what_it_does() {
+        let (path, name) = ("/v2/a/b/_artifactstore/objects/x", name());
+        for (method, path, expected) in [
+            (Method::GET, "/v2/a/b/_artifactstore/objects", Permission::Pull(&name)),
+            (Method::GET, path, Permission::Pull(&name)),
+            (Method::PUT, path, Permission::Push(&name)),
+            (Method::DELETE, path, Permission::Delete(&name)),
+            (Method::POST, "/v2/a/b/_artifactstore/objects/x/url", Permission::Pull(&name)),
+        ] {
+            assert_eq!(parse(&method, path, "").unwrap().permission(), expected, "{method} {path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_path_of_an_object_parses_back(key in "[ -~äλ☃]{1,20}(/[ -~ä]{1,9}){0,3}") {
+            let Ok(key) = normalise_key(&key) else { return Ok(()) };
+            let expected = Objects::Get(name(), key.clone());
+            prop_assert_eq!(parse(&Method::GET, &object_path(&name(), &key), "").unwrap(), expected);
+        }
+    }
+}
