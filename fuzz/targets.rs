@@ -5,6 +5,8 @@ use artifactstore::codec::{cbor, jcs};
 use artifactstore::oci::{
     ContentRange, Digest, Manifest, RangeHeader, RangeRequest, Reference, RepositoryName, Tag, UploadId,
 };
+use artifactstore::package::mapping::{self, BlobRef, Recognised};
+use artifactstore::package::{ContentManifest, Manifest as RegistryManifest};
 use artifactstore::server::route::Route;
 use http::Method;
 
@@ -18,6 +20,7 @@ pub const ALL: &[(&str, Target)] = &[
     ("digest", digest),
     ("manifest", manifest),
     ("name", name),
+    ("package", package),
     ("range", range),
     ("route", route),
 ];
@@ -110,6 +113,35 @@ pub fn manifest(data: &[u8]) {
         once.sort();
         once.dedup();
         assert_eq!(once.len(), required.len());
+    }
+}
+
+/// A package manifest that is read has no other spelling, and its OCI manifest says the same; whatever OCI manifest
+/// comes is one of the four things or refused.
+pub fn package(data: &[u8]) {
+    if let Ok(content) = ContentManifest::decode(data) {
+        assert_eq!(content.encode().expect("what was read can be written"), data);
+        let composed = mapping::compose(&content, &BlobRef::of(data));
+        let parse = |bytes: &Vec<u8>| Manifest::parse(bytes, None).expect("our own manifest");
+        let manifest = parse(&composed.manifest);
+        let parts: Vec<_> = composed.parts.iter().map(parse).collect();
+        let declared = match mapping::recognise(&manifest).expect("our own manifest") {
+            Recognised::Declared(declared) => declared,
+            Recognised::DeclaredIndex { .. } => mapping::join(&manifest, &parts).expect("our own parts"),
+            other => panic!("{other:?}"),
+        };
+        mapping::check_layers(&content, &declared).expect("composed of this very table");
+    }
+    if let Ok(manifest) = RegistryManifest::decode(data) {
+        assert_eq!(manifest.encode().expect("what was read can be written"), data);
+    }
+    let Ok(manifest) = Manifest::parse(data, None) else { return };
+    if let Ok(Recognised::Implicit | Recognised::Archive { .. }) = mapping::recognise(&manifest) {
+        if let Ok(files) = mapping::implicit_files(&manifest) {
+            assert!(files.is_sorted_by(|a, b| a.path < b.path));
+            assert!(files.len() <= manifest.layers.len());
+        }
+        let _ = mapping::implicit_description(&manifest);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The two documents that describe a package, version 1.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::mapping::Mismatch;
 use super::{Object, ObjectError, PackageId, PackagePath};
@@ -37,7 +37,7 @@ pub struct File {
     /// Its SHA-256 digest.
     pub sha256: Digest,
     /// What it is for, e.g. `scorecard`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
 }
 
@@ -46,13 +46,13 @@ pub struct File {
 #[serde(deny_unknown_fields)]
 pub struct Description {
     /// What sort of package it is, in the producer's words; lower-case letters, digits, `.`, `_` and `-`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The retention class asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
     pub retention_class: Option<String>,
     /// The registered schema its metadata follows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
     /// Whatever else.
     pub metadata: Object,
@@ -81,13 +81,13 @@ pub struct Record {
     /// Where it is.
     pub repository: RepositoryName,
     /// As the producer gave it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// As the producer asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
     pub retention_class: Option<String>,
     /// As the producer gave it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
     /// As the producer gave it.
     pub metadata: Object,
@@ -122,6 +122,8 @@ pub struct RetentionSummary {
     /// Which version of the policy said so.
     pub policy_version: u64,
     /// The earliest permitted deletion, µs since the epoch; `None` for never.
+    // Named, because a derived reader takes a missing field for `None`.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub expires_at: Option<Micros>,
 }
 
@@ -221,10 +223,8 @@ impl ContentManifest {
         if self.manifest_version != VERSION {
             return Err(Invalid::Version(self.manifest_version));
         }
-        let package = &self.package;
-        check_kind("kind", package.kind.as_deref())?;
-        check_kind("retention_class", package.retention_class.as_deref())?;
-        check_kind("schema", package.schema.as_deref())?;
+        let Description { kind, retention_class, schema, .. } = &self.package;
+        check_words(kind.as_deref(), retention_class.as_deref(), schema.as_deref())?;
         check_files(&self.files)
     }
 }
@@ -255,6 +255,8 @@ impl Manifest {
         if manifest.manifest_version != VERSION {
             return Err(Invalid::Version(manifest.manifest_version));
         }
+        let Record { kind, retention_class, schema, .. } = &manifest.package;
+        check_words(kind.as_deref(), retention_class.as_deref(), schema.as_deref())?;
         check_files(&manifest.files)?;
         Ok(manifest)
     }
@@ -268,6 +270,17 @@ impl Manifest {
     pub fn digest(bytes: &[u8]) -> Digest {
         hash::digest(Algorithm::Blake3, bytes)
     }
+}
+
+/// Reads a field that is there: `null` would be a second spelling of one that is not.
+fn stated<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
+}
+
+fn check_words(kind: Option<&str>, class: Option<&str>, schema: Option<&str>) -> Result<(), Invalid> {
+    check_kind("kind", kind)?;
+    check_kind("retention_class", class)?;
+    check_kind("schema", schema)
 }
 
 /// Whether a kind, role, class or schema name, if there is one, is a word.

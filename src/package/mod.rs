@@ -14,6 +14,8 @@ mod object;
 mod path;
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
 
 pub use id::{PackageId, PackageIdError};

@@ -9,7 +9,7 @@ use crate::dataplane::{self, Location, Received, Sealed, Stored};
 use crate::events::{Command, Committed, Fact};
 use crate::oci::{Digest, RepositoryName};
 use crate::storage::StagingId;
-use crate::views::{self, contents, links, manifests};
+use crate::views::{self, contents, links, manifests, package_files};
 
 /// Repositories looked at when a mount does not say where from.
 const DISCOVERY: i64 = 16;
@@ -258,12 +258,15 @@ impl Registry {
     ) -> Result<(), Error> {
         let content = contents::find(&self.inner.db, digest).await?;
         let content = content.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
-        // Answers the usual refusal from an index, however many manifests name the blob.
+        // Answers the usual refusal from an index, however many manifests and packages name the blob.
         let digests = contents::digests_of(&self.inner.db, &content).await?;
         for named in &digests {
             if let Some(manifest) = manifests::naming_now(&self.inner.db, repository, named).await? {
                 return Err(Error::BlobInUse { blob: digest.clone(), manifest });
             }
+        }
+        if let Some(package) = package_files::having_now(&self.inner.db, repository, &content).await? {
+            return Err(Error::BlobInPackage { blob: digest.clone(), package });
         }
         let command = UnlinkBlob { repository: repository.clone(), content, digest: digest.clone(), digests };
         self.submit(actor, command).await.map(drop)

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use super::commands::{DeleteManifest, DeleteTag, Named, PushManifest, descriptors};
-use super::{Actor, Error, Registry};
+use super::{Actor, Error, Package, Registry};
 use crate::hash;
 use crate::oci::{self, Algorithm, Digest, Reference, RepositoryName, Tag};
 use crate::package::PackageId;
+use crate::retention::rfc3339;
 use crate::views::{contents, manifests};
 
 /// Tags one push may set; the spec asks for at least 10.
@@ -91,9 +92,10 @@ impl Registry {
         tags.retain(|tag| seen.insert(tag.clone()));
         let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
         let push = self.prepare(repository, named, tags.clone(), manifest, bytes).await?;
-        let (digest, warnings) = (push.digest.clone(), warnings(&push.named));
+        let (digest, mut warnings) = (push.digest.clone(), warnings(&push.named));
         let package = self.push_recognised(actor, push).await?;
-        Ok(PushedManifest { digest, tags, subject, warnings, package })
+        warnings.extend(package.as_ref().map(retention));
+        Ok(PushedManifest { digest, tags, subject, warnings, package: package.map(|package| package.id) })
     }
 
     /// Removes a tag, or a manifest with every tag on it. Visible at once.
@@ -188,6 +190,19 @@ fn digests(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Vec<Digest>),
         return Err(Error::DigestMismatch { claimed: claimed.clone(), actual });
     }
     Ok((actual, all))
+}
+
+/// What was applied is told to whoever pushed.
+fn retention(package: &Package) -> String {
+    let class = package.description.retention_class.as_deref().unwrap_or_default();
+    match package.expires_at {
+        Some(until) => {
+            let until = rfc3339(until);
+            let day = until.split('T').next().unwrap_or_default();
+            format!("retention: class {class} until {day}")
+        }
+        None => format!("retention: class {class} for ever"),
+    }
 }
 
 /// A sparse manifest may be legal, but whoever pushed it should know.

@@ -44,8 +44,10 @@ const FIND: &str = "SELECT package, path, repository, media_type, size, content,
 const BELOW: &str = "SELECT path FROM package_files WHERE package = $1 AND path > $2 AND path < $3 \
     ORDER BY path LIMIT 1";
 
+const HAVING: &str = "SELECT package FROM package_files WHERE repository = $1 AND content = $2 LIMIT 1";
+
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[PAGE, FIND, BELOW];
+pub static STATEMENTS: &[&str] = &[PAGE, FIND, BELOW, HAVING];
 
 /// The fold.
 #[derive(Debug)]
@@ -147,6 +149,16 @@ pub fn having_one(rows: &Rows, repository: &RepositoryName, content: &Digest) ->
     let key = [repository.as_str().into(), content.as_str().into()];
     let rows = rows.lookup(&PACKAGE_FILES, BY_CONTENT, &key);
     rows.first().map(|row| row.text(0).parse().expect("views hold only checked ids"))
+}
+
+/// A package of the repository that has the content. May be outdated by the time it is read.
+pub async fn having_now(
+    db: &Db,
+    repository: &RepositoryName,
+    content: &Digest,
+) -> Result<Option<PackageId>, Error> {
+    let rows = db.query(HAVING, vec![repository.as_str().into(), content.as_str().into()]).await?;
+    Ok(rows.first().map(|row| row.text(0).parse().expect("views hold only checked ids")))
 }
 
 /// Up to `limit` files of a package by path, after the text given, each with the live blob that has its bytes.

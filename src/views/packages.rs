@@ -278,6 +278,7 @@ fn changed_by(fact: &Fact, mut package: Package, rows: &Rows) -> Package {
             package.status = Status::Failed;
             package.failure = Some(fact.reason.as_str().to_owned());
             package.expires_at = None;
+            (package.files, package.size) = (0, 0);
         }
         _ => {}
     }

@@ -1,5 +1,6 @@
 //! What is in the archives of a package, read where they are stored.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use bytes::{Buf as _, Bytes};
@@ -13,7 +14,7 @@ use crate::dataplane;
 use crate::oci::{Descriptor, RepositoryName, excerpt};
 use crate::package::archive::{Index, Indexer, Limits, Link, LinkKind};
 use crate::package::mapping::{Mismatch, names};
-use crate::package::{File, Object, StorageReceipt, guess_media_type};
+use crate::package::{File, Object, PackagePath, StorageReceipt, guess_media_type};
 use crate::registry::{Blob, ByteStream, Error, Registry};
 use crate::views::links;
 
@@ -28,6 +29,20 @@ pub(super) struct Unpacked {
     pub(super) receipts: Vec<StorageReceipt>,
     /// The links in them, which were not followed.
     pub(super) provenance: Object,
+    /// Where the links are.
+    links: BTreeMap<String, PackagePath>,
+}
+
+impl Unpacked {
+    /// Refuses a file beside the archives that is a link in one of them or below one: whoever unpacks them would
+    /// write it to where the link leads.
+    pub(super) fn check_beside(&self, path: &PackagePath) -> Result<(), Error> {
+        let link = std::iter::once(path.as_str()).chain(path.folders()).find_map(|path| self.links.get(path));
+        match link {
+            Some(link) => Err(Error::PathConflict { file: link.clone(), inside: path.clone() }),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Registry {
@@ -71,7 +86,9 @@ impl Registry {
             sha256: entry.sha256,
             role: None,
         });
-        Ok(Unpacked { files: files.collect(), receipts, provenance: told(&links) })
+        let provenance = told(&links);
+        let links = links.into_iter().map(|link| (link.path.to_string(), link.path)).collect();
+        Ok(Unpacked { files: files.collect(), receipts, provenance, links })
     }
 }
 

@@ -12,6 +12,9 @@ use crate::registry::commands::{LinkBlob, Named, PushManifest, link_read};
 use crate::views::packages::{Package, Status};
 use crate::views::{links, manifests, package_files, packages, repositories, schemas};
 
+/// What a file weighs in the event that finalizes its package, about, in bytes.
+const FILE: usize = 512;
+
 /// The draft a command is about.
 pub(super) fn draft(rows: &Rows, repository: &RepositoryName, id: &PackageId) -> Result<Package, Error> {
     let package = packages::get(rows, id).filter(|package| package.repository == *repository);
@@ -227,12 +230,16 @@ impl Command for RecordPackage {
         reads.extend(self.beside.iter().flat_map(PushManifest::reads));
         reads.extend(self.held.iter().map(|content| link_read(self.repository(), content)));
         reads.push(packages::read(&self.manifest.package.id));
-        reads.push(packages::of_reference(self.repository(), self.push.sha256()));
+        // A draft may be finalized however many packages have the same manifest.
+        if self.draft.is_none() {
+            reads.push(packages::of_reference(self.repository(), self.push.sha256()));
+        }
         reads
     }
 
     fn weight(&self) -> usize {
-        self.push.weight() + self.beside.as_ref().map_or(0, PushManifest::weight)
+        let files = self.manifest.files.len() * FILE;
+        self.push.weight() + self.beside.as_ref().map_or(0, PushManifest::weight) + files
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {

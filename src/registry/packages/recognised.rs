@@ -13,7 +13,6 @@ use super::commands::RecordPackage;
 use super::finalize::{Stamp, Whole, complete, on_a_thread};
 use super::{Filter, Package, Status};
 use crate::dataplane;
-use crate::events::Fact;
 use crate::hash;
 use crate::oci::{self, Algorithm, Descriptor, Digest, Reference, RepositoryName, media};
 use crate::package::mapping::{
@@ -40,16 +39,21 @@ impl Registry {
         &self,
         actor: Actor,
         push: PushManifest,
-    ) -> Result<Option<PackageId>, Error> {
+    ) -> Result<Option<Package>, Error> {
         // One comparison for manifests that are no package.
         if mapping::recognise(&push.manifest)? == Recognised::Ordinary {
             self.submit(actor, push).await?;
             return Ok(None);
         }
-        let repository = push.repository.clone();
-        if let Some(package) = self.known_as(&repository, push.sha256()).await? {
+        // On the heap: the future of every push would be as large.
+        Box::pin(self.push_package(actor, push)).await
+    }
+
+    async fn push_package(&self, actor: Actor, push: PushManifest) -> Result<Option<Package>, Error> {
+        let (repository, reference) = (push.repository.clone(), push.sha256().clone());
+        if let Some(package) = self.known_as(&repository, &reference).await? {
             self.submit(actor, push).await?;
-            return Ok(Some(package.id));
+            return Ok(Some(package));
         }
         let _permit = self.permit().await?;
         let derived = self.derive(&push).await?;
@@ -61,20 +65,12 @@ impl Registry {
         };
         let stamp = Stamp { id: PackageId::generate(), created_at: now, finalized_at: now };
         let manifest = complete(derived.whole, stamp, &push, retention)?;
-        let reference = push.sha256().clone();
         // What is in a package is kept here.
         let push = PushManifest { allow_sparse: false, ..push };
         let command = RecordPackage { push, beside, manifest, held: derived.held, draft: None };
-        let committed = self.submit(actor, command).await?;
-        let finalized = committed.events.iter().find_map(|event| match &event.fact {
-            Fact::PackageFinalized(manifest) => Some(manifest.package.id.clone()),
-            _ => None,
-        });
-        match finalized {
-            Some(id) => Ok(Some(id)),
-            // Another push of the same manifest was a moment earlier.
-            None => Ok(self.known_as(&repository, &reference).await?.map(|package| package.id)),
-        }
+        self.submit(actor, command).await?;
+        // Ours, or that of another push of the same manifest that was a moment earlier.
+        self.known_as(&repository, &reference).await
     }
 
     /// The oldest package that an OCI manifest (SHA-256) is.
@@ -156,8 +152,9 @@ impl Registry {
 
     /// A package whose table is made of the titles of its layers and of what its archives have in them.
     async fn implicit(&self, manifest: &oci::Manifest, unpacked: Unpacked) -> Result<Derived, Error> {
-        let Unpacked { mut files, mut receipts, provenance } = unpacked;
         let titled = implicit_files(manifest)?;
+        titled.iter().try_for_each(|file| unpacked.check_beside(&file.path))?;
+        let Unpacked { mut files, mut receipts, provenance, .. } = unpacked;
         let description = implicit_description(manifest)?;
         let named: Vec<Digest> = titled.iter().map(|file| file.digest.clone()).collect();
         for (titled, blob) in titled.into_iter().zip(self.stored(&named).await?) {

@@ -6,6 +6,8 @@ mod histories;
 mod manifests;
 mod objects;
 mod packages;
+mod packages_histories;
+mod packages_pushed;
 mod referrers;
 mod replicas;
 mod sweep;

@@ -15,6 +15,9 @@ on_both![
     what_cannot_be_finalized_stays_a_draft,
     metadata_follows_the_schema_it_names,
     a_finalize_that_is_repeated_returns_the_package,
+    a_finalize_that_fails_halfway_leaves_the_draft_as_it_was,
+    what_arrives_while_a_draft_is_finalized_is_in_the_package,
+    a_draft_that_never_rests_is_not_finalized,
     a_draft_that_nobody_touches_expires,
     what_is_given_up_lets_its_files_go,
     nothing_leaves_that_a_package_or_a_draft_needs,
@@ -108,6 +111,10 @@ impl Bench {
         let (file, blob) = self.registry.package_file(id, &path.parse().unwrap()).await.unwrap();
         assert_eq!((&file.sha256, file.size), (&blob.digest, blob.size));
         collect(self.registry.open_blob(&blob, None).await.unwrap().body).await.unwrap()
+    }
+
+    async fn nothing_is_tagged(&self, repository: &str) {
+        assert_eq!(self.registry.tags(&name(repository), "", 10).await.unwrap(), (vec![], false));
     }
 
     /// The registry manifest, read back.
@@ -251,7 +258,7 @@ async fn a_path_is_a_file_or_a_folder(on: On) {
     for (path, file, inside) in [("x/y/z/w", "x/y", "x/y/z/w"), ("x", "x", "x/y")] {
         match bench.ingest("a", &id, path, b"2").await {
             Err(Error::PathConflict { file: f, inside: i }) => {
-                assert_eq!((f.as_str(), i.as_str()), (file, inside))
+                assert_eq!((f.as_str(), i.as_str()), (file, inside));
             }
             other => panic!("{path}: {other:?}"),
         }
@@ -357,7 +364,7 @@ async fn what_cannot_be_finalized_stays_a_draft(on: On) {
     assert!(matches!(refused, Err(Error::ClassUnknown(_))), "{refused:?}");
     let refused = bench.finalize("b", &id, tagged("v1")).await;
     assert!(matches!(refused, Err(Error::PackageUnknown(_))), "{refused:?}");
-    assert_eq!(bench.registry.tags(&name("a"), "", 10).await.unwrap(), (vec![], false));
+    bench.nothing_is_tagged("a").await;
     assert_eq!(bench.registry.package(&id).await.unwrap().status, Status::Uploading);
     let class = Finalize {
         retention_class: Some("permanent-record".to_owned()),
@@ -411,6 +418,11 @@ async fn metadata_follows_the_schema_it_names(on: On) {
     assert_eq!((schema.as_str(), violations.len()), ("run", 1));
     assert!(violations[0].starts_with("metadata/run: "), "{violations:?}");
     assert_eq!(bench.registry.package(&id).await.unwrap().status, Status::Uploading);
+    register("endless", r##"{"$ref":"#"}"##).await.unwrap();
+    let endless = Description { schema: Some("endless".to_owned()), ..Description::default() };
+    let endless = bench.draft("a", endless).await;
+    bench.ingest("a", &endless, "x", b"one").await.unwrap();
+    bench.finalize("a", &endless, Finalize::default()).await.unwrap();
     let right = Finalize { metadata: Some(object(r#"{"run":"r-7"}"#)), ..tagged("v1") };
     bench.finalize("a", &id, right).await.unwrap();
     bench.check().await;
@@ -441,6 +453,68 @@ async fn a_finalize_that_is_repeated_returns_the_package(on: On) {
     let named =
         bench.registry.packages_of(&name("a"), package.reference.as_ref().unwrap(), 10).await.unwrap();
     assert_eq!(named.len(), 2);
+    bench.check().await;
+}
+
+async fn a_finalize_that_fails_halfway_leaves_the_draft_as_it_was(on: On) {
+    let bench = Bench::new(on).await;
+    let id = bench.draft("a", Description::default()).await;
+    bench.ingest("a", &id, "x", b"one").await.unwrap();
+    let (draft, before) = (bench.registry.package(&id).await.unwrap(), bench.registry.last_sequence());
+    for cause in [Cause::NoSpace, Cause::ReadOnly] {
+        bench.backend.faults().fail(Op::Put, cause);
+        let failed = bench.finalize("a", &id, tagged("v1")).await;
+        assert!(matches!(failed, Err(Error::Data(_))), "{failed:?}");
+        assert_eq!(bench.registry.package(&id).await.unwrap(), draft);
+    }
+    assert_eq!(bench.registry.last_sequence(), before);
+    bench.finalize("a", &id, tagged("v1")).await.unwrap();
+    bench.check().await;
+}
+
+async fn what_arrives_while_a_draft_is_finalized_is_in_the_package(on: On) {
+    let bench = Arc::new(Bench::new(on).await);
+    let id = bench.draft("a", Description::default()).await;
+    bench.ingest("a", &id, "x", b"one").await.unwrap();
+    let hold = bench.backend.faults().hold(Op::Put);
+    let finalizing = {
+        let (bench, id) = (Arc::clone(&bench), id.clone());
+        tokio::spawn(async move { bench.finalize("a", &id, tagged("v1")).await })
+    };
+    // Its table is read, and its content manifest on the way.
+    hold.reached().await;
+    bench.ingest("a", &id, "y", b"two").await.unwrap();
+    hold.release();
+    let package = finalizing.await.unwrap().unwrap();
+    assert_eq!(package.files, 2);
+    let manifest = bench.manifest(&id).await;
+    assert_eq!(manifest.files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["x", "y"]);
+    bench.check().await;
+}
+
+async fn a_draft_that_never_rests_is_not_finalized(on: On) {
+    let bench = Arc::new(Bench::new(on).await);
+    let id = bench.draft("a", Description::default()).await;
+    bench.ingest("a", &id, "x", b"0").await.unwrap();
+    let mut hold = bench.backend.faults().hold(Op::Put);
+    let finalizing = {
+        let (bench, id) = (Arc::clone(&bench), id.clone());
+        tokio::spawn(async move { bench.finalize("a", &id, tagged("v1")).await })
+    };
+    for content in [b"1", b"2", b"3", b"4", b"5"] {
+        hold.reached().await;
+        let new = NewFile { replace: true, ..new_file("x") };
+        bench.put("a", &id, new, content).await.unwrap();
+        let next = bench.backend.faults().hold(Op::Put);
+        hold.release();
+        hold = next;
+    }
+    let refused = finalizing.await.unwrap();
+    assert!(matches!(refused, Err(Error::PackageChanged(_))), "{refused:?}");
+    bench.backend.faults().disarm();
+    assert_eq!(bench.registry.package(&id).await.unwrap().status, Status::Uploading);
+    bench.nothing_is_tagged("a").await;
+    bench.finalize("a", &id, tagged("v1")).await.unwrap();
     bench.check().await;
 }
 
@@ -499,7 +573,7 @@ async fn nothing_leaves_that_a_package_or_a_draft_needs(on: On) {
         match bench.delete_manifest("a", digest.as_str()).await {
             Err(Error::PackageKeeps { package, class, until, .. }) => {
                 assert_eq!((package, class.as_str()), (id.clone(), "raw-evidence"));
-                assert_eq!(until, package_until());
+                assert_eq!(until, Some((1_000_000 + 180 * 86_400) * SECOND));
             }
             other => panic!("{other:?}"),
         }
@@ -508,10 +582,6 @@ async fn nothing_leaves_that_a_package_or_a_draft_needs(on: On) {
     bench.delete_manifest("a", "v1").await.unwrap();
     assert_eq!(bench.download(&id, "x").await, b"one");
     bench.check().await;
-}
-
-fn package_until() -> Option<Micros> {
-    Some((1_000_000 + 180 * 86_400) * SECOND)
 }
 
 async fn a_file_may_be_a_blob_that_is_held(on: On) {

@@ -54,16 +54,21 @@ pub(super) async fn of_package(
 
 /// Leaves out what is beyond the size of a page; whether there was such.
 fn shorten(events: &mut Vec<Event>) -> bool {
-    let mut bytes = 0;
-    let fits = events.iter().take_while(|event| {
-        let is_first = bytes == 0;
-        bytes += event.payload().len();
-        is_first || bytes <= MAX_BYTES
-    });
-    let fitting = fits.count();
+    let fitting = fitting(events.iter().map(|event| event.payload().len()));
     let is_shortened = fitting < events.len();
     events.truncate(fitting);
     is_shortened
+}
+
+/// How many payloads of these sizes make a page.
+fn fitting(sizes: impl Iterator<Item = usize>) -> usize {
+    let mut bytes = 0;
+    let fits = sizes.take_while(|size| {
+        let is_first = bytes == 0;
+        bytes += size;
+        is_first || bytes <= MAX_BYTES
+    });
+    fits.count()
 }
 
 /// The payload goes in as text: that of a large package would be a large tree.
@@ -99,5 +104,20 @@ pub(super) async fn projected(cbor: Vec<u8>) -> Result<Vec<u8>, Error> {
         Ok(Ok(json)) => Ok(json),
         Ok(Err(error)) => Err(Error::Panicked(format!("stored CBOR has no projection: {error}"))),
         Err(error) => Err(Error::Panicked(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_before_it_is_too_large_and_has_at_least_one_event() {
+        let fitting = |sizes: &[usize]| fitting(sizes.iter().copied());
+        assert_eq!(fitting(&[]), 0);
+        assert_eq!(fitting(&[500; 1000]), 1000);
+        assert_eq!(fitting(&[MAX_BYTES - 10, 10, 1]), 2);
+        assert_eq!(fitting(&[10, MAX_BYTES]), 1);
+        assert_eq!(fitting(&[4 * MAX_BYTES, 1]), 1);
     }
 }

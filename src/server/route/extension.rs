@@ -188,7 +188,7 @@ impl Query {
                 refused("status", "there are created, uploading, finalized, deleted and failed")
             })
         };
-        let reference = self.given("reference").map(|text| text.parse().map_err(RouteError::Digest));
+        let reference = self.one("reference").map(|text| text.parse().map_err(RouteError::Digest));
         let reference: Option<Digest> = reference.transpose()?;
         if reference.as_ref().is_some_and(|digest| digest.algorithm() != Algorithm::Sha256) {
             return Err(refused(

@@ -49,6 +49,20 @@ fn sent_to_the_bucket(answer: Response) -> bool {
 }
 
 #[test]
+fn a_get_of_a_file_is_sent_to_the_bucket() {
+    let server = serve(Unreadable::new(Clock::system()).presigning());
+    let client = &server.repo.client;
+    let packages = server.repo.path("_artifactstore/packages");
+    let draft = client.send(&Request::post(packages).body("{}")).expect(201);
+    let bytes = noise(1, 100_000);
+    let file = format!("{}/files/a.txt", draft.location());
+    client.send(&Request::put(&file).body(&bytes[..])).expect(201).with("location", &file);
+    let answer = client.get(&file).with("docker-content-digest", &sha256(&bytes));
+    assert!(sent_to_the_bucket(answer));
+    client.head(&file).expect(200).with("content-type", "text/plain").with("content-length", "100000");
+}
+
+#[test]
 fn a_get_of_a_blob_is_sent_to_the_bucket() {
     let server = serve(Unreadable::new(Clock::system()).presigning());
     let repo = &server.repo;

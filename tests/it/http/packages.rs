@@ -165,6 +165,35 @@ fn a_draft_gathers_files_and_becomes_a_package() {
 const UNSAID: &str = "application/x-www-form-urlencoded";
 
 #[test]
+fn files_come_in_parallel_and_one_path_is_given_once() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "a");
+    let pack = Pack::create(&repo, &json!({}));
+    let won: usize = std::thread::scope(|scope| {
+        let client = |n: u8| {
+            let pack = &pack;
+            move || {
+                for file in 0..8 {
+                    pack.ingest(&format!("{n}/{file}"), &[n, file]);
+                }
+                let contested = pack.repo.client.send(&pack.put("contested", &[n]));
+                if contested.status == 201 { 1 } else { contested.refused(409, "DENIED").codes().len() - 1 }
+            }
+        };
+        let clients: Vec<_> = (0..6).map(|n| scope.spawn(client(n))).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    });
+    assert_eq!(won, 1);
+    let package = pack.finalize(&json!({}));
+    assert_eq!(package["file_count"], 49);
+    for file in package["files"].as_array().unwrap() {
+        let path = file["path"].as_str().unwrap();
+        let bytes = pack.get(&format!("/files/{path}")).expect(200).body;
+        assert_eq!(sha256(&bytes), file["sha256"].as_str().unwrap(), "{path}");
+    }
+}
+
+#[test]
 fn a_file_is_served_as_a_blob_is() {
     let server = Server::start();
     let repo = Repo::new(&server.client(), "a");

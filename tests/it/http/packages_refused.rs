@@ -160,6 +160,7 @@ fn a_package_that_cannot_be_one_is_not_begun() {
             (list("status=open"), 400, "UNSUPPORTED", "status|finalized"),
             (list("eligible=true"), 400, "UNSUPPORTED", "eligible"),
             (list("reference=x"), 400, "DIGEST_INVALID", "\"x\""),
+            (list("reference="), 400, "DIGEST_INVALID", "\"\""),
             (list(&blake), 400, "UNSUPPORTED", "reference|sha256"),
             (list("n=many"), 400, "UNSUPPORTED", "parameter n"),
             (register("Run", "{}"), 400, "MANIFEST_INVALID", "schema|\"Run\""),
