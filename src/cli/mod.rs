@@ -5,6 +5,7 @@
 mod check;
 mod configuration;
 mod copy;
+mod keys;
 mod open;
 mod package;
 mod serve;
@@ -120,6 +121,9 @@ enum Command {
     /// Look at storage.
     #[command(subcommand, arg_required_else_help = true)]
     Storage(Storage),
+    /// Exchange the keys that sign URLs.
+    #[command(subcommand, arg_required_else_help = true)]
+    Keys(Keys),
     /// Look at the settings: check them, show what holds, print an example.
     #[command(subcommand, arg_required_else_help = true)]
     Config(Configuration),
@@ -131,6 +135,21 @@ enum Storage {
     ///
     /// Works beside a running server. Its own objects are removed again.
     Probe {
+        #[command(flatten)]
+        common: Common,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Sign URLs of keyed objects with a new key from now on.
+    ///
+    /// URLs that were given out work until they end, at most seven days. With
+    /// SQLite the server must be stopped.
+    Rotate {
         #[command(flatten)]
         common: Common,
         /// Print JSON.
@@ -237,6 +256,7 @@ impl Command {
             }
             Self::Package(package) => package.run().await,
             Self::Storage(Storage::Probe { common, json }) => check::probe(&common.start()?, json).await,
+            Self::Keys(Keys::Rotate { common, json }) => keys::rotate(&common.start()?, json).await,
             Self::Config(Configuration::Check { common, json }) => {
                 configuration::check(&load(common.flags())?, json)
             }

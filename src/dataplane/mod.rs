@@ -232,6 +232,19 @@ impl DataPlane {
         Ok(self.backend(&location.backend)?.presign(&key, ttl).await?)
     }
 
+    /// The same where the backend gives out URLs that work for `ttl` and no shorter.
+    pub async fn url_for(&self, location: &Location, ttl: Duration) -> Result<Option<String>, Error> {
+        match self.backend(&location.backend)?.longest_url() {
+            Some(longest) if ttl <= longest => self.url(location, ttl).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// The URI of an object, as receipts show it (CAS-12).
+    pub fn uri(&self, location: &Location) -> Result<String, Error> {
+        Ok(self.backend(&location.backend)?.uri(&parse_key(location)?))
+    }
+
     /// Tries what every backend can do, by its own id. Writes objects of its own and removes them again.
     pub async fn probe(&self) -> Result<Vec<(String, Vec<Capability>)>, storage::Error> {
         let mut all = Vec::new();

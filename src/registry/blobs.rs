@@ -24,7 +24,7 @@ pub struct Blob {
     pub digest: Digest,
     /// Bytes.
     pub size: u64,
-    location: Location,
+    pub(super) location: Location,
 }
 
 /// A blob that is durable and linked.

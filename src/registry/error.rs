@@ -1,13 +1,14 @@
 //! What a use case can say no with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Status;
 use crate::clock::Micros;
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
 use crate::package::mapping::Mismatch;
 use crate::package::{self, PackageId, PackagePath};
-use crate::retention::UnknownClass;
+use crate::retention::{UnknownClass, rfc3339};
 use crate::{dataplane, db, events};
 
 /// Everything a caller can act on, and the failures below.
@@ -149,6 +150,33 @@ pub enum Error {
         schema: String,
         /// Each violation with its place.
         violations: Vec<String>,
+    },
+    /// No object has this key.
+    #[error("there is no object with key {key:?} in this repository", key = .0.as_str())]
+    KeyUnknown(PackagePath),
+    /// What an object is said to be is not a media type.
+    #[error("{0:?} is not a media type; one is like application/pdf, without parameters")]
+    MediaTypeInvalid(String),
+    /// No byte of the range is in the object.
+    #[error("no byte of the range is in these {size} bytes")]
+    RangeInvalid {
+        /// The object's size.
+        size: u64,
+    },
+    /// A URL cannot work for such a time.
+    #[error("a URL works for 1 to {} seconds", longest.as_secs())]
+    UrlTime {
+        /// The longest one works.
+        longest: Duration,
+    },
+    /// The URL proves nothing, or not any more.
+    #[error("this URL is not one the registry signed for what is there now; ask for a new one")]
+    UrlRefused,
+    /// The URL was good once.
+    #[error("this URL ended at {at}; ask for a new one", at = rfc3339(*at))]
+    UrlExpired {
+        /// When it ended.
+        at: Micros,
     },
     /// A manifest names content the repository does not hold.
     #[error("the manifest names content that this repository does not hold")]

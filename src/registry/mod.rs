@@ -15,10 +15,12 @@ mod copy;
 mod error;
 mod health;
 mod manifests;
+mod objects;
 mod options;
 mod packages;
 mod referrers;
 mod sessions;
+mod signing;
 mod sweep;
 mod tags;
 mod uploads;
@@ -35,10 +37,16 @@ pub use copy::{Copied, CopyOutcome, Side, copy};
 pub use error::Error;
 pub use health::{Component, Health, has_log, inspect, probe};
 pub use manifests::{Manifest, PushedManifest};
+pub use objects::{
+    KeyedObject, KeyedStore, List, Listing, MAX_LISTED, NewObject, ObjectUrl, Prefix, build_key,
+    normalise_key, object_path,
+};
 pub use packages::{
     FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Schema, Status,
 };
 pub use referrers::ReferrersPage;
+pub use signing::Signature;
+pub use signing::keys::rotate_signing_key;
 pub use sweep::Swept;
 pub use uploads::{Progress, Upload};
 pub use verify::{Check, Fault, Verification, replay, replay_check, verify};

@@ -1,5 +1,6 @@
 //! Sweeping what nobody goes on with: uploads, and drafts of packages.
 
+use super::signing::keys::Keys;
 use super::uploads::staging;
 use super::{Error, Registry};
 use crate::clock::Micros;
@@ -25,7 +26,7 @@ pub struct Swept {
 impl Registry {
     /// Removes upload sessions that have expired, and staged bytes without a session that are as old or, where one
     /// process has the database for itself, were left by an earlier one: nobody can go on with those. Ends drafts of
-    /// packages that have expired. Bounded per run: what is left is the next run's. Idempotent; never touches an
+    /// packages that have expired, and removes retired signing keys. Bounded per run: what is left is the next run's. Idempotent; never touches an
     /// upload that is in use. Any number of replicas may do it at once.
     pub async fn sweep(&self) -> Result<Swept, Error> {
         let now = self.inner.clock.now();
@@ -37,6 +38,7 @@ impl Registry {
         }
         let leftovers = self.sweep_leftovers(untouched_since).await?;
         let drafts = self.sweep_drafts().await?;
+        Keys::new(&self.inner.db).sweep(now).await?;
         Ok(Swept { sessions, leftovers, drafts })
     }
 

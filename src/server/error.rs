@@ -93,7 +93,7 @@ fn route(error: &RouteError) -> Wire {
             refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
-        RouteError::Encoding(_) | RouteError::Query { .. } => {
+        RouteError::Key(_) | RouteError::Encoding(_) | RouteError::Query { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
         }
     }
@@ -103,7 +103,9 @@ fn wire(error: &registry::Error) -> Wire {
     use registry::Error as E;
     match error {
         E::RepositoryUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
-        E::BlobUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
+        E::BlobUnknown(_) | E::FileUnknown { .. } | E::FileInArchive { .. } | E::KeyUnknown(_) => {
+            refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
+        }
         E::ManifestUnknown(_) | E::TagUnknown(_) | E::PackageUnknown(_) | E::SchemaUnknown(_) => {
             refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
@@ -120,15 +122,17 @@ fn wire(error: &registry::Error) -> Wire {
         | E::SchemaInvalid { .. }
         | E::MetadataInvalid { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         E::ManifestTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),
-        E::FileUnknown { .. } | E::FileInArchive { .. } => {
-            refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
-        }
         // Endpoints of our own, which no conformance suite asks: here 409 is what it says.
         E::PackageNotDraft { .. }
         | E::PackageChanged(_)
         | E::PackageNotFinalized { .. }
         | E::FileExists { .. }
         | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
+        E::MediaTypeInvalid(_) | E::UrlTime { .. } => {
+            refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
+        }
+        E::RangeInvalid { .. } => refused(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::SizeInvalid),
+        E::UrlRefused | E::UrlExpired { .. } => refused(StatusCode::FORBIDDEN, ErrorCode::Denied),
         E::TooManyTags { .. } => refused(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported),
         E::DigestMismatch { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
         E::UploadUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
@@ -269,7 +273,9 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
     match error {
         registry::Error::BlobInUse { manifest, .. } => Some(json!({ "manifest": manifest })),
         registry::Error::BlobInPackage { package, .. } => Some(json!({ "package": package })),
-        registry::Error::BlobInObject { key, .. } => Some(json!({ "key": key })),
+        registry::Error::BlobInObject { key, .. } | registry::Error::KeyUnknown(key) => {
+            Some(json!({ "key": key }))
+        }
         registry::Error::PackageKeeps { package, class, until, .. } => {
             let until = until.map(rfc3339);
             let reason = json!({ "kind": "retention", "package": package, "class": class, "until": until });
@@ -286,6 +292,7 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
         registry::Error::MetadataInvalid { schema, violations } => {
             Some(json!({ "schema": schema, "violations": violations }))
         }
+        registry::Error::UrlExpired { at } => Some(json!({ "expired_at": rfc3339(*at) })),
         registry::Error::DigestMismatch { claimed, actual } => {
             Some(json!({ "claimed": claimed, "actual": actual }))
         }

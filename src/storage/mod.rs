@@ -201,6 +201,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// no such thing or was not told to give them out.
     async fn presign(&self, key: &Key, ttl: Duration) -> Result<Option<String>, Error>;
 
+    /// The longest such a URL works; `None` when the backend gives out none.
+    fn longest_url(&self) -> Option<Duration> {
+        None
+    }
+
     /// Opens a new staged write. [`Error::Exists`] when the id is taken and the backend can tell.
     async fn stage(&self, id: &StagingId) -> Result<Box<dyn Staged>, Error>;
 

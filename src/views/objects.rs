@@ -1,5 +1,6 @@
 //! Keyed objects: names that move, for applications that think in keys.
 
+use super::blobs::Blob;
 use super::contents::stored_digest;
 use crate::clock::Micros;
 use crate::db::{Column, Db, Error, Index, Key, Row, Table};
@@ -27,12 +28,22 @@ pub static OBJECTS: Table = Table {
 /// [`OBJECTS`] by repository and content.
 const BY_CONTENT: usize = 0;
 
-const FIND: &str = "SELECT repository, object_key, content, sha256, size, media_type, created_at, sequence \
-    FROM objects WHERE repository = $1 AND object_key = $2";
+/// With where the bytes are. Outer, so that every engine begins at the key.
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT o.repository, o.object_key, o.content, o.sha256, o.size, o.media_type, o.created_at, o.sequence, \
+             b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version \
+             FROM objects o LEFT JOIN blobs b ON b.content = o.content WHERE o.repository = $1 AND ",
+            $condition
+        )
+    };
+}
 
-/// Keys after one text and before another: a prefix is such a range.
-const PAGE: &str = "SELECT repository, object_key, content, sha256, size, media_type, created_at, sequence \
-    FROM objects WHERE repository = $1 AND object_key > $2 AND object_key < $3 ORDER BY object_key LIMIT $4";
+const FIND: &str = select!("o.object_key = $2");
+
+/// Keys from one text on and before another: a prefix is such a range.
+const PAGE: &str = select!("o.object_key >= $2 AND o.object_key < $3 ORDER BY o.object_key LIMIT $4");
 
 /// Every named statement of this view.
 pub static STATEMENTS: &[&str] = &[FIND, PAGE];
@@ -123,19 +134,28 @@ pub fn naming_one(rows: &Rows, repository: &RepositoryName, content: &Digest) ->
     rows.first().map(|row| row.text(1).parse().expect("views hold only checked keys"))
 }
 
-/// What a key names.
-pub async fn find(db: &Db, repository: &RepositoryName, name: &PackagePath) -> Result<Option<Object>, Error> {
-    Ok(db.query(FIND, key(repository, name)).await?.first().map(object))
+/// What a key names, and where its bytes are.
+pub async fn find(
+    db: &Db,
+    repository: &RepositoryName,
+    name: &PackagePath,
+) -> Result<Option<(Object, Blob)>, Error> {
+    Ok(db.query(FIND, key(repository, name)).await?.first().map(stored))
 }
 
-/// Up to `limit` objects of a repository in the order of their keys, with keys after one text and before another.
+/// Up to `limit` objects of a repository in the order of their keys, with keys from one text on and before another.
 pub async fn page(
     db: &Db,
     repository: &RepositoryName,
-    after: &str,
+    from: &str,
     before: &str,
     limit: i64,
-) -> Result<Vec<Object>, Error> {
-    let values = vec![repository.as_str().into(), after.into(), before.into(), limit.into()];
-    Ok(db.query(PAGE, values).await?.iter().map(object).collect())
+) -> Result<Vec<(Object, Blob)>, Error> {
+    let values = vec![repository.as_str().into(), from.into(), before.into(), limit.into()];
+    Ok(db.query(PAGE, values).await?.iter().map(stored).collect())
+}
+
+/// The command that made the key name content also made sure that the content has a blob, and blobs stay.
+fn stored(row: &Row) -> (Object, Blob) {
+    (object(row), Blob::from_columns(row, OBJECTS.columns.len()))
 }

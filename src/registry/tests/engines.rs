@@ -5,7 +5,7 @@ use crate::db::testing::{On, Place};
 use crate::events;
 
 /// A registry on an engine, with the log id given, so that its state can be compared with that of another.
-async fn registry_on(on: On, clock: &ManualClock) -> (Registry, Db, Place) {
+pub(super) async fn registry_on(on: On, clock: &ManualClock) -> (Registry, Db, Place) {
     let place = Place::new(on).await;
     let db = place.open(Access::Create).await;
     let mut tx = db.write().await.unwrap();

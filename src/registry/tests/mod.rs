@@ -4,6 +4,7 @@ mod blobs;
 mod engines;
 mod histories;
 mod manifests;
+mod objects;
 mod packages;
 mod packages_histories;
 mod packages_pushed;
@@ -219,9 +220,9 @@ fn json(value: &serde_json::Value) -> Bytes {
 }
 
 #[tokio::test]
-async fn every_statement_on_sessions_prepares() {
+async fn every_statement_on_operational_tables_prepares() {
     let fixture = Fixture::new().await;
-    for sql in sessions::STATEMENTS {
+    for sql in sessions::STATEMENTS.iter().chain(signing::keys::STATEMENTS) {
         fixture.db.prepare_operational(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 }

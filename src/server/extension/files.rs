@@ -18,7 +18,7 @@ use crate::registry::{NewFile, PackageFile};
 const MAX_PAGE: usize = 1000;
 
 /// What `curl --data-binary` says of any body when it was told nothing.
-const UNSAID: &str = "application/x-www-form-urlencoded";
+pub(super) const UNSAID: &str = "application/x-www-form-urlencoded";
 
 /// `GET R/packages/<id>/files`
 pub(super) async fn list(

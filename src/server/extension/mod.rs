@@ -1,9 +1,10 @@
-//! The extension `_artifactstore`: packages, metadata schemas, retention classes. Thin handlers, one shape per thing.
+//! The extension `_artifactstore`: packages, keyed objects, metadata schemas, retention classes. Thin handlers, one shape per thing.
 
 mod accept;
 mod events;
 mod files;
 mod input;
+mod objects;
 mod packages;
 mod schemas;
 mod shapes;
@@ -32,6 +33,7 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::File(name, id, path) => files::get(call, &name, &id, &path).await,
         Extension::IngestFile(name, id, path, ingest) => files::put(call, &name, &id, path, ingest).await,
         Extension::DropFile(name, id, path) => files::delete(call, &name, &id, &path).await,
+        Extension::Objects(route) => objects::dispatch(route, call).await,
         Extension::Schemas(page) => schemas::list(call, &page).await,
         Extension::Schema(name) => schemas::get(call, &name).await,
         Extension::RegisterSchema(name) => schemas::put(call, &name).await,

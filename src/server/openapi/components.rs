@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use crate::oci::ErrorCode;
 
 /// The refusals operations share.
-const REFUSALS: [(u16, &str); 7] = [
+const REFUSALS: [(u16, &str); 8] = [
     (400, "Something in the request is malformed; the message names the field, path or rule."),
-    (404, "There is no such repository, package, file or schema."),
+    (403, "The URL is not one the registry signed for what is there now, or it has ended."),
+    (404, "There is no such repository, package, file, object or schema."),
     (409, "It is in another state than the request needs, or something is in the way."),
     (413, "The body is too large."),
     (416, "No byte of the range is there."),
@@ -16,7 +17,11 @@ const REFUSALS: [(u16, &str); 7] = [
 ];
 
 pub(super) fn components() -> Value {
-    json!({ "schemas": schemas(), "responses": responses() })
+    let mut schemas = schemas();
+    if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), super::objects::schemas()) {
+        all.extend(more);
+    }
+    json!({ "schemas": schemas, "responses": responses() })
 }
 
 fn responses() -> Value {

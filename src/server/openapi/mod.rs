@@ -5,6 +5,7 @@
 //! `docs/openapi.json` is the same document; a test compares.
 
 mod components;
+mod objects;
 mod operations;
 
 use std::sync::OnceLock;
@@ -13,7 +14,13 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use components::components;
+use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
+
+/// Every operation.
+fn operations() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(OBJECTS)
+}
 
 /// The document as it is served.
 pub(super) fn bytes() -> Bytes {
@@ -23,8 +30,7 @@ pub(super) fn bytes() -> Bytes {
 
 /// What a client may put behind `/v2/` or `/v2/<name>/`, each once.
 pub(super) fn endpoints() -> Vec<&'static str> {
-    let mut endpoints: Vec<&str> =
-        OPERATIONS.iter().filter_map(|operation| endpoint(operation.path)).collect();
+    let mut endpoints: Vec<&str> = operations().filter_map(|operation| endpoint(operation.path)).collect();
     endpoints.sort_unstable();
     endpoints.dedup();
     endpoints
@@ -44,7 +50,7 @@ const ABOUT: &str = "Evidence packages beside the OCI distribution API. A reposi
 
 fn document() -> Value {
     let mut paths = Map::new();
-    for operation in OPERATIONS {
+    for operation in operations() {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         path[operation.method.to_ascii_lowercase()] = described(operation);
     }

@@ -54,22 +54,22 @@ pub(super) struct Answer {
     pub(super) headers: &'static [(&'static str, &'static str)],
 }
 
-const fn path(name: &'static str, pattern: &'static str, doc: &'static str) -> Parameter {
+pub(super) const fn path(name: &'static str, pattern: &'static str, doc: &'static str) -> Parameter {
     Parameter { name, place: "path", kind: Type::Text, pattern: Some(pattern), doc }
 }
 
-const fn query(name: &'static str, kind: Type, doc: &'static str) -> Parameter {
+pub(super) const fn query(name: &'static str, kind: Type, doc: &'static str) -> Parameter {
     Parameter { name, place: "query", kind, pattern: None, doc }
 }
 
-const fn ok(doc: &'static str, schema: &'static [Body]) -> Answer {
+pub(super) const fn ok(doc: &'static str, schema: &'static [Body]) -> Answer {
     Answer { status: 200, doc, bodies: schema, headers: &[] }
 }
 
 const SHA256: &str = "^sha256:[0-9a-f]{64}$";
 const WORD: &str = "^[a-z0-9._-]{1,64}$";
 
-static NAME: Parameter = path(
+pub(super) static NAME: Parameter = path(
     "name",
     "^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$",
     "The repository. Its slashes are sent as they are.",
@@ -82,9 +82,9 @@ static PATH: Parameter = path(
      normalisation form C, at most 1024 bytes, without empty parts, `.`, `..`, backslashes and control characters.",
 );
 static SCHEMA: Parameter = path("schema", WORD, "The name of the schema.");
-static N: Parameter =
+pub(super) static N: Parameter =
     query("n", Type::Number { min: 0 }, "Entries at most; the server has a limit of its own.");
-static LAST: Parameter = query("last", Type::Text, "Those after this one, which need not exist.");
+pub(super) static LAST: Parameter = query("last", Type::Text, "Those after this one, which need not exist.");
 static STATUS: Parameter = query(
     "status",
     Type::OneOf(&["created", "uploading", "finalized", "deleted", "failed"]),
@@ -100,7 +100,7 @@ static REFERENCE: Parameter = Parameter {
     doc: "Only packages that this OCI manifest stands for.",
 };
 static REPLACE: Parameter = query("replace", Type::Flag, "Whether it may take the place of another file.");
-static DIGEST: Parameter = Parameter {
+pub(super) static DIGEST: Parameter = Parameter {
     name: "digest",
     place: "query",
     kind: Type::Text,
@@ -125,12 +125,12 @@ static SINCE: Parameter = query("since", Type::Number { min: 0 }, "Events after 
 static LIMIT: Parameter =
     query("limit", Type::Number { min: 1 }, "Events at most; 1000 and 4 MiB in any case.");
 
-const LOCATION: (&str, &str) = ("Location", "Where it is.");
-const LINK: (&str, &str) = ("Link", "The next page, `rel=\"next\"`; absent on the last one.");
-const ETAG: (&str, &str) = ("ETag", "Its digest.");
+pub(super) const LOCATION: (&str, &str) = ("Location", "Where it is.");
+pub(super) const LINK: (&str, &str) = ("Link", "The next page, `rel=\"next\"`; absent on the last one.");
+pub(super) const ETAG: (&str, &str) = ("ETag", "Its digest.");
 
 const PACKAGE: Answer = ok("The package with its first 1000 files.", &[Body::Json("Package")]);
-const NOT_MODIFIED: Answer =
+pub(super) const NOT_MODIFIED: Answer =
     Answer { status: 304, doc: "`If-None-Match` names what is there.", bodies: &[], headers: &[ETAG] };
 
 /// Every operation, by path.

@@ -39,8 +39,11 @@ pub enum RouteError {
     /// The path of a file is not one.
     #[error("invalid file path: {0}")]
     Path(#[source] PathError),
+    /// The key of an object, or how the keys of a list begin, is not one.
+    #[error("invalid key: {0}")]
+    Key(#[source] PathError),
     /// A part of the path of a file has a slash in it.
-    #[error("invalid file path: part {0:?} has an encoded slash; the slashes of a path are sent as they are")]
+    #[error("part {0:?} of the path has an encoded slash; the slashes of a path are sent as they are")]
     EncodedSlash(String),
     /// The path is not UTF-8 behind its percent-encoding.
     #[error("segment {0:?} of the path is not percent-encoded UTF-8")]

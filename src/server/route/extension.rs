@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::query::Query;
-use super::{Page, Permission, RouteError, repository};
+use super::{Objects, Page, Permission, RouteError, repository};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
 use crate::registry::{Filter, Status};
@@ -38,6 +38,8 @@ pub enum Extension {
     IngestFile(RepositoryName, PackageId, PackagePath, Ingest),
     /// `DELETE R/packages/<id>/files/<path>`
     DropFile(RepositoryName, PackageId, PackagePath),
+    /// `R/objects…`
+    Objects(Objects),
     /// `GET G/schemas?n=&last=`
     Schemas(Page),
     /// `GET G/schemas/<name>`
@@ -110,6 +112,7 @@ impl Extension {
                 Method::DELETE => Ok(Self::DropFile(name, package(id)?, file(path)?)),
                 _ => Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE"])),
             },
+            ["objects", ref key @ ..] => Objects::parse(method, name, key, query).map(Self::Objects),
             _ => Err(RouteError::NotFound),
         }
     }
@@ -134,6 +137,7 @@ impl Extension {
         match self {
             Self::Schemas(_) | Self::Schema(_) | Self::RetentionClasses | Self::OpenApi => Permission::Known,
             Self::RegisterSchema(_) => Permission::Configure,
+            Self::Objects(route) => route.permission(),
             Self::PackageAnywhere(id) => Permission::PullPackage(id),
             Self::Packages(name, ..)
             | Self::Package(name, _)

@@ -7,6 +7,7 @@
 mod distribution;
 mod error;
 mod extension;
+mod objects;
 mod permission;
 mod query;
 
@@ -16,6 +17,7 @@ use percent_encoding::percent_decode_str;
 pub use distribution::{Begin, blob_path, manifest_path, upload_path};
 pub use error::RouteError;
 pub use extension::{EXTENSION, Extension, Ingest, Since, file_path, package_path};
+pub use objects::{Objects, Which};
 pub use permission::Permission;
 pub use query::{Filter, Page, plain};
 

@@ -16,6 +16,8 @@ pub enum Permission<'a> {
     Catalog,
     /// To read a repository.
     Pull(&'a RepositoryName),
+    /// To have a URL of something in a repository, which the registry signed. It checks that itself.
+    Signed(&'a RepositoryName),
     /// To add to a repository.
     Push(&'a RepositoryName),
     /// To read the repository a package is in, which its id does not say.
@@ -33,6 +35,7 @@ impl fmt::Display for Permission<'_> {
             Self::Known => f.write_str("to be known"),
             Self::Catalog => f.write_str("registry:catalog:*"),
             Self::Pull(name) => write!(f, "repository:{name}:pull"),
+            Self::Signed(name) => write!(f, "a signed URL of repository:{name}"),
             Self::PullPackage(id) => write!(f, "the repository of {id}:pull"),
             Self::Configure => f.write_str("registry:configuration:*"),
             Self::Push(name) => write!(f, "repository:{name}:pull,push"),

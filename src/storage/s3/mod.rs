@@ -236,6 +236,10 @@ impl Backend for S3 {
         self.bucket.presign(key, ttl).await
     }
 
+    fn longest_url(&self) -> Option<Duration> {
+        self.bucket.longest_url()
+    }
+
     async fn stage(&self, id: &StagingId) -> Result<Box<dyn Staged>, Error> {
         Ok(Box::new(staged::create(&self.bucket, id)))
     }

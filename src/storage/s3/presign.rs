@@ -19,6 +19,11 @@ impl Bucket {
         signed.map(Some).map_err(|fault| fault.during(format!("sign a URL for {key}")))
     }
 
+    /// See [`Backend::longest_url`](crate::storage::Backend::longest_url).
+    pub(super) fn longest_url(&self) -> Option<Duration> {
+        self.options.redirect.as_ref().map(|redirect| redirect.ttl.min(LONGEST))
+    }
+
     pub(super) async fn presigned(&self, name: &str, ttl: Duration) -> Result<String, Fault> {
         let ttl = ttl.clamp(Duration::from_secs(1), LONGEST);
         let until = PresigningConfig::expires_in(ttl).map_err(|e| Fault::odd(e.to_string()))?;

@@ -166,6 +166,10 @@ impl Backend for Faulty {
         self.inner.presign(key, ttl).await
     }
 
+    fn longest_url(&self) -> Option<Duration> {
+        self.inner.longest_url()
+    }
+
     fn rereads_staged(&self) -> bool {
         self.inner.rereads_staged()
     }

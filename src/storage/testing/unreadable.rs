@@ -167,6 +167,10 @@ impl Backend for Unreadable {
         Ok(self.presigns.then(url))
     }
 
+    fn longest_url(&self) -> Option<Duration> {
+        self.presigns.then_some(Duration::from_mins(5))
+    }
+
     async fn stage(&self, id: &StagingId) -> Result<Box<dyn Staged>, Error> {
         let mut state = self.reach()?;
         if state.staged.contains_key(id) {

@@ -1,0 +1,236 @@
+//! The routes of keyed objects: what stands behind `_artifactstore/objects` under a repository.
+
+use std::time::Duration;
+
+use http::Method;
+
+use super::query::{Page, Query};
+use super::{Permission, RouteError};
+use crate::oci::{Digest, RepositoryName};
+use crate::package::PackagePath;
+use crate::registry::{Prefix, Signature, normalise_key};
+
+/// How long a URL works when nobody says.
+const HOUR: Duration = Duration::from_hours(1);
+
+/// What a request asks of keyed objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Objects {
+    /// `GET R/objects?prefix=&recursive=&n=&last=`
+    List(RepositoryName, Which, Page),
+    /// `GET|HEAD R/objects/<key>`
+    Get(RepositoryName, PackagePath),
+    /// The same with `?expires=&kid=&signature=`: the URL itself is the permission.
+    GetSigned(RepositoryName, PackagePath, Signature),
+    /// `PUT R/objects/<key>?digest=`
+    Put(RepositoryName, PackagePath, Option<Digest>),
+    /// `DELETE R/objects/<key>`
+    Delete(RepositoryName, PackagePath),
+    /// `POST R/objects/<key>/url?expires_in=`
+    Url(RepositoryName, PackagePath, Duration),
+}
+
+/// Which objects are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Which {
+    /// How their keys begin.
+    pub prefix: Prefix,
+    /// Whether keys with a further slash are there as common prefixes.
+    pub one_level: bool,
+}
+
+impl Objects {
+    /// What a request asks for, from the segments behind `objects`. A key may end in `url` itself: with any method but
+    /// POST that is a key, and with POST, which keys do not take, it is not.
+    pub(super) fn parse(
+        method: &Method,
+        name: RepositoryName,
+        rest: &[&str],
+        query: &Query,
+    ) -> Result<Self, RouteError> {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        match *rest {
+            [] if is_read => Ok(Self::List(name, query.which()?, query.page()?)),
+            [] => Err(RouteError::Method(&["GET", "HEAD"])),
+            [ref parts @ .., "url"] if method == Method::POST && !parts.is_empty() => {
+                Ok(Self::Url(name, key(parts)?, query.expires_in()?))
+            }
+            // Whoever has a URL may read with it: that their method needs more is no reason to ask who they are.
+            _ if !is_read && query.is_signed() => Err(RouteError::Method(&["GET", "HEAD"])),
+            _ => match *method {
+                Method::GET | Method::HEAD if query.is_signed() => {
+                    Ok(Self::GetSigned(name, key(rest)?, query.signature()))
+                }
+                Method::GET | Method::HEAD => Ok(Self::Get(name, key(rest)?)),
+                Method::PUT => {
+                    let digest = query.given("digest").map(|text| text.parse().map_err(RouteError::Digest));
+                    Ok(Self::Put(name, key(rest)?, digest.transpose()?))
+                }
+                Method::DELETE => Ok(Self::Delete(name, key(rest)?)),
+                _ if matches!(rest, [_, .., "url"]) => {
+                    Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE", "POST"]))
+                }
+                _ => Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE"])),
+            },
+        }
+    }
+
+    /// What the caller must be allowed to do.
+    pub(super) fn permission(&self) -> Permission<'_> {
+        match self {
+            Self::GetSigned(name, ..) => Permission::Signed(name),
+            // A URL gives away no more than its maker may read.
+            Self::List(name, ..) | Self::Get(name, _) | Self::Url(name, ..) => Permission::Pull(name),
+            Self::Put(name, ..) => Permission::Push(name),
+            Self::Delete(name, _) => Permission::Delete(name),
+        }
+    }
+}
+
+/// The decoded segments as one key. `%2F` would make two parts of one segment.
+fn key(segments: &[&str]) -> Result<PackagePath, RouteError> {
+    match segments.iter().find(|segment| segment.contains('/')) {
+        Some(part) => Err(RouteError::EncodedSlash((*part).to_owned())),
+        None => normalise_key(&segments.join("/")).map_err(RouteError::Key),
+    }
+}
+
+impl Query {
+    fn which(&self) -> Result<Which, RouteError> {
+        let one_level = match self.given("recursive") {
+            None | Some("true") => false,
+            Some("false") => true,
+            Some(other) => {
+                let reason = format!("{other:?} is neither true nor false");
+                return Err(RouteError::Query { name: "recursive", reason });
+            }
+        };
+        let prefix = self.one("prefix").unwrap_or_default().parse().map_err(RouteError::Key)?;
+        Ok(Which { prefix, one_level })
+    }
+
+    fn expires_in(&self) -> Result<Duration, RouteError> {
+        let invalid = |text: &str| {
+            let reason = format!("{text:?} is not a number of seconds");
+            RouteError::Query { name: "expires_in", reason }
+        };
+        let seconds = self.given("expires_in").map(|text| text.parse().map_err(|_| invalid(text)));
+        Ok(seconds.transpose()?.map_or(HOUR, Duration::from_secs))
+    }
+
+    /// Whether any part of a signature is there: one that was cut off must not turn a request into another.
+    fn is_signed(&self) -> bool {
+        ["expires", "kid", "signature"].iter().any(|name| self.one(name).is_some())
+    }
+
+    /// What is missing or malformed proves nothing.
+    fn signature(&self) -> Signature {
+        let text = |name| self.one(name).unwrap_or_default().to_owned();
+        Signature {
+            expires: self.one("expires").and_then(|text| text.parse().ok()).unwrap_or_default(),
+            key_id: text("kid"),
+            proof: text("signature"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::registry::object_path;
+    use crate::server::route::{Extension, Route};
+
+    fn parse(method: &Method, path: &str, query: &str) -> Result<Objects, RouteError> {
+        match Route::parse(method, path, Some(query))? {
+            Route::Extension(Extension::Objects(route)) => Ok(route),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn name() -> RepositoryName {
+        "a/b".parse().unwrap()
+    }
+
+    #[test]
+    fn a_key_is_all_that_is_left_of_the_path() {
+        for (path, key) in [
+            ("x", "x"),
+            ("url", "url"),
+            ("x/url", "x/url"),
+            ("x//y/./z/", "x/y/z"),
+            ("%C3%BC", "ü"),
+            ("x%20y", "x y"),
+        ] {
+            let path = format!("/v2/a/b/_artifactstore/objects/{path}");
+            let expected = Objects::Get(name(), key.parse().unwrap());
+            assert_eq!(parse(&Method::GET, &path, "").unwrap(), expected, "{path}");
+        }
+        for path in ["", "/", ".", "..", "x/../y", "x/%2e%2e/y", "%5Cx", "x%00", ".artifactstore/x"] {
+            let path = format!("/v2/a/b/_artifactstore/objects/{path}");
+            assert!(matches!(parse(&Method::GET, &path, ""), Err(RouteError::Key(_))), "{path}");
+        }
+        let encoded = parse(&Method::GET, "/v2/a/b/_artifactstore/objects/x%2Fy", "");
+        assert!(matches!(encoded, Err(RouteError::EncodedSlash(_))));
+    }
+
+    #[test]
+    fn a_url_is_asked_for_by_the_one_method_keys_do_not_take() {
+        let path = "/v2/a/b/_artifactstore/objects/x/url";
+        let url =
+            |key: &str, seconds| Objects::Url(name(), key.parse().unwrap(), Duration::from_secs(seconds));
+        assert_eq!(parse(&Method::POST, path, "").unwrap(), url("x", 3600));
+        assert_eq!(parse(&Method::POST, &format!("{path}/url"), "expires_in=60").unwrap(), url("x/url", 60));
+        for query in ["expires_in=x", "expires_in=-1", "expires_in=1.5", "expires_in=99999999999999999999"] {
+            assert!(matches!(
+                parse(&Method::POST, path, query),
+                Err(RouteError::Query { name: "expires_in", .. })
+            ));
+        }
+        for path in ["/v2/a/b/_artifactstore/objects/url", "/v2/a/b/_artifactstore/objects/x"] {
+            assert!(matches!(parse(&Method::POST, path, ""), Err(RouteError::Method(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn any_part_of_a_signature_makes_a_request_that_needs_a_whole_one() {
+        let path = "/v2/a/b/_artifactstore/objects/x";
+        let whole = "expires=7&kid=k&signature=00";
+        let signature = Signature { expires: 7, key_id: "k".to_owned(), proof: "00".to_owned() };
+        let route = parse(&Method::HEAD, path, whole).unwrap();
+        assert_eq!(route, Objects::GetSigned(name(), "x".parse().unwrap(), signature));
+        assert_eq!(route.permission(), Permission::Signed(&name()));
+        for part in ["expires=7", "kid=k", "signature=00", "signature", "expires=x&kid=k&signature=00"] {
+            let route = parse(&Method::GET, path, part).unwrap();
+            assert!(matches!(route, Objects::GetSigned(..)), "{part}");
+        }
+        for method in [Method::PUT, Method::DELETE, Method::POST, Method::PATCH] {
+            let refused = parse(&method, path, whole);
+            assert!(matches!(refused, Err(RouteError::Method(&["GET", "HEAD"]))), "{method}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn every_method_needs_what_it_does() {
+        let (path, name) = ("/v2/a/b/_artifactstore/objects/x", name());
+        for (method, path, expected) in [
+            (Method::GET, "/v2/a/b/_artifactstore/objects", Permission::Pull(&name)),
+            (Method::GET, path, Permission::Pull(&name)),
+            (Method::PUT, path, Permission::Push(&name)),
+            (Method::DELETE, path, Permission::Delete(&name)),
+            (Method::POST, "/v2/a/b/_artifactstore/objects/x/url", Permission::Pull(&name)),
+        ] {
+            assert_eq!(parse(&method, path, "").unwrap().permission(), expected, "{method} {path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_path_of_an_object_parses_back(key in "[ -~äλ☃]{1,20}(/[ -~ä]{1,9}){0,3}") {
+            let Ok(key) = normalise_key(&key) else { return Ok(()) };
+            let expected = Objects::Get(name(), key.clone());
+            prop_assert_eq!(parse(&Method::GET, &object_path(&name(), &key), "").unwrap(), expected);
+        }
+    }
+}
