@@ -6,6 +6,7 @@
 //! finalize and records in the log.
 
 mod id;
+pub mod layout;
 mod manifest;
 mod object;
 mod path;
