@@ -5,6 +5,7 @@
 mod check;
 mod configuration;
 mod copy;
+mod ingest;
 mod open;
 mod serve;
 
@@ -112,6 +113,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Register a producer's run directory as one package.
+    ///
+    /// A layout says how the directory is recognised, what is taken as metadata and what its files are; the one
+    /// of guide-board is built in. Exits with 1 and names every file and pointer when the directory is not as its
+    /// layout says.
+    Ingest(ingest::Ingest),
     /// Look at storage.
     #[command(subcommand, arg_required_else_help = true)]
     Storage(Storage),
@@ -230,6 +237,7 @@ impl Command {
                 telemetry::start(&to.log).map_err(Failure)?;
                 copy::copy(&sides, &from, &to, json).await
             }
+            Self::Ingest(ingest) => ingest.run().await,
             Self::Storage(Storage::Probe { common, json }) => check::probe(&common.start()?, json).await,
             Self::Config(Configuration::Check { common, json }) => {
                 configuration::check(&load(common.flags())?, json)
