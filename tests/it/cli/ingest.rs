@@ -1,0 +1,174 @@
+//! Run directories become packages.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::directory;
+use crate::support::{Ran, run};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The guide-board run of the tests.
+fn fixture() -> PathBuf {
+    root().join("tests/fixtures/guide-board/cmis-run-20260518T081500Z")
+}
+
+/// Every file below a directory: path and content.
+fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![directory.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(directory).unwrap().to_str().unwrap().to_owned();
+                found.push((name, fs::read(path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A copy of the run to break.
+fn copy() -> (TempDir, PathBuf) {
+    let directory = directory();
+    let copy = directory.path().join("run");
+    for (path, content) in files(&fixture()) {
+        let path = copy.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    (directory, copy)
+}
+
+fn ingest(run_dir: &Path, more: &[&str]) -> Ran {
+    let mut arguments = vec!["ingest", "guide-board", run_dir.to_str().unwrap()];
+    arguments.extend(more);
+    run(&arguments)
+}
+
+/// The layout that `docs/layouts.md` explains.
+fn documented() -> String {
+    let page = fs::read_to_string(root().join("docs/layouts.md")).unwrap();
+    let (_, rest) = page.split_once("```toml\n").unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn a_run_is_shown_before_it_is_registered() {
+    let shown = ingest(&fixture(), &["--dry-run", "--json"]).expect(0).json();
+    assert_eq!(shown["kind"], "guide-board-run");
+    assert_eq!(shown["retention_class"], "raw-evidence");
+    assert_eq!(
+        shown["metadata"]["evidence_results"],
+        json!({ "total": 58, "pass": 44, "fail": 3, "warning": 5, "skipped": 5, "error": 1 })
+    );
+    let listed = shown["files"].as_array().unwrap().iter();
+    let listed: Vec<_> = listed.map(|file| (file["path"].as_str().unwrap(), file["size"].as_u64())).collect();
+    let there = files(&fixture());
+    let there: Vec<_> = there.iter().map(|(path, bytes)| (path.as_str(), Some(bytes.len() as u64))).collect();
+    assert_eq!(listed, there);
+    let text = ingest(&fixture(), &["--dry-run"]).expect(0).out;
+    for words in ["39 files", "class raw-evidence", "\"pass\": 44", "scorecard", "reports/scorecard.md"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let class =
+        ingest(&fixture(), &["--dry-run", "--json", "--class", "release-evidence", "--schema", "x.v1"]);
+    let class = class.expect(0).json();
+    assert_eq!((&class["retention_class"], &class["schema"]), (&json!("release-evidence"), &json!("x.v1")));
+}
+
+#[test]
+fn the_built_in_layout_is_the_file_that_comes_with_it() {
+    let file = root().join("deploy/layouts/guide-board.toml");
+    let (file, run_dir) = (file.to_str().unwrap(), fixture());
+    let by_file =
+        run(&["ingest", run_dir.to_str().unwrap(), "--layout", file, "--dry-run", "--json"]).expect(0);
+    assert_eq!(by_file.json(), ingest(&run_dir, &["--dry-run", "--json"]).expect(0).json());
+}
+
+#[test]
+fn the_layout_in_the_documentation_does_what_the_documentation_says() {
+    let directory = directory();
+    let (layout, run_dir) = (directory.path().join("junit.toml"), directory.path().join("run"));
+    fs::write(&layout, documented()).unwrap();
+    fs::create_dir_all(run_dir.join("module-a")).unwrap();
+    fs::write(run_dir.join("summary.json"), r#"{"build":"4711","commit":"9f1c","tests":3}"#).unwrap();
+    let cases = ["passed", "failed", "passed"].map(|state| json!({ "state": state }).to_string());
+    fs::write(run_dir.join("cases.jsonl"), cases.join("\n")).unwrap();
+    fs::write(run_dir.join("module-a/TEST-a.xml"), "<testsuite/>").unwrap();
+    fs::write(run_dir.join("stdout.txt"), "").unwrap();
+    let arguments =
+        ["ingest", run_dir.to_str().unwrap(), "--layout", layout.to_str().unwrap(), "--dry-run", "--json"];
+    let shown = run(&arguments).expect(0).json();
+    assert_eq!(
+        shown["metadata"],
+        json!({
+            "build": "4711",
+            "cases": { "failed": 1, "passed": 2, "skipped": 0, "total": 3 },
+            "report_paths": { "junit-report": ["module-a/TEST-a.xml"] },
+        })
+    );
+    assert_eq!(shown["provenance"], json!({ "commit": "9f1c", "layout": { "name": "junit", "version": 1 } }));
+    assert_eq!((&shown["kind"], &shown["retention_class"]), (&json!("junit-run"), &json!("transient")));
+    let report = &shown["files"].as_array().unwrap()[1];
+    assert_eq!((&report["role"], &report["media_type"]), (&json!("junit-report"), &json!("application/xml")));
+}
+
+#[test]
+fn what_is_wrong_with_a_run_is_named_and_nothing_else_happens() {
+    let (_directory, copy) = copy();
+    fs::remove_file(copy.join("assessment/findings.json")).unwrap();
+    let run_json = fs::read_to_string(copy.join("run.json")).unwrap();
+    fs::write(copy.join("run.json"), run_json.replace("\"run_id\"", "\"id\"")).unwrap();
+    symlink("run.json", copy.join("latest.json")).unwrap();
+    let ran = ingest(&copy, &["--dry-run"]).expect(1);
+    for words in [
+        "is not as the layout guide-board says",
+        "assessment/findings.json: is not in the run directory",
+        "run.json /run_id: is not there",
+        "\"latest.json\" is a link",
+    ] {
+        assert!(ran.out.contains(words), "{words}: {ran}");
+    }
+    let problems = ingest(&copy, &["--dry-run", "--json"]).expect(1).json()["problems"].clone();
+    let of =
+        |file: Value| problems.as_array().unwrap().iter().find(|problem| problem["file"] == file).cloned();
+    assert_eq!(of(json!("run.json")).unwrap()["pointer"], "/run_id");
+    assert_eq!(of(json!("assessment/findings.json")).unwrap()["pointer"], "");
+    assert_eq!(of(Value::Null).unwrap()["pointer"], Value::Null);
+    fs::write(copy.join("run.json"), "{").unwrap();
+    let ran = ingest(&copy, &["--dry-run"]).expect(1);
+    assert!(ran.out.contains("run.json: is not JSON"), "{ran}");
+}
+
+#[test]
+fn what_cannot_be_run_says_why() {
+    let directory = directory();
+    let (layout, run_dir) = (directory.path().join("mine.toml"), fixture());
+    let run_dir = run_dir.to_str().unwrap();
+    let with = |text: &str| {
+        fs::write(&layout, text).unwrap();
+        run(&["ingest", run_dir, "--layout", layout.to_str().unwrap(), "--dry-run"])
+    };
+    with(&documented().replace("pointer", "ponter")).refused(&["mine.toml:15: ", "did you mean pointer?"]);
+    with("[layout").refused(&["mine.toml:1: "]);
+    run(&["ingest", run_dir, "--layout", "/no/such.toml", "--dry-run"]).refused(&["/no/such.toml"]);
+    run(&["ingest", run_dir, "--dry-run"]).refused(&["--layout"]);
+    ingest(Path::new("/no/such/run"), &["--dry-run"]).refused(&["/no/such/run"]);
+    let no_directory = fixture().join("run.json");
+    ingest(&no_directory, &["--dry-run"]).refused(&["run.json"]);
+    // A layout of another producer.
+    let ran = with(&documented());
+    let ran = ran.expect(1);
+    assert!(ran.out.contains("summary.json: is not there: this is no complete junit run directory"), "{ran}");
+}
