@@ -1,6 +1,7 @@
 //! `artifactstore ingest`: a producer's run directory becomes one package.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -170,7 +171,7 @@ fn report(layout: &Layout, run: &Path, problems: &[Problem], as_json: bool) -> O
     let body = json!({ "problems": problems.iter().map(entry).collect::<Vec<_>>() });
     let mut text = format!("{} is not as the layout {} says:", run.display(), layout.name());
     for problem in problems {
-        text += &format!("\n  {problem}");
+        let _ = write!(text, "\n  {problem}");
     }
     print(as_json, &body, &text)?;
     Ok(false)
@@ -202,7 +203,7 @@ fn preview(layout: &Layout, applied: &Applied, files: &[(PackagePath, u64)], as_
     );
     for file in &applied.files {
         let role = file.role.as_deref().unwrap_or("-");
-        text += &format!("\n  {role:<20} {:>10}  {}", size(&file.path), file.path);
+        let _ = write!(text, "\n  {role:<20} {:>10}  {}", size(&file.path), file.path);
     }
     let body = json!({
         "dry_run": true,

@@ -57,8 +57,7 @@ fn parse(path: &PackagePath, bytes: &[u8]) -> Result<Value, String> {
     if bytes.len() as u64 > MAX_DOCUMENT {
         return Err(format!("is larger than {MAX_DOCUMENT} bytes, too large to take metadata from"));
     }
-    let path = path.as_str();
-    if !path.ends_with(".jsonl") && !path.ends_with(".ndjson") {
+    if !matches!(path.as_str().rsplit_once('.'), Some((_, "jsonl" | "ndjson"))) {
         return serde_json::from_slice(bytes).map_err(|error| format!("is not JSON: {error}"));
     }
     let mut entries = Vec::new();

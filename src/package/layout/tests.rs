@@ -131,13 +131,13 @@ fn every_file_of_a_run_is_in_the_package_with_its_role() {
     assert_eq!(is("run.json"), ("run", None));
     assert_eq!(is("retention-summary.json"), ("retention-summary", None));
     assert_eq!(is("assessment/evidence.json"), ("assessment-package", None));
-    assert_eq!(is("reports/scorecard.md"), ("scorecard", Some("text/markdown")));
+    assert_eq!(is("reports/scorecard.md"), ("scorecard", None));
     assert_eq!(is("reports/log-review.json"), ("log-review", None));
     assert_eq!(is("raw/tck/report.xml"), ("tck-report", None));
-    assert_eq!(is("raw/tck/parameters.properties"), ("tck-report", Some("text/plain")));
+    assert_eq!(is("raw/tck/parameters.properties"), ("tck-report", None));
     assert_eq!(is("raw/http/0001-repository-info.request.http"), ("raw-artifact", Some("message/http")));
     assert_eq!(is("raw/content/no-content.received.bin"), ("raw-artifact", None));
-    assert_eq!(is("logs/tck.log"), ("log", Some("text/plain")));
+    assert_eq!(is("logs/tck.log"), ("log", None));
     assert!(applied.files.iter().all(|file| file.role.is_some()));
 }
 
@@ -320,15 +320,16 @@ fn another_producer_needs_a_file_and_no_code() {
     assert!(bad[0].starts_with("cases.jsonl: is not JSON on line 3"), "{bad:?}");
 }
 
+#[track_caller]
+fn refused(text: &str, error: &str) {
+    let found = Layout::parse("x.toml", text).unwrap_err().to_string();
+    assert!(found.starts_with(error), "expected {error}\nfound    {found}");
+}
+
 #[test]
 fn a_mistake_in_a_layout_is_told_with_its_line_and_what_was_meant() {
     let good = JUNIT.replace("suite~", "suite");
     Layout::parse("x.toml", &good).unwrap();
-    #[track_caller]
-    fn refused(text: &str, error: &str) {
-        let found = Layout::parse("x.toml", text).unwrap_err().to_string();
-        assert!(found.starts_with(error), "expected {error}\nfound    {found}");
-    }
     let refuses = |from: &str, to: &str, error: &str| {
         assert!(good.contains(from), "{from}");
         refused(&good.replacen(from, to, 1), error);
