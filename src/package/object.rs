@@ -14,7 +14,7 @@ pub struct Object(Map<String, Value>);
 /// Why some JSON is not such an object. The message names the place.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct ObjectError(#[from] jcs::Error);
+pub struct ObjectError(#[from] pub jcs::Error);
 
 const LIMITS: cbor::Limits = cbor::Limits { total: 256 << 10, items: 16 << 10, ..cbor::Limits::EVENT };
 

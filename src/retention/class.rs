@@ -86,6 +86,16 @@ impl Classes {
         &self.all
     }
 
+    /// Which version of the policy they are.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The one of whatever names none.
+    pub fn default_class(&self) -> &str {
+        &self.default
+    }
+
     /// What a class, or the default, comes to for something finalized at `at`.
     pub fn resolve(&self, name: Option<&str>, at: Micros) -> Result<Resolved, UnknownClass> {
         let name = name.unwrap_or(&self.default);

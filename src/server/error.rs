@@ -8,6 +8,7 @@ use super::respond::{Answer, Headers as _, full};
 use super::route::RouteError;
 use crate::oci::{Digest, ErrorBody, ErrorCode, ReferenceError, received_range_status};
 use crate::registry;
+use crate::retention::rfc3339;
 
 /// Missing digests named in one answer; a client that pushes them meets the others next.
 const MAX_MISSING: usize = 1000;
@@ -38,6 +39,12 @@ pub(super) enum Error {
     Crowded,
     /// A bug, or a database altered by hand.
     Panicked(String),
+    /// The body is not the JSON it should be.
+    Body(String),
+    /// The body is larger than any of its kind.
+    BodyTooLarge {
+        limit: usize,
+    },
     /// The body ended early; nobody reads this answer.
     Broken(String),
 }
@@ -77,13 +84,18 @@ fn route(error: &RouteError) -> Wire {
         }
         // Not TAG_INVALID, which the spec's list does not have; skopeo takes MANIFEST_INVALID for a wish
         // to see another manifest type, but a malformed reference fails with any.
-        RouteError::Reference(ReferenceError::Tag(_)) | RouteError::Tag(_) => {
-            refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
-        }
+        RouteError::Reference(ReferenceError::Tag(_))
+        | RouteError::Tag(_)
+        | RouteError::Path(_)
+        | RouteError::EncodedSlash(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         // The conformance suite of 1.1 asks for 404 here, and a tag that cannot be is one that is not.
-        RouteError::NoSuchTag(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+        RouteError::NoSuchTag(_) | RouteError::Package(_) => {
+            refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
+        }
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
-        RouteError::Query { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
+        RouteError::Encoding(_) | RouteError::Query { .. } => {
+            refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
+        }
     }
 }
 
@@ -96,10 +108,29 @@ fn wire(error: &registry::Error) -> Wire {
             refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
         // 405 and not 409: the spec's table knows 405 for a delete the registry will not do.
-        E::BlobInUse { .. } => refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied),
+        E::BlobInUse { .. } | E::BlobInPackage { .. } | E::BlobInObject { .. } | E::PackageKeeps { .. } => {
+            refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
+        }
         E::ReferencesUnknown(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
         E::ManifestInvalid(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         E::ManifestTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),
+        E::PackageUnknown(_) | E::SchemaUnknown(_) => {
+            refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
+        }
+        E::FileUnknown { .. } | E::FileInArchive { .. } => {
+            refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
+        }
+        // Endpoints of our own, which no conformance suite asks: here 409 is what it says.
+        E::PackageNotDraft { .. }
+        | E::PackageChanged(_)
+        | E::PackageNotFinalized { .. }
+        | E::FileExists { .. }
+        | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
+        E::PackageInvalid(_)
+        | E::ClassUnknown(_)
+        | E::SchemaMissing(_)
+        | E::SchemaInvalid { .. }
+        | E::MetadataInvalid { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         E::TooManyTags { .. } => refused(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported),
         E::DigestMismatch { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
         E::UploadUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
@@ -161,8 +192,17 @@ pub(super) fn answer(error: Error) -> Answer {
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
         }
         Error::Crowded => {
-            let body = json!({ "message": "too many large manifests are being received; try again" });
+            let body = json!({ "message": "too many large bodies are being received; try again" });
             full(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_string()).with(RETRY_AFTER, "5")
+        }
+        Error::Body(reason) => {
+            let body = ErrorBody::new(ErrorCode::ManifestInvalid, reason);
+            full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
+        }
+        Error::BodyTooLarge { limit } => {
+            let reason = format!("the body of this request has at most {limit} bytes");
+            let body = ErrorBody::new(ErrorCode::SizeInvalid, reason);
+            full(StatusCode::PAYLOAD_TOO_LARGE, "application/json", body.to_bytes())
         }
         Error::Panicked(reason) => failed(StatusCode::INTERNAL_SERVER_ERROR, &Panic(reason)),
         Error::Broken(reason) => {
@@ -230,6 +270,24 @@ fn failed(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Answ
 fn detail(error: &registry::Error) -> Option<serde_json::Value> {
     match error {
         registry::Error::BlobInUse { manifest, .. } => Some(json!({ "manifest": manifest })),
+        registry::Error::BlobInPackage { package, .. } => Some(json!({ "package": package })),
+        registry::Error::BlobInObject { key, .. } => Some(json!({ "key": key })),
+        registry::Error::PackageKeeps { package, class, until, .. } => {
+            let until = until.map(rfc3339);
+            let reason = json!({ "kind": "retention", "package": package, "class": class, "until": until });
+            Some(json!({ "reasons": [reason] }))
+        }
+        registry::Error::PackageNotDraft { package, status }
+        | registry::Error::PackageNotFinalized { package, status } => {
+            Some(json!({ "package": package, "status": status.as_str() }))
+        }
+        registry::Error::FileExists { path, .. }
+        | registry::Error::FileUnknown { path, .. }
+        | registry::Error::FileInArchive { path, .. } => Some(json!({ "path": path })),
+        registry::Error::PathConflict { file, inside } => Some(json!({ "path": inside, "file": file })),
+        registry::Error::MetadataInvalid { schema, violations } => {
+            Some(json!({ "schema": schema, "violations": violations }))
+        }
         registry::Error::DigestMismatch { claimed, actual } => {
             Some(json!({ "claimed": claimed, "actual": actual }))
         }
@@ -244,7 +302,10 @@ trait Extras {
 impl Extras for Answer {
     fn with_extras(self, error: &registry::Error) -> Self {
         let extra: Option<(HeaderName, &str)> = match error {
-            registry::Error::BlobInUse { .. } => Some((ALLOW, "GET, HEAD")),
+            registry::Error::BlobInUse { .. }
+            | registry::Error::BlobInPackage { .. }
+            | registry::Error::BlobInObject { .. }
+            | registry::Error::PackageKeeps { .. } => Some((ALLOW, "GET, HEAD")),
             error if error.is_temporary() => Some((RETRY_AFTER, "5")),
             _ => None,
         };

@@ -7,8 +7,11 @@
 
 mod body;
 mod conditional;
+mod download;
 mod error;
+mod extension;
 mod listener;
+mod openapi;
 mod options;
 mod probes;
 mod respond;

@@ -1,7 +1,7 @@
 //! Building responses.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LINK};
 use http::{Response, StatusCode};
 
 use super::body::{OutStream, ResponseBody};
@@ -14,6 +14,9 @@ pub(super) const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-uploa
 pub(super) const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 pub(super) const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 pub(super) const OCI_FILTERS: HeaderName = HeaderName::from_static("oci-filters-applied");
+
+/// The package a pushed manifest stands for.
+pub(super) const PACKAGE: HeaderName = HeaderName::from_static("artifactstore-package");
 
 /// `never`: the client wants the bytes of a blob from here, also when the storage would serve them.
 pub(super) const REDIRECT: HeaderName = HeaderName::from_static("x-artifactstore-redirect");
@@ -42,6 +45,14 @@ pub(super) fn full(status: StatusCode, content_type: &str, body: impl Into<Bytes
 /// A JSON answer.
 pub(super) fn json(status: StatusCode, body: &serde_json::Value) -> Answer {
     full(status, "application/json", body.to_string())
+}
+
+/// A page of a list, and where the next one is.
+pub(super) fn link(answer: Answer, next: Option<String>) -> Answer {
+    match next {
+        Some(next) => answer.with(LINK, &format!("<{next}>; rel=\"next\"")),
+        None => answer,
+    }
 }
 
 /// An answer with a body of `length` bytes that streams.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::package::{PackageId, PackagePath};
 
 const SHA: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -108,9 +109,90 @@ fn a_wrong_method_names_the_right_ones() {
     assert_eq!(error.to_string(), "this path takes GET, HEAD");
 }
 
+#[test]
+fn the_extension_is_found_by_its_segment_wherever_it_stands() {
+    let id = "pkg_01arz3ndektsv4rrffq69g5fav";
+    let file = |path: &str| get(&format!("/v2/a/b/_artifactstore/packages/{id}/files/{path}"));
+    // Other routes, and the extension itself, may be the path of a file.
+    for path in
+        ["blobs/uploads/x", "tags/list", "_artifactstore/packages", "manifests/v1", "finalize", "events"]
+    {
+        let expected = Extension::File(name("a/b"), id.parse().unwrap(), path.parse().unwrap());
+        assert_eq!(file(path).unwrap(), Route::Extension(expected));
+    }
+    assert!(matches!(file("a%2Fb"), Err(RouteError::EncodedSlash(_))));
+    assert!(matches!(file("a/%2e%2e/b"), Err(RouteError::Path(_))));
+    assert!(matches!(file("%ff"), Err(RouteError::Encoding(_))));
+    // A tag may have its name, and a repository may be named like what stands behind it.
+    let tag = get("/v2/a/manifests/_artifactstore").unwrap();
+    assert_eq!(tag, Route::Manifest(name("a"), "_artifactstore".parse().unwrap()));
+    let files = get(&format!("/v2/packages/files/_artifactstore/packages/{id}/files")).unwrap();
+    let expected = Extension::Files(name("packages/files"), id.parse().unwrap(), Page::default());
+    assert_eq!(files, Route::Extension(expected));
+    for nothing in [
+        "/v2/_artifactstore",
+        "/v2/a/_artifactstore",
+        "/v2/_artifactstore/packages",
+        "/v2/a/_artifactstore/x",
+    ] {
+        assert!(matches!(get(nothing), Err(RouteError::NotFound)), "{nothing}");
+    }
+}
+
+#[test]
+fn what_the_extension_asks_for_is_known_before_a_handler_runs() {
+    let id: PackageId = "pkg_01arz3ndektsv4rrffq69g5fav".parse().unwrap();
+    let (here, package) = ("/v2/a/_artifactstore", format!("/v2/a/_artifactstore/packages/{id}"));
+    let name = name("a");
+    for (method, path, expected) in [
+        (Method::GET, format!("{here}/packages"), Permission::Pull(&name)),
+        (Method::POST, format!("{here}/packages"), Permission::Push(&name)),
+        (Method::HEAD, package.clone(), Permission::Pull(&name)),
+        (Method::DELETE, package.clone(), Permission::Push(&name)),
+        (Method::POST, format!("{package}/finalize"), Permission::Push(&name)),
+        (Method::GET, format!("{package}/events"), Permission::Pull(&name)),
+        (Method::GET, format!("{package}/files/x"), Permission::Pull(&name)),
+        (Method::PUT, format!("{package}/files/x"), Permission::Push(&name)),
+        (Method::DELETE, format!("{package}/files/x"), Permission::Push(&name)),
+        (Method::GET, format!("/v2/_artifactstore/packages/{id}"), Permission::PullPackage(&id)),
+        (Method::GET, "/v2/_artifactstore/schemas/run".to_owned(), Permission::Known),
+        (Method::PUT, "/v2/_artifactstore/schemas/run".to_owned(), Permission::Configure),
+    ] {
+        let route = Route::parse(&method, &path, None).unwrap();
+        assert_eq!(route.permission(), expected, "{method} {path}");
+    }
+}
+
+#[test]
+fn the_query_of_a_file_says_how_it_comes_in() {
+    let put = |query: &str| {
+        let path = "/v2/a/_artifactstore/packages/pkg_01arz3ndektsv4rrffq69g5fav/files/x";
+        Route::parse(&Method::PUT, path, Some(query)).map(|route| match route {
+            Route::Extension(Extension::IngestFile(_, _, _, ingest)) => ingest,
+            other => panic!("{other:?}"),
+        })
+    };
+    let digest: Digest = SHA.parse().unwrap();
+    assert_eq!(put("replace=false&role=").unwrap(), Ingest::default());
+    let expected =
+        Ingest { replace: true, digest: Some(digest.clone()), role: Some("log".to_owned()), mount: None };
+    assert_eq!(put(&format!("replace=true&role=log&digest={SHA}")).unwrap(), expected);
+    assert_eq!(put(&format!("mount={SHA}")).unwrap().mount, Some(digest));
+    assert!(matches!(put("replace=1"), Err(RouteError::Query { name: "replace", .. })));
+    assert!(matches!(put("digest=x"), Err(RouteError::Digest(_))));
+}
+
 proptest! {
     #[test]
-    fn parsing_never_panics(path in "/(v2/)?[ -~]{0,80}", query in "[ -~]{0,40}", which in 0..6_usize) {
+    fn the_path_of_a_file_parses_back(path in "[ -~äλ☃]{1,20}(/[ -~ä]{1,9}){0,3}") {
+        let Ok(path) = path.parse::<PackagePath>() else { return Ok(()) };
+        let (name, id) = (name("a/b"), PackageId::generate());
+        let expected = Route::Extension(Extension::File(name.clone(), id.clone(), path.clone()));
+        prop_assert_eq!(get(&file_path(&name, &id, &path)).unwrap(), expected);
+    }
+
+    #[test]
+    fn parsing_never_panics(path in "/(v2/(a/)?(_artifactstore/packages/)?)?[ -~]{0,80}", query in "[ -~]{0,40}", which in 0..6_usize) {
         let method = [Method::GET, Method::PUT, Method::POST, Method::PATCH, Method::DELETE, Method::HEAD][which].clone();
         let _ = Route::parse(&method, &path, Some(&query));
     }

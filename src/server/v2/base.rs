@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
+use super::super::openapi;
 use super::super::respond::{Answer, json};
 
 /// Yes, this is a registry (distribution-spec "Determining Support").
@@ -24,6 +25,12 @@ pub(in crate::server) fn discover() -> Answer {
             "url": "https://distribution.github.io/distribution/spec/api/#catalog",
             "description": "list of repositories",
             "endpoints": ["_catalog"],
+        },
+        {
+            "name": "_artifactstore",
+            "url": "/v2/_artifactstore/openapi.json",
+            "description": "evidence packages, metadata schemas and retention classes",
+            "endpoints": openapi::endpoints(),
         },
     ] });
     json(StatusCode::OK, &extensions)

@@ -3,25 +3,20 @@
 use std::fmt::Write as _;
 
 use http::StatusCode;
-use http::header::LINK;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::super::error::Error;
-use super::super::respond::{Answer, Headers as _, OCI_FILTERS, full, json};
-use super::super::route::{Filter, Page};
+use super::super::respond::{Answer, Headers as _, OCI_FILTERS, full, json, link};
+use super::super::route::{Filter, Page, plain};
 use super::super::service::Call;
 use crate::oci::{Digest, RepositoryName, media};
 
 /// Entries of a page when the client names no number, and at most.
 const MAX_PAGE: usize = 10_000;
 
-/// What may stand in a query value as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
-
 /// `GET /v2/_catalog`
 pub(in crate::server) async fn catalog(call: &mut Call<'_>, page: Page) -> Result<Answer, Error> {
-    let limit = limit(&page);
+    let limit = page.limit(MAX_PAGE);
     let (names, more) = call.state.registry.repositories(&page.last, limit).await?;
     let answer = json(StatusCode::OK, &json!({ "repositories": names }));
     let next = names
@@ -37,7 +32,7 @@ pub(in crate::server) async fn tags(
     name: &RepositoryName,
     page: Page,
 ) -> Result<Answer, Error> {
-    let limit = limit(&page);
+    let limit = page.limit(MAX_PAGE);
     let (tags, more) = call.state.registry.tags(name, &page.last, limit).await?;
     let answer = json(StatusCode::OK, &json!({ "name": name, "tags": tags }));
     // With `n=0` there is no last tag and so no link (distribution-spec "Listing Tags").
@@ -69,19 +64,4 @@ pub(in crate::server) async fn referrers(
         next
     });
     Ok(link(answer, next))
-}
-
-fn limit(page: &Page) -> usize {
-    page.n.unwrap_or(MAX_PAGE).min(MAX_PAGE)
-}
-
-fn link(answer: Answer, next: Option<String>) -> Answer {
-    match next {
-        Some(next) => answer.with(LINK, &format!("<{next}>; rel=\"next\"")),
-        None => answer,
-    }
-}
-
-fn plain(text: &str) -> impl std::fmt::Display + '_ {
-    utf8_percent_encode(text, PLAIN)
 }

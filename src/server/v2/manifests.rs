@@ -5,11 +5,11 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
 
 use super::super::body::{Collected, collect};
 use super::super::conditional;
+use super::super::download::{CHANGING, IMMUTABLE};
 use super::super::error::Error;
-use super::super::respond::{Answer, DIGEST, Headers as _, OCI_SUBJECT, OCI_TAG, empty, full};
+use super::super::respond::{Answer, DIGEST, Headers as _, OCI_SUBJECT, OCI_TAG, PACKAGE, empty, full};
 use super::super::route::manifest_path;
 use super::super::service::Call;
-use super::blobs::IMMUTABLE;
 use crate::oci::{Reference, RepositoryName, Tag};
 use crate::registry;
 
@@ -27,7 +27,7 @@ pub(in crate::server) async fn get(
     };
     let cache = match reference {
         Reference::Digest(_) => IMMUTABLE,
-        Reference::Tag(_) => "private, no-cache",
+        Reference::Tag(_) => CHANGING,
     };
     Ok(answer
         .with(DIGEST, manifest.digest.as_str())
@@ -60,6 +60,9 @@ pub(in crate::server) async fn put(
         .warn(&pushed.warnings);
     if let Some(subject) = &pushed.subject {
         answer.set(OCI_SUBJECT, subject.as_str());
+    }
+    if let Some(package) = &pushed.package {
+        answer.set(PACKAGE, package.as_str());
     }
     if matches!(reference, Reference::Digest(_)) {
         pushed.tags.iter().for_each(|tag| answer.add(OCI_TAG, tag.as_str()));

@@ -4,5 +4,4 @@ pub(super) mod base;
 pub(super) mod blobs;
 pub(super) mod lists;
 pub(super) mod manifests;
-mod ranges;
 pub(super) mod uploads;

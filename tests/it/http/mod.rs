@@ -7,6 +7,8 @@ mod errors;
 mod headers;
 mod limits;
 mod lists;
+mod packages;
+mod packages_refused;
 mod probes;
 mod ranges;
 mod resume;

@@ -1,4 +1,4 @@
-//! A blob's bytes as a response: whole, one range, or several (RFC 9110 sections 14 and 15.3.7).
+//! Stored bytes as a response: whole, one range, or several (RFC 9110 sections 14 and 15.3.7).
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -8,35 +8,39 @@ use http::header::CONTENT_RANGE;
 use super::super::body::{OutStream, StreamError};
 use super::super::error::Error;
 use super::super::respond::{self, Answer, Headers as _};
-use crate::oci::{RangeRequest, media};
+use crate::oci::RangeRequest;
 use crate::registry::{Blob, ByteRange, ByteStream, Registry};
 
 /// Separates the parts of a multi-range answer. Letters and digits only: some clients parse no more.
 const BOUNDARY: &str = "artifactstore0byteranges0boundary";
 
-pub(super) async fn answer(registry: &Registry, blob: Blob, range: RangeRequest) -> Result<Answer, Error> {
+pub(super) async fn answer(
+    registry: &Registry,
+    blob: Blob,
+    media_type: &str,
+    range: RangeRequest,
+) -> Result<Answer, Error> {
     match range {
         RangeRequest::Whole => {
             let object = registry.open_blob(&blob, None).await?;
-            Ok(respond::stream(StatusCode::OK, media::OCTET_STREAM, outgoing(object.body), blob.size))
+            Ok(respond::stream(StatusCode::OK, media_type, outgoing(object.body), blob.size))
         }
         RangeRequest::Single { start, end_exclusive: end } => {
             let object = registry.open_blob(&blob, Some(ByteRange { start, end })).await?;
             let body = outgoing(object.body);
-            Ok(respond::stream(StatusCode::PARTIAL_CONTENT, media::OCTET_STREAM, body, end - start)
+            Ok(respond::stream(StatusCode::PARTIAL_CONTENT, media_type, body, end - start)
                 .with(CONTENT_RANGE, &format!("bytes {start}-{}/{}", end - 1, blob.size)))
         }
-        RangeRequest::Multi(ranges) => Ok(multipart(registry, blob, &ranges)),
+        RangeRequest::Multi(ranges) => Ok(multipart(registry, blob, media_type, &ranges)),
         RangeRequest::Unsatisfiable => Err(Error::Unsatisfiable { size: blob.size }),
     }
 }
 
-fn multipart(registry: &Registry, blob: Blob, ranges: &[(u64, u64)]) -> Answer {
+fn multipart(registry: &Registry, blob: Blob, media_type: &str, ranges: &[(u64, u64)]) -> Answer {
     let size = blob.size;
     let header = |(start, end): (u64, u64)| {
-        let content_type = media::OCTET_STREAM;
         format!(
-            "\r\n--{BOUNDARY}\r\nContent-Type: {content_type}\r\nContent-Range: bytes {start}-{}/{size}\r\n\r\n",
+            "\r\n--{BOUNDARY}\r\nContent-Type: {media_type}\r\nContent-Range: bytes {start}-{}/{size}\r\n\r\n",
             end - 1
         )
     };

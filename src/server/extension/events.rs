@@ -1,0 +1,103 @@
+//! Events as JSON.
+
+use std::fmt::Write as _;
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::super::error::Error;
+use super::super::respond::{Answer, full};
+use super::super::route::Since;
+use super::super::service::Call;
+use crate::codec::jcs;
+use crate::oci::RepositoryName;
+use crate::package::PackageId;
+use crate::registry::Event;
+use crate::retention::rfc3339;
+
+/// Events of a page, at most and when nobody says.
+const MAX_PAGE: usize = 1000;
+
+/// Bytes of payload after which a page ends; one larger payload is a page of its own.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// `GET R/packages/<id>/events?since=&limit=`
+pub(super) async fn of_package(
+    call: &mut Call<'_>,
+    name: &RepositoryName,
+    id: &PackageId,
+    Since { since, limit }: Since,
+) -> Result<Answer, Error> {
+    let registry = &call.state.registry;
+    registry.package_in(name, id).await?;
+    let head = registry.head();
+    let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
+    let mut events = registry.package_events(id, since, limit).await?;
+    let is_full = events.len() == limit || shorten(&mut events);
+    let last = events.last().map_or(since, |event| event.sequence);
+    // Another replica may have recorded what was just read, and this one not have heard of it.
+    let newest = head.last().max(last);
+    let scanned_to = if is_full { last } else { newest };
+    let mut body = String::from("{\"events\":[");
+    for (at, event) in events.into_iter().enumerate() {
+        if at > 0 {
+            body.push(',');
+        }
+        write(&mut body, event).await?;
+    }
+    let rest = json!({
+        "log_id": head.log_id, "epoch": head.epoch, "next_since": last, "scanned_to": scanned_to, "head": newest,
+    });
+    let _ = write!(body, "],{}", &rest.to_string()[1..]);
+    Ok(full(StatusCode::OK, "application/json", body))
+}
+
+/// Leaves out what is beyond the size of a page; whether there was such.
+fn shorten(events: &mut Vec<Event>) -> bool {
+    let mut bytes = 0;
+    let fits = events.iter().take_while(|event| {
+        let is_first = bytes == 0;
+        bytes += event.payload().len();
+        is_first || bytes <= MAX_BYTES
+    });
+    let fitting = fits.count();
+    let is_shortened = fitting < events.len();
+    events.truncate(fitting);
+    is_shortened
+}
+
+/// The payload goes in as text: that of a large package would be a large tree.
+async fn write(body: &mut String, event: Event) -> Result<(), Error> {
+    let mut shape = json!({
+        "sequence": event.sequence,
+        "type": event.fact.type_name(),
+        "recorded_at": rfc3339(event.recorded_at),
+        "actor": event.actor.as_str(),
+        "subject": event.fact.subject(),
+        "leaf_hash": format!("sha256:{}", hex(event.leaf_hash())),
+    });
+    if let Some(repository) = event.fact.repository() {
+        shape["repository"] = repository.as_str().into();
+    }
+    let payload = projected(event.payload().to_vec()).await?;
+    let payload = String::from_utf8(payload).expect("JSON is UTF-8");
+    let _ = write!(body, "{{\"payload\":{payload},{}", &shape.to_string()[1..]);
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// The canonical JSON of stored canonical CBOR. Up to 16 MiB of it, hence on a thread of its own.
+pub(super) async fn projected(cbor: Vec<u8>) -> Result<Vec<u8>, Error> {
+    let projected = tokio::task::spawn_blocking(move || jcs::from_cbor(&cbor)).await;
+    match projected {
+        Ok(Ok(json)) => Ok(json),
+        Ok(Err(error)) => Err(Error::Panicked(format!("stored CBOR has no projection: {error}"))),
+        Err(error) => Err(Error::Panicked(error.to_string())),
+    }
+}

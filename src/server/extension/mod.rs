@@ -1,0 +1,44 @@
+//! The extension `_artifactstore`: packages, metadata schemas, retention classes. Thin handlers, one shape per thing.
+
+mod accept;
+mod events;
+mod files;
+mod input;
+mod packages;
+mod schemas;
+mod shapes;
+
+use http::StatusCode;
+use http::header::CACHE_CONTROL;
+
+use super::download::CHANGING;
+use super::error::Error;
+use super::openapi;
+use super::respond::{Answer, Headers as _, full};
+use super::route::Extension;
+use super::service::Call;
+
+pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<Answer, Error> {
+    match route {
+        Extension::CreatePackage(name) => packages::create(call, &name).await,
+        Extension::Packages(name, filter, page) => packages::list(call, &name, &filter, &page).await,
+        Extension::Package(name, id) => packages::get(call, &name, &id).await,
+        Extension::PackageAnywhere(id) => packages::get_anywhere(call, &id).await,
+        Extension::AbortPackage(name, id) => packages::abort(call, &name, &id).await,
+        Extension::FinalizePackage(name, id) => packages::finalize(call, &name, &id).await,
+        Extension::PackageManifest(name, id) => packages::manifest(call, &name, &id).await,
+        Extension::PackageEvents(name, id, since) => events::of_package(call, &name, &id, since).await,
+        Extension::Files(name, id, page) => files::list(call, &name, &id, &page).await,
+        Extension::File(name, id, path) => files::get(call, &name, &id, &path).await,
+        Extension::IngestFile(name, id, path, ingest) => files::put(call, &name, &id, path, ingest).await,
+        Extension::DropFile(name, id, path) => files::delete(call, &name, &id, &path).await,
+        Extension::Schemas(page) => schemas::list(call, &page).await,
+        Extension::Schema(name) => schemas::get(call, &name).await,
+        Extension::RegisterSchema(name) => schemas::put(call, &name).await,
+        Extension::RetentionClasses => Ok(schemas::retention_classes(call)),
+        Extension::OpenApi => {
+            let document = full(StatusCode::OK, "application/json", openapi::bytes());
+            Ok(document.with(CACHE_CONTROL, CHANGING))
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Packages: create, list, read, finalize, abort, and their manifests.
+
+use std::fmt::Write as _;
+
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, ETAG, LOCATION, VARY};
+use serde_json::{Value, json};
+
+use super::super::conditional;
+use super::super::download::IMMUTABLE;
+use super::super::error::Error;
+use super::super::respond::{Answer, DIGEST, Headers as _, empty, full, json as answer, link};
+use super::super::route::{Page, package_path, plain};
+use super::super::service::Call;
+use super::{accept, events, files, input, shapes};
+use crate::oci::RepositoryName;
+use crate::package::mapping::names::{MANIFEST_CBOR, MANIFEST_JSON};
+use crate::package::{Manifest, PackageId};
+use crate::registry::{Filter, Package};
+
+/// Packages of a page, at most and when nobody says: each may have half a mebibyte of metadata.
+const MAX_PAGE: usize = 100;
+
+/// `POST R/packages`
+pub(super) async fn create(call: &mut Call<'_>, name: &RepositoryName) -> Result<Answer, Error> {
+    let new = input::new_package(call).await?;
+    let package = call.state.registry.create_package(name, call.actor.clone(), new).await?;
+    let mut shape = shapes::package(&package);
+    shape["files"] = json!([]);
+    Ok(answer(StatusCode::CREATED, &shape).with(LOCATION, &package_path(name, &package.id)))
+}
+
+/// `GET R/packages`: without their files.
+pub(super) async fn list(
+    call: &mut Call<'_>,
+    name: &RepositoryName,
+    filter: &Filter,
+    page: &Page,
+) -> Result<Answer, Error> {
+    let limit = page.limit(MAX_PAGE);
+    let mut packages = call.state.registry.packages(name, filter, &page.last, limit + 1).await?;
+    let has_more = packages.len() > limit;
+    packages.truncate(limit);
+    let next = packages.last().filter(|_| has_more).map(|last| {
+        let mut next = format!("/v2/{name}/_artifactstore/packages?n={limit}&last={}", last.id);
+        let filters = [
+            ("status", filter.status.map(|status| status.as_str().to_owned())),
+            ("kind", filter.kind.clone()),
+            ("class", filter.class.clone()),
+            ("reference", filter.reference.as_ref().map(ToString::to_string)),
+        ];
+        for (name, value) in filters {
+            if let Some(value) = value {
+                let _ = write!(next, "&{name}={}", plain(&value));
+            }
+        }
+        next
+    });
+    let shapes: Vec<Value> = packages.iter().map(shapes::package).collect();
+    Ok(link(answer(StatusCode::OK, &json!({ "packages": shapes })), next))
+}
+
+/// `GET R/packages/<id>`
+pub(super) async fn get(call: &mut Call<'_>, name: &RepositoryName, id: &PackageId) -> Result<Answer, Error> {
+    let package = call.state.registry.package_in(name, id).await?;
+    with_files(call, &package).await
+}
+
+/// `GET G/packages/<id>`
+pub(super) async fn get_anywhere(call: &mut Call<'_>, id: &PackageId) -> Result<Answer, Error> {
+    let package = call.state.registry.package(id).await?;
+    with_files(call, &package).await
+}
+
+/// `POST R/packages/<id>/finalize`
+pub(super) async fn finalize(
+    call: &mut Call<'_>,
+    name: &RepositoryName,
+    id: &PackageId,
+) -> Result<Answer, Error> {
+    let finalize = input::finalize(call).await?;
+    let package = call.state.registry.finalize_package(name, call.actor.clone(), id, finalize).await?;
+    with_files(call, &package).await
+}
+
+/// `DELETE R/packages/<id>`
+pub(super) async fn abort(
+    call: &mut Call<'_>,
+    name: &RepositoryName,
+    id: &PackageId,
+) -> Result<Answer, Error> {
+    call.state.registry.abort_package(name, call.actor.clone(), id).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// `GET R/packages/<id>/manifest`: the bytes its digest is over, or their projection. The projection has a weak
+/// entity tag of the same digest, since other bytes must not have the same strong one (RFC 9110 section 8.8.3.3).
+pub(super) async fn manifest(
+    call: &mut Call<'_>,
+    name: &RepositoryName,
+    id: &PackageId,
+) -> Result<Answer, Error> {
+    let registry = &call.state.registry;
+    registry.package_in(name, id).await?;
+    let cbor = registry.package_manifest(id).await?;
+    let digest = Manifest::digest(&cbor);
+    let is_cbor = accept::prefers_cbor(&call.headers);
+    let found = if conditional::is_known(&call.headers, &digest) {
+        empty(StatusCode::NOT_MODIFIED)
+    } else if is_cbor {
+        full(StatusCode::OK, MANIFEST_CBOR, cbor).with(DIGEST, digest.as_str())
+    } else {
+        full(StatusCode::OK, MANIFEST_JSON, events::projected(cbor).await?)
+    };
+    let etag = conditional::etag(&digest);
+    let etag = if is_cbor { etag } else { format!("W/{etag}") };
+    Ok(found.with(ETAG, &etag).with(VARY, "Accept").with(CACHE_CONTROL, IMMUTABLE))
+}
+
+/// A package with its first files, and where the others are.
+async fn with_files(call: &mut Call<'_>, package: &Package) -> Result<Answer, Error> {
+    let page = Page::default();
+    let (files, next) = files::page(call, &package.repository, &package.id, &page).await?;
+    let mut shape = shapes::package(package);
+    shape["files"] = files.iter().map(shapes::file).collect();
+    if let Some(next) = next {
+        shape["files_next"] = next.into();
+    }
+    Ok(answer(StatusCode::OK, &shape))
+}

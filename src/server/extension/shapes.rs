@@ -1,0 +1,90 @@
+//! How things look as JSON. Fields may be added to a shape, and never renamed.
+
+use serde_json::{Value, json};
+
+use crate::oci::Digest;
+use crate::package::File;
+use crate::registry::{FileLocation, Package, PackageFile, Schema};
+use crate::retention::{Class, Classes, rfc3339};
+
+/// A package without its files.
+pub(super) fn package(package: &Package) -> Value {
+    let description = &package.description;
+    let mut shape = json!({
+        "id": package.id,
+        "repository": package.repository,
+        "status": package.status.as_str(),
+        "kind": description.kind,
+        "retention_class": description.retention_class,
+        "schema": description.schema,
+        "metadata": description.metadata,
+        "provenance": package.provenance,
+        "created_at": rfc3339(package.created_at),
+        "updated_at": rfc3339(package.updated_at),
+        "expires_at": package.expires_at.map(rfc3339),
+        "file_count": package.files,
+        "size": package.size,
+    });
+    let digest = |digest: &Option<Digest>| digest.as_ref().map(|digest| Value::from(digest.as_str()));
+    let optional = [
+        ("finalized_at", package.finalized_at.map(rfc3339).map(Value::from)),
+        ("manifest_digest", digest(&package.manifest_digest)),
+        ("content_manifest", digest(&package.content_manifest)),
+        ("reference", digest(&package.reference)),
+        ("failure", package.failure.clone().map(Value::from)),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            shape[name] = value;
+        }
+    }
+    shape
+}
+
+/// A file and where its bytes are.
+pub(super) fn file(file: &PackageFile) -> Value {
+    located(&file.file, file.location.as_ref())
+}
+
+/// A file whose place was looked up beside it.
+pub(super) fn located(file: &File, location: Option<&FileLocation>) -> Value {
+    let location = location.map(|location| {
+        // Every backend so far answers at once.
+        json!({
+            "backend_id": location.backend_id,
+            "storage_uri": location.storage_uri,
+            "retrieval_tier": "online",
+            "restore_status": "none",
+        })
+    });
+    let mut shape = json!({
+        "path": file.path,
+        "media_type": file.media_type,
+        "size": file.size,
+        "content_address": file.content_address,
+        "sha256": file.sha256,
+        "location": location,
+    });
+    if let Some(role) = &file.role {
+        shape["role"] = role.as_str().into();
+    }
+    shape
+}
+
+/// A schema, without its text.
+pub(super) fn schema(schema: &Schema) -> Value {
+    json!({ "name": schema.name, "digest": schema.digest, "registered_at": rfc3339(schema.registered_at) })
+}
+
+/// The classes in force.
+pub(super) fn classes(classes: &Classes) -> Value {
+    let class = |class: &Class| {
+        json!({
+            "name": class.name,
+            "mode": class.mode.as_str(),
+            "period": class.period.map(|period| period.to_string()),
+        })
+    };
+    let all: Vec<Value> = classes.all().iter().map(class).collect();
+    json!({ "policy_version": classes.version(), "default": classes.default_class(), "classes": all })
+}

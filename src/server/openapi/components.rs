@@ -1,0 +1,124 @@
+//! The shapes of bodies, as JSON Schema. Answers have no fields beyond these; clients should bear new ones.
+
+use serde_json::{Value, json};
+
+use crate::oci::ErrorCode;
+
+/// The refusals operations share.
+const REFUSALS: [(u16, &str); 7] = [
+    (400, "Something in the request is malformed; the message names the field, path or rule."),
+    (404, "There is no such repository, package, file or schema."),
+    (409, "It is in another state than the request needs, or something is in the way."),
+    (413, "The body is too large."),
+    (416, "No byte of the range is there."),
+    (405, "The path takes other methods, which `Allow` names."),
+    (503, "The registry cannot do this for the moment; `Retry-After` says when to try again."),
+];
+
+pub(super) fn components() -> Value {
+    json!({ "schemas": schemas(), "responses": responses() })
+}
+
+fn responses() -> Value {
+    let mut responses = json!({});
+    for (status, doc) in REFUSALS {
+        let schema = if status == 503 { "Failure" } else { "Errors" };
+        let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
+        responses[status.to_string()] =
+            json!({ "description": doc, "content": { "application/json": { "schema": schema } } });
+    }
+    responses
+}
+
+fn schemas() -> Value {
+    let digest =
+        |algorithm: &str| json!({ "type": "string", "pattern": format!("^{algorithm}:[0-9a-f]{{64}}$") });
+    let word = json!({ "type": ["string", "null"], "pattern": "^[a-z0-9._-]{1,64}$" });
+    let text = json!({ "type": "string" });
+    let time = json!({ "type": "string", "format": "date-time" });
+    let time_or_never = json!({ "type": ["string", "null"], "format": "date-time" });
+    let number = json!({ "type": "integer", "minimum": 0 });
+    let free = json!({
+        "type": "object",
+        "description": "Whatever the producer says; integers up to 2^53 - 1, no fractions, keys of printable ASCII; \
+                        at most 256 KiB.",
+    });
+    let list =
+        |of: &str| json!({ "type": "array", "items": { "$ref": format!("#/components/schemas/{of}") } });
+    let object = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false });
+    let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    json!({
+        "NewPackage": object(&[], json!({
+            "kind": word, "retention_class": word, "schema": word, "metadata": free, "provenance": free,
+        })),
+        "Finalize": object(&[], json!({ "tag": text, "retention_class": word, "metadata": free })),
+        "Package": object(
+            &["id", "repository", "status", "kind", "retention_class", "schema", "metadata", "provenance",
+              "created_at", "updated_at", "expires_at", "file_count", "size"],
+            json!({
+                "id": text, "repository": text,
+                "status": { "enum": ["created", "uploading", "finalized", "deleted", "failed"] },
+                "kind": word, "retention_class": word, "schema": word, "metadata": free, "provenance": free,
+                "created_at": time, "updated_at": time, "finalized_at": time, "expires_at": time_or_never,
+                "file_count": number, "size": number, "files": list("File"), "files_next": text,
+                "manifest_digest": digest("blake3"), "content_manifest": digest("blake3"),
+                "reference": digest("sha256"), "failure": text,
+            }),
+        ),
+        "Packages": object(&["packages"], json!({ "packages": list("Package") })),
+        "File": object(
+            &["path", "media_type", "size", "content_address", "sha256", "location"],
+            json!({
+                "path": text, "media_type": text, "size": number, "content_address": digest("blake3"),
+                "sha256": digest("sha256"), "role": text,
+                "location": { "oneOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Location" }] },
+            }),
+        ),
+        "Files": object(&["files"], json!({ "files": list("File") })),
+        "Location": object(
+            &["backend_id", "storage_uri", "retrieval_tier", "restore_status"],
+            json!({
+                "backend_id": text, "storage_uri": text, "retrieval_tier": { "const": "online" },
+                "restore_status": { "const": "none" },
+            }),
+        ),
+        "Events": object(
+            &["log_id", "epoch", "events", "next_since", "scanned_to", "head"],
+            json!({
+                "log_id": text, "epoch": number, "events": list("Event"), "next_since": number,
+                "scanned_to": number, "head": number,
+            }),
+        ),
+        "Event": object(
+            &["sequence", "type", "recorded_at", "actor", "subject", "payload", "leaf_hash"],
+            json!({
+                "sequence": number, "type": text, "recorded_at": time, "actor": text, "repository": text,
+                "subject": text, "payload": { "type": "object" }, "leaf_hash": digest("sha256"),
+            }),
+        ),
+        "Schema": object(
+            &["name", "digest", "registered_at"],
+            json!({ "name": text, "digest": digest("blake3"), "registered_at": time }),
+        ),
+        "Schemas": object(&["schemas"], json!({ "schemas": list("Schema") })),
+        "Class": object(
+            &["name", "mode", "period"],
+            json!({
+                "name": text, "mode": { "enum": ["governance", "compliance"] },
+                "period": { "type": ["string", "null"], "description": "ISO 8601; null for ever." },
+            }),
+        ),
+        "Classes": object(
+            &["policy_version", "default", "classes"],
+            json!({ "policy_version": number, "default": text, "classes": list("Class") }),
+        ),
+        "Errors": object(&["errors"], json!({ "errors": {
+            "type": "array", "minItems": 1,
+            "items": object(
+                &["code", "message"],
+                json!({ "code": { "enum": codes }, "message": text, "detail": {} }),
+            ),
+        } })),
+        "Failure": object(&["message"], json!({ "message": text, "request_id": text })),
+    })
+}

@@ -1,0 +1,368 @@
+//! The operations of the extension.
+
+/// One method of one path.
+#[derive(Debug)]
+pub(super) struct Operation {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) parameters: &'static [&'static Parameter],
+    pub(super) body: Option<Body>,
+    pub(super) answers: &'static [Answer],
+    /// Statuses of answers that are errors.
+    pub(super) refusals: &'static [u16],
+}
+
+/// A part of the path or of the query.
+#[derive(Debug)]
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) place: &'static str,
+    pub(super) kind: Type,
+    pub(super) pattern: Option<&'static str>,
+    pub(super) doc: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Type {
+    Text,
+    Number { min: i64 },
+    Flag,
+    OneOf(&'static [&'static str]),
+}
+
+/// What a body is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Body {
+    /// JSON of this schema.
+    Json(&'static str),
+    /// The same, and none at all means the same as `{}`.
+    Optional(&'static str),
+    /// Bytes of this type.
+    Of(&'static str),
+    /// Bytes of any type.
+    Any,
+}
+
+/// An answer that is no error.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) doc: &'static str,
+    pub(super) bodies: &'static [Body],
+    pub(super) headers: &'static [(&'static str, &'static str)],
+}
+
+const fn path(name: &'static str, pattern: &'static str, doc: &'static str) -> Parameter {
+    Parameter { name, place: "path", kind: Type::Text, pattern: Some(pattern), doc }
+}
+
+const fn query(name: &'static str, kind: Type, doc: &'static str) -> Parameter {
+    Parameter { name, place: "query", kind, pattern: None, doc }
+}
+
+const fn ok(doc: &'static str, schema: &'static [Body]) -> Answer {
+    Answer { status: 200, doc, bodies: schema, headers: &[] }
+}
+
+const SHA256: &str = "^sha256:[0-9a-f]{64}$";
+const WORD: &str = "^[a-z0-9._-]{1,64}$";
+
+static NAME: Parameter = path(
+    "name",
+    "^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$",
+    "The repository. Its slashes are sent as they are.",
+);
+static ID: Parameter = path("id", "^pkg_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The package.");
+static PATH: Parameter = path(
+    "path",
+    "^[^/]+(/[^/]+)*$",
+    "The path of the file. Its slashes are sent as they are; everything else is percent-encoded UTF-8 in \
+     normalisation form C, at most 1024 bytes, without empty parts, `.`, `..`, backslashes and control characters.",
+);
+static SCHEMA: Parameter = path("schema", WORD, "The name of the schema.");
+static N: Parameter =
+    query("n", Type::Number { min: 0 }, "Entries at most; the server has a limit of its own.");
+static LAST: Parameter = query("last", Type::Text, "Those after this one, which need not exist.");
+static STATUS: Parameter = query(
+    "status",
+    Type::OneOf(&["created", "uploading", "finalized", "deleted", "failed"]),
+    "Only packages of this status.",
+);
+static CLASS: Parameter = query("class", Type::Text, "Only packages of this retention class.");
+static KIND: Parameter = query("kind", Type::Text, "Only packages of this kind.");
+static REFERENCE: Parameter = Parameter {
+    name: "reference",
+    place: "query",
+    kind: Type::Text,
+    pattern: Some(SHA256),
+    doc: "Only packages that this OCI manifest stands for.",
+};
+static REPLACE: Parameter = query("replace", Type::Flag, "Whether it may take the place of another file.");
+static DIGEST: Parameter = Parameter {
+    name: "digest",
+    place: "query",
+    kind: Type::Text,
+    pattern: Some("^(sha256|blake3):[0-9a-f]{64}$|^sha512:[0-9a-f]{128}$"),
+    doc: "What the file hashes to; anything else is refused.",
+};
+static MOUNT: Parameter = Parameter {
+    name: "mount",
+    place: "query",
+    kind: Type::Text,
+    pattern: Some("^(sha256|blake3):[0-9a-f]{64}$|^sha512:[0-9a-f]{128}$"),
+    doc: "A blob this repository holds already, which becomes the file; there is no body then.",
+};
+static ROLE: Parameter = Parameter {
+    name: "role",
+    place: "query",
+    kind: Type::Text,
+    pattern: Some(WORD),
+    doc: "What the file is for, e.g. `scorecard`.",
+};
+static SINCE: Parameter = query("since", Type::Number { min: 0 }, "Events after this sequence number.");
+static LIMIT: Parameter =
+    query("limit", Type::Number { min: 1 }, "Events at most; 1000 and 4 MiB in any case.");
+
+const LOCATION: (&str, &str) = ("Location", "Where it is.");
+const LINK: (&str, &str) = ("Link", "The next page, `rel=\"next\"`; absent on the last one.");
+const ETAG: (&str, &str) = ("ETag", "Its digest.");
+
+const PACKAGE: Answer = ok("The package with its first 1000 files.", &[Body::Json("Package")]);
+const NOT_MODIFIED: Answer =
+    Answer { status: 304, doc: "`If-None-Match` names what is there.", bodies: &[], headers: &[ETAG] };
+
+/// Every operation, by path.
+pub(super) static OPERATIONS: &[Operation] = &[
+    Operation {
+        method: "POST",
+        path: "/v2/{name}/_artifactstore/packages",
+        id: "createPackage",
+        summary: "Begin a draft",
+        parameters: &[&NAME],
+        body: Some(Body::Optional("NewPackage")),
+        answers: &[Answer {
+            status: 201,
+            doc: "The draft.",
+            bodies: &[Body::Json("Package")],
+            headers: &[LOCATION],
+        }],
+        refusals: &[400, 413],
+    },
+    Operation {
+        method: "GET",
+        path: "/v2/{name}/_artifactstore/packages",
+        id: "listPackages",
+        summary: "List packages by id, oldest first; 100 at most, without their files",
+        parameters: &[&NAME, &STATUS, &CLASS, &KIND, &REFERENCE, &N, &LAST],
+        body: None,
+        answers: &[Answer { headers: &[LINK], ..ok("A page.", &[Body::Json("Packages")]) }],
+        refusals: &[400, 404],
+    },
+    Operation {
+        method: "GET",
+        path: "/v2/{name}/_artifactstore/packages/{id}",
+        id: "getPackage",
+        summary: "Read a package",
+        parameters: &[&NAME, &ID],
+        body: None,
+        answers: &[PACKAGE],
+        refusals: &[400, 404],
+    },
+    Operation {
+        method: "DELETE",
+        path: "/v2/{name}/_artifactstore/packages/{id}",
+        id: "abortPackage",
+        summary: "Give a draft up; repeating it changes nothing",
+        parameters: &[&NAME, &ID],
+        body: None,
+        answers: &[Answer { status: 204, doc: "It has failed.", bodies: &[], headers: &[] }],
+        refusals: &[400, 404, 409],
+    },
+    Operation {
+        method: "POST",
+        path: "/v2/{name}/_artifactstore/packages/{id}/finalize",
+        id: "finalizePackage",
+        summary: "Make a package of a draft, and push its OCI manifest in the same step",
+        parameters: &[&NAME, &ID],
+        body: Some(Body::Optional("Finalize")),
+        answers: &[PACKAGE],
+        refusals: &[400, 404, 409, 413],
+    },
+    Operation {
+        method: "GET",
+        path: "/v2/{name}/_artifactstore/packages/{id}/manifest",
+        id: "getPackageManifest",
+        summary: "The manifest of a finalized package: canonical CBOR, or its projection to canonical JSON, as \
+                  `Accept` says; JSON when it names neither",
+        parameters: &[&NAME, &ID],
+        body: None,
+        answers: &[
+            Answer {
+                headers: &[ETAG],
+                ..ok(
+                    "The manifest. The entity tag is its digest, weak for JSON.",
+                    &[
+                        Body::Of("application/vnd.artifactstore.manifest.v1+cbor"),
+                        Body::Of("application/vnd.artifactstore.manifest.v1+json"),
+                    ],
+                )
+            },
+            NOT_MODIFIED,
+        ],
+        refusals: &[400, 404, 409],
+    },
+    Operation {
+        method: "GET",
+        path: "/v2/{name}/_artifactstore/packages/{id}/events",
+        id: "listPackageEvents",
+        summary: "What happened to a package, in order",
+        parameters: &[&NAME, &ID, &SINCE, &LIMIT],
+        body: None,
+        answers: &[ok("A page; the next one is since `next_since`.", &[Body::Json("Events")])],
+        refusals: &[400, 404],
+    },
+    Operation {
+        method: "GET",
+        path: "/v2/{name}/_artifactstore/packages/{id}/files",
+        id: "listPackageFiles",
+        summary: "List files by path; 1000 at most",
+        parameters: &[&NAME, &ID, &N, &LAST],
+        body: None,
+        answers: &[Answer { headers: &[LINK], ..ok("A page.", &[Body::Json("Files")]) }],
+        refusals: &[400, 404],
+    },
+    Operation {
+        method: "GET",
+        path: "/v2/{name}/_artifactstore/packages/{id}/files/{path}",
+        id: "getPackageFile",
+        summary: "Download a file, or ranges of it",
+        parameters: &[&NAME, &ID, &PATH],
+        body: None,
+        answers: &[
+            Answer { headers: &[ETAG], ..ok("The file.", &[Body::Any]) },
+            Answer { status: 206, doc: "The ranges asked for.", bodies: &[Body::Any], headers: &[ETAG] },
+            NOT_MODIFIED,
+            Answer {
+                status: 307,
+                doc: "The storage serves it, unless the request has `X-Artifactstore-Redirect: never`.",
+                bodies: &[],
+                headers: &[LOCATION],
+            },
+        ],
+        refusals: &[400, 404, 416],
+    },
+    Operation {
+        method: "HEAD",
+        path: "/v2/{name}/_artifactstore/packages/{id}/files/{path}",
+        id: "headPackageFile",
+        summary: "The size, type and digest of a file",
+        parameters: &[&NAME, &ID, &PATH],
+        body: None,
+        answers: &[
+            Answer { status: 200, doc: "The file is there.", bodies: &[], headers: &[ETAG] },
+            NOT_MODIFIED,
+        ],
+        refusals: &[400, 404],
+    },
+    Operation {
+        method: "PUT",
+        path: "/v2/{name}/_artifactstore/packages/{id}/files/{path}",
+        id: "putPackageFile",
+        summary: "Put a file into a draft. `Content-Type` is the file's; without one it is guessed from the path",
+        parameters: &[&NAME, &ID, &PATH, &REPLACE, &DIGEST, &ROLE, &MOUNT],
+        body: Some(Body::Any),
+        answers: &[Answer {
+            status: 201,
+            doc: "The file.",
+            bodies: &[Body::Json("File")],
+            headers: &[LOCATION],
+        }],
+        refusals: &[400, 404, 409, 413],
+    },
+    Operation {
+        method: "DELETE",
+        path: "/v2/{name}/_artifactstore/packages/{id}/files/{path}",
+        id: "deletePackageFile",
+        summary: "Take a file out of a draft",
+        parameters: &[&NAME, &ID, &PATH],
+        body: None,
+        answers: &[Answer { status: 204, doc: "It is out.", bodies: &[], headers: &[] }],
+        refusals: &[400, 404, 409],
+    },
+    Operation {
+        method: "GET",
+        path: "/v2/_artifactstore/packages/{id}",
+        id: "getPackageAnywhere",
+        summary: "Read a package by its id alone",
+        parameters: &[&ID],
+        body: None,
+        answers: &[PACKAGE],
+        refusals: &[404],
+    },
+    Operation {
+        method: "GET",
+        path: "/v2/_artifactstore/schemas",
+        id: "listSchemas",
+        summary: "List metadata schemas by name; 100 at most",
+        parameters: &[&N, &LAST],
+        body: None,
+        answers: &[Answer { headers: &[LINK], ..ok("A page.", &[Body::Json("Schemas")]) }],
+        refusals: &[400],
+    },
+    Operation {
+        method: "GET",
+        path: "/v2/_artifactstore/schemas/{schema}",
+        id: "getSchema",
+        summary: "A metadata schema, as it was sent",
+        parameters: &[&SCHEMA],
+        body: None,
+        answers: &[
+            Answer { headers: &[ETAG], ..ok("The schema.", &[Body::Of("application/schema+json")]) },
+            NOT_MODIFIED,
+        ],
+        refusals: &[404],
+    },
+    Operation {
+        method: "PUT",
+        path: "/v2/_artifactstore/schemas/{schema}",
+        id: "putSchema",
+        summary: "Register a metadata schema for packages to come: a JSON Schema of at most 256 KiB that refers to \
+                  no other document",
+        parameters: &[&SCHEMA],
+        body: Some(Body::Of("application/schema+json")),
+        answers: &[Answer {
+            status: 201,
+            doc: "It is registered.",
+            bodies: &[Body::Json("Schema")],
+            headers: &[LOCATION],
+        }],
+        refusals: &[400, 413],
+    },
+    Operation {
+        method: "GET",
+        path: "/v2/_artifactstore/retention/classes",
+        id: "listRetentionClasses",
+        summary: "The retention classes in force, from the shortest to the longest",
+        parameters: &[],
+        body: None,
+        answers: &[ok("The classes.", &[Body::Json("Classes")])],
+        refusals: &[],
+    },
+    Operation {
+        method: "GET",
+        path: "/v2/_artifactstore/openapi.json",
+        id: "getOpenApi",
+        summary: "This document",
+        parameters: &[],
+        body: None,
+        answers: &[Answer {
+            status: 200,
+            doc: "OpenAPI 3.1.",
+            bodies: &[Body::Of("application/json")],
+            headers: &[],
+        }],
+        refusals: &[],
+    },
+];

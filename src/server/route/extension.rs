@@ -1,0 +1,243 @@
+//! The routes of the extension `_artifactstore`: what stands behind that segment, under a repository or the registry.
+
+use http::Method;
+
+use super::query::Query;
+use super::{Page, Permission, RouteError, repository};
+use crate::oci::{Algorithm, Digest, RepositoryName};
+use crate::package::{PackageId, PackagePath};
+use crate::registry::{Filter, Status};
+
+/// The segment.
+pub const EXTENSION: &str = "_artifactstore";
+
+/// What a request asks of the extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// `POST R/packages`
+    CreatePackage(RepositoryName),
+    /// `GET R/packages?status=&class=&kind=&reference=&n=&last=`
+    Packages(RepositoryName, Filter, Page),
+    /// `GET R/packages/<id>`
+    Package(RepositoryName, PackageId),
+    /// `GET G/packages/<id>`: the id is enough.
+    PackageAnywhere(PackageId),
+    /// `DELETE R/packages/<id>`
+    AbortPackage(RepositoryName, PackageId),
+    /// `POST R/packages/<id>/finalize`
+    FinalizePackage(RepositoryName, PackageId),
+    /// `GET R/packages/<id>/manifest`
+    PackageManifest(RepositoryName, PackageId),
+    /// `GET R/packages/<id>/events?since=&limit=`
+    PackageEvents(RepositoryName, PackageId, Since),
+    /// `GET R/packages/<id>/files?n=&last=`
+    Files(RepositoryName, PackageId, Page),
+    /// `GET|HEAD R/packages/<id>/files/<path>`
+    File(RepositoryName, PackageId, PackagePath),
+    /// `PUT R/packages/<id>/files/<path>?replace=&digest=&role=&mount=`
+    IngestFile(RepositoryName, PackageId, PackagePath, Ingest),
+    /// `DELETE R/packages/<id>/files/<path>`
+    DropFile(RepositoryName, PackageId, PackagePath),
+    /// `GET G/schemas?n=&last=`
+    Schemas(Page),
+    /// `GET G/schemas/<name>`
+    Schema(String),
+    /// `PUT G/schemas/<name>`
+    RegisterSchema(String),
+    /// `GET G/retention/classes`
+    RetentionClasses,
+    /// `GET G/openapi.json`
+    OpenApi,
+}
+
+/// How a file comes in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ingest {
+    /// Whether it may take the place of another one.
+    pub replace: bool,
+    /// What the client says it hashes to.
+    pub digest: Option<Digest>,
+    /// What it is for.
+    pub role: Option<String>,
+    /// A blob the repository holds already, instead of a body.
+    pub mount: Option<Digest>,
+}
+
+/// Which events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Since {
+    /// Those after this one.
+    pub since: i64,
+    /// How many at most.
+    pub limit: Option<usize>,
+}
+
+impl Extension {
+    /// What a request asks for, from the segments before and behind the extension's.
+    pub(super) fn parse(
+        method: &Method,
+        name: &[&str],
+        rest: &[&str],
+        query: &Query,
+    ) -> Result<Self, RouteError> {
+        if name.is_empty() {
+            return Self::of_registry(method, rest, query);
+        }
+        let name = repository(name)?;
+        match *rest {
+            ["packages"] => match *method {
+                Method::POST => Ok(Self::CreatePackage(name)),
+                Method::GET | Method::HEAD => Ok(Self::Packages(name, query.packages()?, query.page()?)),
+                _ => Err(RouteError::Method(&["GET", "HEAD", "POST"])),
+            },
+            ["packages", id] => match *method {
+                Method::GET | Method::HEAD => Ok(Self::Package(name, package(id)?)),
+                Method::DELETE => Ok(Self::AbortPackage(name, package(id)?)),
+                _ => Err(RouteError::Method(&["GET", "HEAD", "DELETE"])),
+            },
+            ["packages", id, "finalize"] => match *method {
+                Method::POST => Ok(Self::FinalizePackage(name, package(id)?)),
+                _ => Err(RouteError::Method(&["POST"])),
+            },
+            ["packages", id, "manifest"] => read(method, || Ok(Self::PackageManifest(name, package(id)?))),
+            ["packages", id, "events"] => {
+                read(method, || Ok(Self::PackageEvents(name, package(id)?, query.since()?)))
+            }
+            ["packages", id, "files"] => read(method, || Ok(Self::Files(name, package(id)?, query.page()?))),
+            ["packages", id, "files", ref path @ ..] => match *method {
+                Method::GET | Method::HEAD => Ok(Self::File(name, package(id)?, file(path)?)),
+                Method::PUT => Ok(Self::IngestFile(name, package(id)?, file(path)?, query.ingest()?)),
+                Method::DELETE => Ok(Self::DropFile(name, package(id)?, file(path)?)),
+                _ => Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE"])),
+            },
+            _ => Err(RouteError::NotFound),
+        }
+    }
+
+    fn of_registry(method: &Method, rest: &[&str], query: &Query) -> Result<Self, RouteError> {
+        match *rest {
+            ["packages", id] => read(method, || Ok(Self::PackageAnywhere(package(id)?))),
+            ["schemas"] => read(method, || Ok(Self::Schemas(query.page()?))),
+            ["schemas", name] => match *method {
+                Method::GET | Method::HEAD => Ok(Self::Schema(name.to_owned())),
+                Method::PUT => Ok(Self::RegisterSchema(name.to_owned())),
+                _ => Err(RouteError::Method(&["GET", "HEAD", "PUT"])),
+            },
+            ["retention", "classes"] => read(method, || Ok(Self::RetentionClasses)),
+            ["openapi.json"] => read(method, || Ok(Self::OpenApi)),
+            _ => Err(RouteError::NotFound),
+        }
+    }
+
+    /// What the caller must be allowed to do.
+    pub(super) fn permission(&self) -> Permission<'_> {
+        match self {
+            Self::Schemas(_) | Self::Schema(_) | Self::RetentionClasses | Self::OpenApi => Permission::Known,
+            Self::RegisterSchema(_) => Permission::Configure,
+            Self::PackageAnywhere(id) => Permission::PullPackage(id),
+            Self::Packages(name, ..)
+            | Self::Package(name, _)
+            | Self::PackageManifest(name, _)
+            | Self::PackageEvents(name, ..)
+            | Self::Files(name, ..)
+            | Self::File(name, ..) => Permission::Pull(name),
+            // A draft is its producer's, like an upload.
+            Self::CreatePackage(name)
+            | Self::AbortPackage(name, _)
+            | Self::FinalizePackage(name, _)
+            | Self::IngestFile(name, ..)
+            | Self::DropFile(name, ..) => Permission::Push(name),
+        }
+    }
+}
+
+fn read(
+    method: &Method,
+    route: impl FnOnce() -> Result<Extension, RouteError>,
+) -> Result<Extension, RouteError> {
+    match *method {
+        Method::GET | Method::HEAD => route(),
+        _ => Err(RouteError::Method(&["GET", "HEAD"])),
+    }
+}
+
+fn package(id: &str) -> Result<PackageId, RouteError> {
+    id.parse().map_err(RouteError::Package)
+}
+
+/// The decoded segments as one path. `%2F` would make two parts of one segment.
+fn file(segments: &[&str]) -> Result<PackagePath, RouteError> {
+    match segments.iter().find(|segment| segment.contains('/')) {
+        Some(part) => Err(RouteError::EncodedSlash((*part).to_owned())),
+        None => segments.join("/").parse().map_err(RouteError::Path),
+    }
+}
+
+impl Query {
+    fn packages(&self) -> Result<Filter, RouteError> {
+        let refused = |name, reason: &str| RouteError::Query { name, reason: reason.to_owned() };
+        if self.one("eligible").is_some() {
+            return Err(refused("eligible", "packages cannot be asked for their eligibility yet"));
+        }
+        let status = |text: &str| {
+            Status::parse(text).ok_or_else(|| {
+                refused("status", "there are created, uploading, finalized, deleted and failed")
+            })
+        };
+        let reference = self.given("reference").map(|text| text.parse().map_err(RouteError::Digest));
+        let reference: Option<Digest> = reference.transpose()?;
+        if reference.as_ref().is_some_and(|digest| digest.algorithm() != Algorithm::Sha256) {
+            return Err(refused(
+                "reference",
+                "packages are known by the sha256 digest of their OCI manifest",
+            ));
+        }
+        Ok(Filter {
+            status: self.given("status").map(status).transpose()?,
+            kind: self.given("kind").map(str::to_owned),
+            class: self.given("class").map(str::to_owned),
+            reference,
+        })
+    }
+
+    fn ingest(&self) -> Result<Ingest, RouteError> {
+        let digest = |name| self.one(name).map(|text| text.parse().map_err(RouteError::Digest)).transpose();
+        let replace = match self.one("replace") {
+            None | Some("false") => false,
+            Some("true" | "") => true,
+            Some(other) => {
+                let reason = format!("{other:?} is neither true nor false");
+                return Err(RouteError::Query { name: "replace", reason });
+            }
+        };
+        let role = self.given("role").map(str::to_owned);
+        Ok(Ingest { replace, digest: digest("digest")?, role, mount: digest("mount")? })
+    }
+
+    fn since(&self) -> Result<Since, RouteError> {
+        let invalid =
+            |name, text: &str, what| RouteError::Query { name, reason: format!("{text:?} is not {what}") };
+        let since = match self.given("since") {
+            None => 0,
+            Some(text) => match text.parse() {
+                Ok(since) if since >= 0 => since,
+                _ => return Err(invalid("since", text, "the sequence of an event, or 0")),
+            },
+        };
+        let limit = self.given("limit").map(|text| match text.parse() {
+            Ok(limit) if limit > 0 => Ok(limit),
+            _ => Err(invalid("limit", text, "a number of events above 0")),
+        });
+        Ok(Since { since, limit: limit.transpose()? })
+    }
+}
+
+/// `R/packages/<id>`
+pub fn package_path(name: &RepositoryName, id: &PackageId) -> String {
+    format!("/v2/{name}/{EXTENSION}/packages/{id}")
+}
+
+/// `R/packages/<id>/files/<path>`
+pub fn file_path(name: &RepositoryName, id: &PackageId, path: &PackagePath) -> String {
+    format!("{}/files/{}", package_path(name, id), super::query::plain(path.as_str()))
+}

@@ -1,0 +1,42 @@
+//! What a caller must be allowed to do.
+
+use std::fmt;
+
+use crate::oci::RepositoryName;
+use crate::package::PackageId;
+
+/// What a caller must be allowed to do. A mount needs [`Pull`](Self::Pull) on its source as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Permission<'a> {
+    /// Nothing: probes.
+    None,
+    /// To be somebody the registry knows.
+    Known,
+    /// To list repositories.
+    Catalog,
+    /// To read a repository.
+    Pull(&'a RepositoryName),
+    /// To add to a repository.
+    Push(&'a RepositoryName),
+    /// To read the repository a package is in, which its id does not say.
+    PullPackage(&'a PackageId),
+    /// To change what holds for every repository.
+    Configure,
+    /// To remove from a repository.
+    Delete(&'a RepositoryName),
+}
+
+impl fmt::Display for Permission<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("nothing"),
+            Self::Known => f.write_str("to be known"),
+            Self::Catalog => f.write_str("registry:catalog:*"),
+            Self::Pull(name) => write!(f, "repository:{name}:pull"),
+            Self::PullPackage(id) => write!(f, "the repository of {id}:pull"),
+            Self::Configure => f.write_str("registry:configuration:*"),
+            Self::Push(name) => write!(f, "repository:{name}:pull,push"),
+            Self::Delete(name) => write!(f, "repository:{name}:delete"),
+        }
+    }
+}
