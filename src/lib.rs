@@ -12,9 +12,10 @@
 //! | L2 | [`events`], [`dataplane`]: the log; ingest, serve and verify bytes |
 //! | L3 | [`views`]: one file per projection of the log |
 //! | L4 | [`registry`]: use cases, the library API |
-//! | L5 | [`server`], [`config`], [`cli`]: HTTP, options, commands |
+//! | L5 | [`server`], [`config`], [`client`], [`cli`]: HTTP, options, a client of any OCI registry, commands |
 
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod codec;
 pub mod config;

@@ -1,0 +1,200 @@
+//! What can go wrong between a directory and a registry.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::place::PlaceError;
+use crate::oci::Digest;
+use crate::package::mapping::Mismatch;
+use crate::package::{Invalid, ObjectError, PathError};
+
+/// One clear sentence each, with what to do about it where that is not plain. None shows a password or a token.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A text names no server or repository.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The file system refused.
+    #[error("{} cannot be {action}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried, as in "cannot be read".
+        action: &'static str,
+        /// The reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A directory holds something that is no regular file.
+    #[error(
+        "{} is {what}, and a package holds regular files only; remove it, or leave such entries out with --skip-special",
+        path.display()
+    )]
+    Special {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A name cannot be a path in a package.
+    #[error("{} cannot be in a package; rename it", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// Which rule.
+        #[source]
+        source: PathError,
+    },
+    /// A name is not UTF-8.
+    #[error("{} cannot be in a package, its name is not UTF-8; rename it", path.display())]
+    NotUnicode {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is no longer what it was when its digests were computed.
+    #[error("{} changed while it was being read; run the command again when nobody writes to it", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What was to be packed makes no package.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Metadata is not what a manifest can say.
+    #[error("metadata cannot be encoded")]
+    Metadata(#[from] ObjectError),
+    /// A package in a registry is not what its manifest says.
+    #[error("{what} is not a whole package")]
+    NotWhole {
+        /// Its reference.
+        what: String,
+        /// What is wrong with it.
+        #[source]
+        source: Mismatch,
+    },
+    /// A reference leads to something else.
+    #[error("{what} is not a package but {found}; pull it with an OCI client")]
+    NotAPackage {
+        /// The reference.
+        what: String,
+        /// What it is.
+        found: String,
+    },
+    /// A server sent bytes that are not what was asked for.
+    #[error("what {server} sent for {what} is not {expected}: {found}")]
+    Damaged {
+        /// The server.
+        server: String,
+        /// The file or document.
+        what: String,
+        /// What it should be.
+        expected: Digest,
+        /// What it was.
+        found: String,
+    },
+    /// A file to be written is there already, with other content.
+    #[error(
+        "{} exists with other content{}; pull into another directory, or replace with --force",
+        path.display(),
+        if *others == 0 { String::new() } else { format!(" (and {others} more)") }
+    )]
+    Exists {
+        /// The first such file.
+        path: PathBuf,
+        /// How many more.
+        others: usize,
+    },
+    /// A folder on the way to a file is a link, or something else that leads out of the directory.
+    #[error("{} is not a folder but {what}; nothing is written through it", path.display())]
+    NotAFolder {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// There is no content manifest to compare with.
+    #[error("{} has no .artifactstore/package.cbor to compare with; `package pull` leaves one", path.display())]
+    NoManifest {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The server could not be reached, or went silent.
+    #[error("{server} cannot be reached; is it running, and is --server right?")]
+    Unreachable {
+        /// The server.
+        server: String,
+        /// The reason.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Nothing moved for too long.
+    #[error("{server} sent and took nothing for {seconds} s; run the command again, it goes on where it was")]
+    Idle {
+        /// The server.
+        server: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// No trusted certificates were found on this machine.
+    #[error("no trusted certificates were found; install the system's CA certificates or set SSL_CERT_FILE")]
+    NoRoots(#[source] io::Error),
+    /// The server wants somebody to log in.
+    #[error("{server} refused the credentials{}; log in with `docker login {host}`", note(reason))]
+    Unauthorized {
+        /// The server.
+        server: String,
+        /// Its host and port, as docker's configuration names it.
+        host: String,
+        /// What it said; may be empty.
+        reason: String,
+    },
+    /// Credentials are configured and cannot be read.
+    #[error("the credentials for {host} cannot be read: {reason}")]
+    Credentials {
+        /// Whose.
+        host: String,
+        /// What went wrong, without any secret.
+        reason: String,
+    },
+    /// The server refused.
+    #[error("{server} refused {what}: {status}{}", note(message))]
+    Refused {
+        /// The server.
+        server: String,
+        /// The request, without its query.
+        what: String,
+        /// The HTTP status.
+        status: u16,
+        /// The first error code of its answer, e.g. `DIGEST_INVALID`; may be empty.
+        code: String,
+        /// What it said; may be empty.
+        message: String,
+    },
+    /// The server answered something that is not in the protocol.
+    #[error("{server} answered {what} with something else than the protocol says: {reason}")]
+    Protocol {
+        /// The server.
+        server: String,
+        /// The request, without its query.
+        what: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// A file system error.
+    pub(super) fn file(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, action, source }
+    }
+
+    /// Whether the server says that there is no such thing, or does not know the request.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Refused { status: 404 | 405, .. })
+    }
+}
+
+fn note(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({text})") }
+}
