@@ -193,7 +193,7 @@ impl Tail {
 }
 
 pub(super) fn read(rows: &[Row], log_id: &str) -> Result<Vec<Event>, Error> {
-    debug_assert_eq!(rows.first().map_or(0, |row| row.0.len()), EVENTS.columns.len());
+    debug_assert!(rows.first().is_none_or(|row| row.0.len() == EVENTS.columns.len()));
     let event = |row: &Row| {
         let damaged = |source| Error::Damaged { sequence: row.integer(0), source };
         Event::from_row(row, log_id).map_err(damaged)

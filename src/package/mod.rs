@@ -5,6 +5,7 @@
 //! packing the same evidence twice gives the same digest; and the [`Manifest`], which the registry completes at
 //! finalize and records in the log.
 
+pub mod archive;
 mod id;
 pub mod layout;
 mod manifest;

@@ -117,6 +117,14 @@ pub enum Error {
     /// It does not make a package.
     #[error(transparent)]
     PackageInvalid(#[from] package::Invalid),
+    /// An archive that was pushed as a package cannot be listed.
+    #[error("layer {layer}: {source}")]
+    ArchiveInvalid {
+        /// The layer.
+        layer: Digest,
+        /// What is wrong with it.
+        source: package::archive::Error,
+    },
     /// No retention class of this name.
     #[error(transparent)]
     ClassUnknown(#[from] UnknownClass),

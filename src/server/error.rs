@@ -127,6 +127,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::FileExists { .. }
         | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::PackageInvalid(_)
+        | E::ArchiveInvalid { .. }
         | E::ClassUnknown(_)
         | E::SchemaMissing(_)
         | E::SchemaInvalid { .. }

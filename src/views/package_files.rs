@@ -31,10 +31,13 @@ const BY_PACKAGE: usize = 0;
 /// [`PACKAGE_FILES`] by repository and content.
 const BY_CONTENT: usize = 1;
 
-/// With where the bytes are, which those of a file in an archive are not by themselves.
+/// With where the bytes are. Those of a file in an archive are not by themselves anywhere in its repository; that
+/// another one may hold them is not for anybody to learn here.
 const PAGE: &str = "SELECT f.package, f.path, f.repository, f.media_type, f.size, f.content, f.sha256, f.role, \
     f.sequence, b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version \
-    FROM package_files f LEFT JOIN blobs b ON b.content = f.content \
+    FROM package_files f \
+    LEFT JOIN blob_links l ON l.repository = f.repository AND l.content = f.content \
+    LEFT JOIN blobs b ON b.content = l.content \
     WHERE f.package = $1 AND f.path > $2 ORDER BY f.path LIMIT $3";
 const FIND: &str = "SELECT package, path, repository, media_type, size, content, sha256, role, sequence \
     FROM package_files WHERE package = $1 AND path = $2";

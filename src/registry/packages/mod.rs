@@ -9,6 +9,7 @@
 //! Every step is one command, decided on the draft as it is then. Bytes go the way of every blob: durable first, then
 //! the command that names them.
 
+mod archives;
 mod commands;
 mod drafts;
 mod finalize;

@@ -6,7 +6,7 @@ use crate::package::{File, PackageId, PackagePath};
 use crate::registry::tags::count;
 use crate::registry::{Blob, Error, Event, Registry};
 use crate::retention::Classes;
-use crate::views::{self, package_files, packages, repositories};
+use crate::views::{self, links, package_files, packages, repositories};
 
 /// A file, and where its bytes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,11 +83,11 @@ impl Registry {
 
     /// A file of a draft or package, and its bytes for [`open_blob`](Self::open_blob), by SHA-256.
     pub async fn package_file(&self, id: &PackageId, path: &PackagePath) -> Result<(File, Blob), Error> {
+        let package = self.package(id).await?;
         let Some(file) = package_files::find(&self.inner.db, id, path).await? else {
-            self.package(id).await?;
             return Err(Error::FileUnknown { package: id.clone(), path: path.clone() });
         };
-        let blob = views::blobs::find(&self.inner.db, &file.content_address).await?;
+        let blob = links::find(&self.inner.db, &package.repository, &file.content_address).await?;
         let blob = blob.ok_or_else(|| Error::FileInArchive { package: id.clone(), path: path.clone() })?;
         let blob = Blob::new(file.sha256.clone(), blob);
         Ok((file, blob))

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
+use super::archives::Unpacked;
 use super::commands::RecordPackage;
 use super::finalize::{Stamp, Whole, complete, on_a_thread};
 use super::{Filter, Package, Status};
@@ -19,7 +20,7 @@ use crate::package::mapping::{
     self, BlobRef, Declared, Mismatch, Recognised, Titled, check_content_address, check_layers,
     compose_generated, implicit_description, implicit_files, names,
 };
-use crate::package::{ContentManifest, File, Invalid, LIMITS, MAX_FILES, Object, PackageId, StorageReceipt};
+use crate::package::{ContentManifest, File, Invalid, LIMITS, MAX_FILES, PackageId, StorageReceipt};
 use crate::registry::commands::PushManifest;
 use crate::registry::{Actor, Blob, Error, Registry};
 use crate::views::{blobs, contents, links, packages};
@@ -41,7 +42,7 @@ impl Registry {
         push: PushManifest,
     ) -> Result<Option<PackageId>, Error> {
         // One comparison for manifests that are no package.
-        if matches!(mapping::recognise(&push.manifest)?, Recognised::Ordinary | Recognised::Archive { .. }) {
+        if mapping::recognise(&push.manifest)? == Recognised::Ordinary {
             self.submit(actor, push).await?;
             return Ok(None);
         }
@@ -98,8 +99,11 @@ impl Registry {
                 let parts = self.parts(repository, parts).await?;
                 self.declared(repository, &mapping::join(manifest, &parts)?).await
             }
-            Recognised::Implicit => self.implicit(manifest, Vec::new(), Vec::new()).await,
-            Recognised::Ordinary | Recognised::Archive { .. } => {
+            Recognised::Implicit => self.implicit(manifest, Unpacked::default()).await,
+            Recognised::Archive { layers } => {
+                self.implicit(manifest, self.unpacked(repository, &layers).await?).await
+            }
+            Recognised::Ordinary => {
                 unreachable!("it was recognised a moment ago")
             }
         }
@@ -151,12 +155,8 @@ impl Registry {
     }
 
     /// A package whose table is made of the titles of its layers and of what its archives have in them.
-    async fn implicit(
-        &self,
-        manifest: &oci::Manifest,
-        mut files: Vec<File>,
-        mut receipts: Vec<StorageReceipt>,
-    ) -> Result<Derived, Error> {
+    async fn implicit(&self, manifest: &oci::Manifest, unpacked: Unpacked) -> Result<Derived, Error> {
+        let Unpacked { mut files, mut receipts, provenance } = unpacked;
         let titled = implicit_files(manifest)?;
         let description = implicit_description(manifest)?;
         let named: Vec<Digest> = titled.iter().map(|file| file.digest.clone()).collect();
@@ -167,7 +167,7 @@ impl Registry {
             files.push(file);
         }
         let packed = on_a_thread(move || {
-            let content = ContentManifest::new(description, files, Object::default())?;
+            let content = ContentManifest::new(description, files, provenance)?;
             let cbor = content.encode()?;
             Ok::<_, Error>((content, cbor))
         });
@@ -251,7 +251,7 @@ impl Registry {
     }
 }
 
-fn receipt(blob: blobs::Blob) -> StorageReceipt {
+pub(super) fn receipt(blob: blobs::Blob) -> StorageReceipt {
     StorageReceipt { content_address: blob.content, backend_id: blob.backend, size: blob.size }
 }
 

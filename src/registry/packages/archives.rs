@@ -1,0 +1,136 @@
+//! What is in the archives of a package, read where they are stored.
+
+use std::io::{self, Read};
+
+use bytes::{Buf as _, Bytes};
+use futures_util::StreamExt as _;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+
+use super::finalize::on_a_thread;
+use super::recognised::receipt;
+use crate::dataplane;
+use crate::oci::{Descriptor, RepositoryName, excerpt};
+use crate::package::archive::{Index, Indexer, Limits, Link, LinkKind};
+use crate::package::mapping::{Mismatch, names};
+use crate::package::{File, Object, StorageReceipt, guess_media_type};
+use crate::registry::{Blob, ByteStream, Error, Registry};
+use crate::views::links;
+
+/// Frames between the storage and the thread that reads the archive.
+const FRAMES: usize = 4;
+
+/// The table of the archives of one package.
+#[derive(Default)]
+pub(super) struct Unpacked {
+    pub(super) files: Vec<File>,
+    /// Of the archives: their files are nowhere by themselves.
+    pub(super) receipts: Vec<StorageReceipt>,
+    /// The links in them, which were not followed.
+    pub(super) provenance: Object,
+}
+
+impl Registry {
+    /// Lists the files of archives that the repository holds, within the default limits for all of them together.
+    pub(super) async fn unpacked(
+        &self,
+        repository: &RepositoryName,
+        layers: &[&Descriptor],
+    ) -> Result<Unpacked, Error> {
+        let mut indexer = Indexer::new(Limits::default());
+        let mut receipts = Vec::with_capacity(layers.len());
+        for layer in layers {
+            let held = links::find(&self.inner.db, repository, &layer.digest).await?;
+            let held = held.ok_or_else(|| Error::ReferencesUnknown(vec![layer.digest.clone()]))?;
+            check_size(layer, held.size)?;
+            receipts.push(receipt(held.clone()));
+            let blob = Blob::new(layer.digest.clone(), held);
+            let body = self.open_blob(&blob, None).await?.body;
+            let (sender, next) = mpsc::channel(FRAMES);
+            let read = on_a_thread(move || {
+                let outcome = indexer.read(Frames { rest: Bytes::new(), next });
+                outcome.map(|()| indexer)
+            });
+            // Side by side, or the thread would wait for frames that nobody sends.
+            let (sent, read) = tokio::join!(feed(body, sender), read);
+            // The storage's failure first: to the archive it looks like its end.
+            sent?;
+            let invalid = |source| Error::ArchiveInvalid { layer: layer.digest.clone(), source };
+            indexer = read?.map_err(invalid)?;
+        }
+        let index = on_a_thread(move || indexer.finish()).await?;
+        let Index { files, links } = index.map_err(|source| {
+            let layer = layers.last().expect("an archive package has an archive").digest.clone();
+            Error::ArchiveInvalid { layer, source }
+        })?;
+        let files = files.into_iter().map(|entry| File {
+            media_type: guess_media_type(&entry.path).to_owned(),
+            path: entry.path,
+            size: entry.size,
+            content_address: entry.content_address,
+            sha256: entry.sha256,
+            role: None,
+        });
+        Ok(Unpacked { files: files.collect(), receipts, provenance: told(&links) })
+    }
+}
+
+fn check_size(layer: &Descriptor, stored: u64) -> Result<(), Mismatch> {
+    if layer.size == stored {
+        return Ok(());
+    }
+    let path = layer.annotations.get(names::TITLE).map_or("", String::as_str);
+    let reason = format!("its layer has size {}, the blob has {stored} bytes", layer.size);
+    Err(Mismatch::Layer { path: excerpt(path), reason })
+}
+
+/// Sends a body to a thread, which may stop listening before its end.
+async fn feed(mut body: ByteStream, sender: mpsc::Sender<Bytes>) -> Result<(), Error> {
+    while let Some(frame) = body.next().await {
+        let frame = frame.map_err(dataplane::Error::from)?;
+        if sender.send(frame).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The other end of [`feed`].
+struct Frames {
+    rest: Bytes,
+    next: mpsc::Receiver<Bytes>,
+}
+
+impl Read for Frames {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            match self.next.blocking_recv() {
+                Some(frame) => self.rest = frame,
+                None => return Ok(0),
+            }
+        }
+        let length = buffer.len().min(self.rest.len());
+        self.rest.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}
+
+/// The links as provenance; only how many they are where an object cannot say them all.
+fn told(links: &[Link]) -> Object {
+    if links.is_empty() {
+        return Object::default();
+    }
+    let link = |link: &Link| {
+        let kind = match link.kind {
+            LinkKind::Symbolic => "symbolic",
+            LinkKind::Hard => "hard",
+        };
+        json!({ "kind": kind, "path": link.path, "target": link.target })
+    };
+    let object = |links: Value| {
+        let map: Map<String, Value> = [("archive_links".to_owned(), links)].into_iter().collect();
+        Object::new(map)
+    };
+    let all = object(links.iter().map(link).collect());
+    all.unwrap_or_else(|_| object(links.len().into()).expect("a number is always said"))
+}
