@@ -9,9 +9,11 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::check::print;
+use super::package::{Meter, Remote, connect, show_pushed, size};
 use super::{Failure, Outcome};
+use crate::client::{Job, Source, push, tree};
 use crate::package::layout::{Applied, Layout, MAX_DOCUMENT, MAX_LAYOUT, Problem};
-use crate::package::{MAX_FILES, PackagePath};
+use crate::package::{PackagePath, check_kind, guess_media_type};
 
 /// A run directory of a producer whose layout is given.
 #[derive(Debug, Args)]
@@ -44,6 +46,9 @@ enum Known {
 
 #[derive(Debug, Args)]
 struct Options {
+    /// Where to: [host[:port]/]repository[:tag]
+    #[arg(long, value_name = "REFERENCE", required_unless_present = "dry_run")]
+    to: Option<String>,
     /// The retention class, instead of the one the run or its layout asks for
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
@@ -53,9 +58,8 @@ struct Options {
     /// Print what would be registered; talks to no server
     #[arg(long)]
     dry_run: bool,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    remote: Remote,
 }
 
 impl Ingest {
@@ -65,19 +69,69 @@ impl Ingest {
             (None, Some(run), Some(layout)) => (read_layout(&layout)?, run, self.options),
             (None, ..) => return Err(Failure("name a run directory and its --layout".to_owned())),
         };
-        let found = list(&run)?;
-        let documents = read(&layout, &run, &found.files)?;
-        let paths: Vec<_> = found.files.iter().map(|(path, _)| path.clone()).collect();
-        let mut problems = found.problems;
-        let applied = layout.apply(&paths, &documents).map_err(|more| problems.extend(more));
+        // Before anything is read.
+        let to = options.to.as_deref().map(|to| options.remote.place(to)).transpose()?;
+        check_kind("class", options.class.as_deref())?;
+        check_kind("schema", options.schema.as_deref())?;
+        let json = options.remote.json;
+        let meter = Meter::start();
+        let name = run.clone();
+        let found = tokio::task::spawn_blocking(move || Found::read(layout, &name)).await??;
+        let Found { layout, files, applied } = found;
         let mut applied = match applied {
-            Ok(applied) if problems.is_empty() => applied,
-            _ => return report(&layout, &run, &problems, options.json),
+            Ok(applied) => applied,
+            Err(problems) => return report(&layout, &run, &problems, json),
         };
         let description = &mut applied.description;
         description.retention_class = options.class.or(description.retention_class.take());
         description.schema = options.schema.or(description.schema.take());
-        preview(&layout, &applied, &found.files, options.json)
+        let Some(to) = to.filter(|_| !options.dry_run) else {
+            drop(meter);
+            return preview(&layout, &applied, &files, json);
+        };
+        let client = connect(&to)?;
+        let Applied { description, provenance, .. } = applied;
+        let pushed = push(&client, Job { to, files, description, provenance }, &meter.progress).await?;
+        drop(meter);
+        show_pushed(&pushed, json)
+    }
+}
+
+/// A run directory that was looked at.
+struct Found {
+    layout: Layout,
+    /// Its files, with the roles and media types of the layout where it fits.
+    files: Vec<Source>,
+    applied: Result<Applied, Vec<Problem>>,
+}
+
+impl Found {
+    /// Lists a directory and reads the documents of its layout. Does blocking I/O.
+    fn read(layout: Layout, run: &Path) -> Result<Self, Failure> {
+        // What cannot be packed is reported beside what else is wrong, rather than left out.
+        let tree::Tree { mut files, skipped, .. } = tree::walk(run, true)?;
+        let special = |path: &PathBuf| {
+            let reason = format!("{} is no regular file; a package holds nothing else", path.display());
+            Problem { document: None, pointer: None, reason }
+        };
+        let mut problems: Vec<_> = skipped.iter().map(special).collect();
+        let documents = read(&layout, &files)?;
+        let paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
+        let applied = match layout.apply(&paths, &documents) {
+            Ok(applied) if problems.is_empty() => Ok(applied),
+            Ok(_) => Err(problems),
+            Err(more) => {
+                problems.extend(more);
+                Err(problems)
+            }
+        };
+        if let Ok(applied) = &applied {
+            for (file, assigned) in files.iter_mut().zip(&applied.files) {
+                file.role.clone_from(&assigned.role);
+                file.media_type.clone_from(&assigned.media_type);
+            }
+        }
+        Ok(Self { layout, files, applied })
     }
 }
 
@@ -90,19 +144,14 @@ fn read_layout(path: &Path) -> Result<Layout, Failure> {
 }
 
 /// The documents of a layout that are there.
-fn read(
-    layout: &Layout,
-    run: &Path,
-    files: &[(PackagePath, u64)],
-) -> Result<BTreeMap<PackagePath, Vec<u8>>, Failure> {
+fn read(layout: &Layout, files: &[Source]) -> Result<BTreeMap<PackagePath, Vec<u8>>, Failure> {
     let wanted = layout.documents();
-    let there = files.iter().map(|(path, _)| path).filter(|path| wanted.contains(path));
+    let there = files.iter().filter(|file| wanted.contains(&file.path));
     there
-        .map(|path| {
-            let file = run.join(path.as_str());
+        .map(|Source { path, file, .. }| {
             // One byte more than allowed, for the layout to refuse it by name.
-            let content = bounded(&file, MAX_DOCUMENT + 1)
-                .map_err(|error| Failure(format!("cannot read {}: {error}", file.display())))?;
+            let content = bounded(file, MAX_DOCUMENT + 1)
+                .map_err(|error| Failure(format!("{} cannot be read: {error}", file.display())))?;
             Ok((path.clone(), content))
         })
         .collect()
@@ -114,55 +163,6 @@ fn bounded(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
     fs::File::open(path)?.take(most).read_to_end(&mut content)?;
     Ok(content)
-}
-
-/// What a directory holds.
-#[derive(Debug, Default)]
-struct Found {
-    /// Regular files with their sizes, by path.
-    files: Vec<(PackagePath, u64)>,
-    /// What cannot be part of a package.
-    problems: Vec<Problem>,
-}
-
-/// Lists a directory without following links.
-fn list(root: &Path) -> Result<Found, Failure> {
-    let mut found = Found::default();
-    let mut folders = vec![(root.to_owned(), String::new())];
-    while let Some((folder, prefix)) = folders.pop() {
-        let failed = |error| Failure(format!("cannot read {}: {error}", folder.display()));
-        for entry in fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name();
-            let path = format!("{prefix}{}", name.to_string_lossy());
-            let metadata = entry.metadata().map_err(failed)?;
-            if metadata.is_dir() {
-                folders.push((entry.path(), format!("{path}/")));
-                continue;
-            }
-            let wrong = |reason: &str| Problem {
-                document: None,
-                pointer: None,
-                reason: format!("{path:?} {reason}"),
-            };
-            if name.to_str().is_none() {
-                found.problems.push(wrong("has a name that is not UTF-8"));
-            } else if !metadata.is_file() {
-                found.problems.push(wrong("is a link or a device; a package holds regular files only"));
-            } else {
-                match path.parse() {
-                    Ok(path) => found.files.push((path, metadata.len())),
-                    Err(error) => found.problems.push(wrong(&format!("cannot be in a package: {error}"))),
-                }
-            }
-            if found.files.len() > MAX_FILES {
-                return Err(Failure(format!("{} holds more than {MAX_FILES} files", root.display())));
-            }
-        }
-    }
-    found.files.sort();
-    found.problems.sort_by(|a, b| a.reason.cmp(&b.reason));
-    Ok(found)
 }
 
 /// Says what is wrong with a run directory.
@@ -178,33 +178,31 @@ fn report(layout: &Layout, run: &Path, problems: &[Problem], as_json: bool) -> O
 }
 
 /// Says what would be registered.
-fn preview(layout: &Layout, applied: &Applied, files: &[(PackagePath, u64)], as_json: bool) -> Outcome {
+fn preview(layout: &Layout, applied: &Applied, files: &[Source], as_json: bool) -> Outcome {
     let description = &applied.description;
-    let size = |path: &PackagePath| {
-        let at = files.binary_search_by(|(known, _)| known.cmp(path));
-        at.map_or(0, |at| files[at].1)
-    };
-    let total: u64 = files.iter().map(|(_, size)| size).sum();
-    let table: Vec<Value> = applied
-        .files
-        .iter()
-        .map(|file| {
-            json!({ "path": file.path, "size": size(&file.path), "media_type": file.media_type, "role": file.role })
-        })
-        .collect();
-    let mut text = format!(
-        "{}: {} files, {total} bytes, kind {}, class {}\nmetadata {:#}\nprovenance {:#}\nfiles",
+    let mut total = 0;
+    let mut lines = String::new();
+    let mut table = Vec::new();
+    for Source { path, file, media_type, role } in files {
+        let size = fs::metadata(file)
+            .map_err(|error| Failure(format!("{} cannot be read: {error}", file.display())))?
+            .len();
+        total += size;
+        let media_type = media_type.as_deref().unwrap_or_else(|| guess_media_type(path));
+        let _ =
+            write!(lines, "\n  {:<20} {media_type:<26} {size:>10} {path}", role.as_deref().unwrap_or("-"));
+        table.push(json!({ "path": path, "size": size, "media_type": media_type, "role": role }));
+    }
+    let text = format!(
+        "{}: {} files, {}, kind {}, class {}\nmetadata {:#}\nprovenance {:#}\nfiles{lines}",
         layout.name(),
         files.len(),
+        size(total),
         description.kind.as_deref().unwrap_or("none"),
         description.retention_class.as_deref().unwrap_or("of the registry"),
         Value::Object(description.metadata.entries().clone()),
         Value::Object(applied.provenance.entries().clone()),
     );
-    for file in &applied.files {
-        let role = file.role.as_deref().unwrap_or("-");
-        let _ = write!(text, "\n  {role:<20} {:>10}  {}", size(&file.path), file.path);
-    }
     let body = json!({
         "dry_run": true,
         "kind": description.kind,

@@ -7,6 +7,7 @@ mod configuration;
 mod copy;
 mod ingest;
 mod open;
+mod package;
 mod serve;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ const ENVIRONMENT: &str = "Environment:
   ARTIFACTSTORE_STORAGE_LOCAL_ROOT  where the stored bytes are, when not in the data directory
   ARTIFACTSTORE_STORAGE_S3_BUCKET   the bucket; likewise _ENDPOINT, _REGION, _PATH_STYLE, _ACCESS_KEY_ID, …
   ARTIFACTSTORE_LOG_LEVEL           error, warn, info, debug, trace, or tracing directives
+  ARTIFACTSTORE_SERVER              the registry `package` and `ingest` talk to, https://host[:port]
   ARTIFACTSTORE_ALLOW_SPARSE        true or false, like serve --allow-sparse
 All settings, as a commented file: artifactstore config example";
 
@@ -119,6 +121,9 @@ enum Command {
     /// of guide-board is built in. Exits with 1 and names every file and pointer when the directory is not as its
     /// layout says.
     Ingest(ingest::Ingest),
+    /// Push, pull and verify evidence packages, and look at them: a client of any OCI registry.
+    #[command(subcommand, arg_required_else_help = true)]
+    Package(package::Package),
     /// Look at storage.
     #[command(subcommand, arg_required_else_help = true)]
     Storage(Storage),
@@ -238,6 +243,7 @@ impl Command {
                 copy::copy(&sides, &from, &to, json).await
             }
             Self::Ingest(ingest) => ingest.run().await,
+            Self::Package(package) => package.run().await,
             Self::Storage(Storage::Probe { common, json }) => check::probe(&common.start()?, json).await,
             Self::Config(Configuration::Check { common, json }) => {
                 configuration::check(&load(common.flags())?, json)

@@ -57,6 +57,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The package does not come out as the digest it was to have.
+    #[error("the files make the package {found}, not {expected}; push to a tag, or leave the digest out")]
+    OtherDigest {
+        /// What was asked for.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+    },
     /// What was to be packed makes no package.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -103,6 +111,14 @@ pub enum Error {
         path: PathBuf,
         /// How many more.
         others: usize,
+    },
+    /// A name of the package is taken by something that is no file.
+    #[error("{} is {what} where the package has a file; remove it, or pull into another directory", path.display())]
+    InTheWay {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
     },
     /// A folder on the way to a file is a link, or something else that leads out of the directory.
     #[error("{} is not a folder but {what}; nothing is written through it", path.display())]

@@ -1,17 +1,50 @@
 //! A client of any OCI registry: packs directories as evidence packages, and brings packages back.
 //!
+//! Called by the commands of [`cli`](crate::cli), and by whoever produces packages in Rust. It speaks the
+//! distribution API; what only this registry knows (package ids, drafts) it asks of the extension, and does without
+//! it elsewhere. It never opens a registry itself.
+//!
 //! ```text
-//! let client = Client::new(job.to.server.clone(), Credentials::from_environment())?;
-//! let sources: Vec<Source> = tree::walk(directory, SkipSpecial(false))?;
-//! let pushed: Pushed = push(&client, job, &Arc<Progress>).await?;
+//! tree::walk ─> Source… ─> push::push(&Client, Job, &Progress) ─> Pushed
+//!                          hash, HEAD, upload what is missing, compose, PUT the manifest
+//! pull::pull(&Client, What, …) ─> every file compared with both digests before it has its name
+//! verify::verify(directory)    ─> the same comparison later, without any server
 //! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | [`place`] | [`Server`] and [`Place`]: which registry, which repository, which reference |
+//! | `http`, `retry`, `payload` | requests with retries, idle time-outs, redirects and streaming bodies |
+//! | `auth`, [`credentials`] | challenges and tokens; docker's files and credential helpers |
+//! | `blobs`, `manifests` | the distribution API |
+//! | [`packages`] | the extension API |
+//! | [`tree`], `digests`, [`mod@push`] | the way there |
+//! | [`pull`], `restore`, [`verify`] | the way back |
 
+mod auth;
+mod blobs;
+pub mod credentials;
+mod digests;
 mod error;
+mod http;
+mod manifests;
+pub mod packages;
+mod payload;
 pub mod place;
 mod progress;
+pub mod pull;
 pub mod push;
+mod restore;
+mod retry;
+pub mod tree;
+pub mod verify;
 
+pub use credentials::Credentials;
 pub use error::Error;
+pub use http::Client;
 pub use place::{Place, Server};
 pub use progress::{Phase, Progress};
-pub use push::{Job, Pushed, Source};
+pub use push::{Job, Pushed, Source, push};
+
+/// Transfers under way at the same time.
+const IN_FLIGHT: usize = 8;

@@ -30,7 +30,9 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlaceError {
     /// It names no server.
-    #[error("{text:?} is not a server; write https://host[:port], or http://host[:port] for an unencrypted one")]
+    #[error(
+        "{text:?} is not a server; write https://host[:port], or http://host[:port] for an unencrypted one"
+    )]
     Server {
         /// The text.
         text: String,
@@ -69,7 +71,8 @@ impl FromStr for Server {
     /// `https://host[:port]` or `http://host[:port]`; without a scheme HTTPS, and HTTP for this machine itself.
     fn from_str(text: &str) -> Result<Self, PlaceError> {
         let refuse = || PlaceError::Server { text: crate::secret::without_password(text) };
-        let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
+        let (scheme, rest) =
+            text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let parsed: http::uri::Authority = authority.parse().map_err(|_| refuse())?;
         if parsed.host().is_empty() || authority.contains('@') {

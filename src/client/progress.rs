@@ -1,6 +1,6 @@
 //! How far a transfer is, for whoever shows it.
 
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// What is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

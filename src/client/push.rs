@@ -1,10 +1,20 @@
 //! From files to a package in a registry.
 
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::Place;
-use crate::oci::{Digest, RepositoryName, Tag};
-use crate::package::{Description, Object, PackageId, PackagePath};
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::digests::{self, Digests};
+use super::payload::{FilePart, Payload};
+use super::{Client, Error, IN_FLIGHT, Phase, Place, Progress};
+use crate::hash;
+use crate::oci::{Algorithm, Digest, Reference, RepositoryName, Tag, media};
+use crate::package::mapping::{BlobRef, compose, names};
+use crate::package::{ContentManifest, Description, File, Object, PackageId, PackagePath, guess_media_type};
 
 /// A file to be packed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,4 +67,128 @@ pub struct Pushed {
     pub uploaded: usize,
     /// Their bytes.
     pub uploaded_bytes: u64,
+}
+
+/// Packs files and brings the package into the registry: sends what the repository lacks, then the manifest.
+///
+/// The package is there as a whole or not at all, and doing it again sends nothing twice: content that is there is
+/// found by its digest. Equal files, description and provenance give equal digests, on every machine and in every
+/// order of files. Files must not change meanwhile; one that does fails the push with its name.
+pub async fn push(client: &Client, job: Job, progress: &Arc<Progress>) -> Result<Pushed, Error> {
+    let Job { to, files: sources, description, provenance } = job;
+    let files = described(&sources, progress).await?;
+    let content = ContentManifest::new(description, files, provenance)?;
+    let cbor = Bytes::from(content.encode()?);
+    let config = BlobRef::of(&cbor);
+    let composed = compose(&content, &config);
+    let reference = composed.reference();
+    if let Some(Reference::Digest(expected)) = &to.reference {
+        if *expected != reference {
+            return Err(Error::OtherDigest { expected: expected.clone(), found: reference });
+        }
+    }
+    let (uploaded, uploaded_bytes) = upload(client, &to.repository, &content, &sources, progress).await?;
+    let repository = &to.repository;
+    document(client, repository, &config.digest, cbor.clone()).await?;
+    if composed.parts.len() > 1 {
+        let empty = Bytes::from_static(names::EMPTY_CONFIG);
+        document(client, repository, &BlobRef::of(&empty).digest, empty).await?;
+    }
+    for part in composed.parts {
+        let by = Reference::Digest(BlobRef::of(&part).digest);
+        client.put_manifest(repository, &by, media::OCI_IMAGE_MANIFEST, part).await?;
+    }
+    let by = to.reference.clone().unwrap_or_else(|| reference.clone().into());
+    let headers = client.put_manifest(repository, &by, composed.media_type, composed.manifest).await?;
+    let id = client.pushed_id(repository, &headers, &reference).await?;
+    let package = match &id {
+        Some(id) => Some(client.package(id).await?),
+        None => None,
+    };
+    let field = |name: &str| package.as_ref()?.get(name)?.as_str().map(str::to_owned);
+    Ok(Pushed {
+        id,
+        repository: to.repository,
+        reference,
+        tag: match to.reference {
+            Some(Reference::Tag(tag)) => Some(tag),
+            _ => None,
+        },
+        content_manifest: hash::digest(Algorithm::Blake3, &cbor),
+        class: field("retention_class"),
+        expires_at: field("expires_at"),
+        files: content.files.len(),
+        bytes: content.files.iter().map(|file| file.size).sum(),
+        uploaded,
+        uploaded_bytes,
+    })
+}
+
+/// The files as the table has them, in the order of the sources.
+async fn described(sources: &[Source], progress: &Arc<Progress>) -> Result<Vec<File>, Error> {
+    progress.begin(Phase::Hashing, sources.len() as u64, 0);
+    let digests =
+        digests::of_files(sources.iter().map(|source| source.file.clone()).collect(), progress).await;
+    let describe = |(source, digests): (&Source, io::Result<Digests>)| {
+        let digests = digests.map_err(Error::file(&source.file, "read"))?;
+        let guessed = || guess_media_type(&source.path).to_owned();
+        Ok(File {
+            path: source.path.clone(),
+            media_type: source.media_type.clone().unwrap_or_else(guessed),
+            size: digests.size,
+            content_address: digests.content_address,
+            sha256: digests.sha256,
+            role: source.role.clone(),
+        })
+    };
+    sources.iter().zip(digests).map(describe).collect()
+}
+
+/// Sends the contents the repository lacks, each once: how many, and their bytes.
+async fn upload(
+    client: &Client,
+    repository: &RepositoryName,
+    content: &ContentManifest,
+    sources: &[Source],
+    progress: &Arc<Progress>,
+) -> Result<(usize, u64), Error> {
+    let places: HashMap<_, _> = sources.iter().map(|source| (&source.path, &source.file)).collect();
+    let mut seen = HashSet::new();
+    let contents: Vec<&File> = content.files.iter().filter(|file| seen.insert(&file.sha256)).collect();
+    let bytes = contents.iter().map(|file| file.size).sum();
+    progress.begin(Phase::Uploading, contents.len() as u64, bytes);
+    let uploads = contents.into_iter().map(|file| {
+        let path = places[&file.path].clone();
+        async move {
+            let is_there = client.has_blob(repository, &file.sha256).await?;
+            if is_there {
+                progress.add_bytes(file.size);
+            } else {
+                let progress = Arc::clone(progress);
+                let part = FilePart { path, size: file.size, start: 0, progress };
+                client.push_blob(repository, &file.sha256, Payload::File(part)).await?;
+            }
+            progress.add_file();
+            Ok::<_, Error>(if is_there { (0, 0) } else { (1, file.size) })
+        }
+    });
+    // The first error ends the others where they are.
+    let mut uploads = stream::iter(uploads).buffer_unordered(IN_FLIGHT);
+    let mut sent = (0, 0);
+    while let Some((count, bytes)) = uploads.try_next().await? {
+        sent = (sent.0 + count, sent.1 + bytes);
+    }
+    Ok(sent)
+}
+
+async fn document(
+    client: &Client,
+    repository: &RepositoryName,
+    digest: &Digest,
+    bytes: Bytes,
+) -> Result<(), Error> {
+    if client.has_blob(repository, digest).await? {
+        return Ok(());
+    }
+    client.push_blob(repository, digest, Payload::Bytes(bytes)).await
 }

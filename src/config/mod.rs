@@ -32,6 +32,9 @@ pub const PREFIX: &str = "ARTIFACTSTORE_";
 /// Names the configuration file; like the flag `--config`.
 pub const FILE_VARIABLE: &str = "ARTIFACTSTORE_CONFIG";
 
+/// Names the registry that clients talk to: no setting of a registry, and no mistake in its environment either.
+pub const SERVER_VARIABLE: &str = "ARTIFACTSTORE_SERVER";
+
 const DATA: Setting = Setting {
     key: "data",
     kind: Kind::Path,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::directory;
-use crate::support::{Ran, run};
+use crate::support::{Ran, Repo, Request, Server, blake3, run, sha256};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -136,7 +136,7 @@ fn what_is_wrong_with_a_run_is_named_and_nothing_else_happens() {
         "is not as the layout guide-board says",
         "assessment/findings.json: is not in the run directory",
         "run.json /run_id: is not there",
-        "\"latest.json\" is a link",
+        "latest.json is no regular file",
     ] {
         assert!(ran.out.contains(words), "{words}: {ran}");
     }
@@ -171,4 +171,128 @@ fn what_cannot_be_run_says_why() {
     let ran = with(&documented());
     let ran = ran.expect(1);
     assert!(ran.out.contains("summary.json: is not there: this is no complete junit run directory"), "{ran}");
+}
+
+/// Registers a run on a server.
+fn register(server: &Server, run_dir: &Path, more: &[&str]) -> Ran {
+    let address = format!("http://{}", server.address());
+    let mut arguments = vec!["--to", "pilots/cmis:pilot", "--server", &address];
+    arguments.extend(more);
+    ingest(run_dir, &arguments)
+}
+
+fn register_schema(server: &Server, schema: &[u8]) {
+    let request = Request::put("/v2/_artifactstore/schemas/guide-board-run.v1")
+        .header("Content-Type", "application/schema+json")
+        .body(schema);
+    server.client().send(&request).expect(201);
+}
+
+/// The requirement in one: register a run, find it by its counts, read it back, verify both digests.
+#[test]
+fn a_registered_run_is_found_by_its_counts_and_every_file_comes_back_with_both_digests() {
+    let server = Server::start();
+    let (client, repo) = (server.client(), Repo::new(&server.client(), "pilots/cmis"));
+    register_schema(&server, &fs::read(root().join("deploy/schemas/guide-board-run.v1.json")).unwrap());
+    let more = ["--schema", "guide-board-run.v1", "--json"];
+    let registered = register(&server, &fixture(), &more).expect(0).json();
+    let id = registered["id"].as_str().unwrap();
+    assert!(id.starts_with("pkg_"), "{registered}");
+    assert_eq!((&registered["class"], &registered["tag"]), (&json!("raw-evidence"), &json!("pilot")));
+    let by_digest = format!("pilots/cmis@{}", registered["digest"].as_str().unwrap());
+    assert_eq!(registered["reference"], by_digest);
+
+    let package = client.get(format!("/v2/_artifactstore/packages/{id}")).expect(200).json();
+    assert_eq!((&package["status"], &package["kind"]), (&json!("finalized"), &json!("guide-board-run")));
+    assert_eq!(
+        (&package["reference"], &package["expires_at"]),
+        (&registered["digest"], &registered["expires_at"])
+    );
+    assert!(package["expires_at"].as_str().unwrap().ends_with('Z'), "{package}");
+    let shown = ingest(&fixture(), &["--dry-run", "--json"]).expect(0).json();
+    assert_eq!((&package["metadata"], &package["provenance"]), (&shown["metadata"], &shown["provenance"]));
+    let listed = client.get(repo.path("_artifactstore/packages?kind=guide-board-run&status=finalized"));
+    let listed = listed.expect(200).json();
+    let listed = listed["packages"].as_array().unwrap();
+    let counts: Vec<_> = listed
+        .iter()
+        .map(|package| (package["id"].as_str(), package["metadata"]["evidence_results"]["fail"].as_u64()))
+        .collect();
+    assert_eq!(counts, [(Some(id), Some(3))]);
+
+    let (there, table) = (files(&fixture()), package["files"].as_array().unwrap());
+    assert_eq!(table.len(), there.len());
+    for ((path, content), file) in there.iter().zip(table) {
+        assert_eq!((&file["path"], &file["size"]), (&json!(path), &json!(content.len())));
+        let bytes =
+            client.get(repo.path(format!("_artifactstore/packages/{id}/files/{path}"))).expect(200).body;
+        assert_eq!(&bytes, content, "{path}");
+        assert_eq!(
+            (&file["sha256"], &file["content_address"]),
+            (&json!(sha256(&bytes)), &json!(blake3(&bytes)))
+        );
+        assert!(file["role"].is_string(), "{file}");
+    }
+    let manifest = client.get(repo.path(format!("_artifactstore/packages/{id}/manifest"))).expect(200).body;
+    assert_eq!(package["manifest_digest"], blake3(&manifest));
+}
+
+#[test]
+fn the_id_is_the_first_line_and_a_run_has_only_one() {
+    let server = Server::start();
+    let first = register(&server, &fixture(), &[]).expect(0);
+    let id = first.out.lines().next().unwrap();
+    assert!(id.starts_with("pkg_") && !id.contains(char::is_whitespace), "{first}");
+    let again = register(&server, &fixture(), &["--json"]).expect(0).json();
+    assert_eq!((&again["id"], &again["uploaded"]), (&json!(id), &json!(0)));
+    // Another class is another package: it is part of what the producer says.
+    let other = register(&server, &fixture(), &["--class", "release-evidence", "--json"]).expect(0).json();
+    assert_ne!(other["id"], id);
+    assert_eq!(other["class"], "release-evidence");
+}
+
+/// What any OCI client sees.
+#[test]
+fn a_registered_run_is_an_artifact_whose_layers_are_its_files() {
+    let server = Server::start();
+    let registered = register(&server, &fixture(), &["--json"]).expect(0).json();
+    let repo = Repo::new(&server.client(), "pilots/cmis");
+    let manifest = repo.client.get(repo.manifest("pilot")).expect(200).body;
+    assert_eq!(registered["digest"], sha256(&manifest));
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["artifactType"], "application/vnd.artifactstore.package.v1");
+    let there = files(&fixture());
+    let layers = manifest["layers"].as_array().unwrap();
+    let of = |path: &str| {
+        let titled = |layer: &&Value| layer["annotations"]["org.opencontainers.image.title"] == path;
+        layers.iter().find(titled).unwrap_or_else(|| panic!("{path}"))
+    };
+    assert_eq!(layers.len(), there.len() + 1);
+    for (path, content) in &there {
+        let bytes = repo.client.get(repo.blob(of(path)["digest"].as_str().unwrap())).expect(200).body;
+        assert_eq!(&bytes, content, "{path}");
+    }
+    let scorecard = of("reports/scorecard.md");
+    assert_eq!(scorecard["mediaType"], "text/markdown");
+    assert_eq!(scorecard["annotations"]["dev.artifactstore.file.role"], "scorecard");
+}
+
+#[test]
+fn a_run_that_is_refused_leaves_nothing_under_its_tag() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "pilots/cmis");
+    let (_directory, copy) = copy();
+    fs::remove_file(copy.join("run.json")).unwrap();
+    let broken = register(&server, &copy, &[]).expect(1);
+    assert!(broken.out.contains("run.json: is not there"), "{broken}");
+    register(&server, &fixture(), &["--class", "for-ever"]).refused(&["for-ever"]);
+    register(&server, &fixture(), &["--schema", "guide-board-run.v1"]).refused(&["guide-board-run.v1"]);
+    register_schema(&server, br#"{"properties":{"findings":{"properties":{"critical":{"maximum":0}}}}}"#);
+    register(&server, &fixture(), &["--schema", "guide-board-run.v1"]).refused(&["findings/critical"]);
+    repo.client.get(repo.manifest("pilot")).expect(404);
+    ingest(&fixture(), &[]).refused(&["--to"]);
+    ingest(&fixture(), &["--to", "Not/A Name"]).refused(&["Not/A Name"]);
+    let gone = format!("http://{}", server.address());
+    drop(server);
+    ingest(&fixture(), &["--to", "pilots/cmis", "--server", &gone]).refused(&[&gone]);
 }

@@ -5,6 +5,7 @@ mod bucket;
 mod configuration;
 mod copy;
 mod ingest;
+mod package;
 mod postgres;
 mod refusals;
 mod settings;

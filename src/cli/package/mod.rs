@@ -1,0 +1,123 @@
+//! `artifactstore package …`: what producers of evidence do, over HTTP with any registry.
+//!
+//! Never opens a registry of this machine; that is for the other commands.
+
+mod arguments;
+mod drafts;
+mod meter;
+mod reading;
+mod transfer;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+pub(super) use meter::{Meter, size};
+pub(super) use transfer::show_pushed;
+
+use super::{Failure, Outcome};
+use crate::client::place::PlaceError;
+use crate::client::{Client, Credentials, Place};
+use crate::config::SERVER_VARIABLE;
+use crate::package::{PackageId, PackagePath};
+
+/// What can be done with packages.
+#[derive(Debug, Subcommand)]
+pub(super) enum Package {
+    /// Pack a directory and send it: one immutable package, one id.
+    ///
+    /// Can be interrupted and run again; what the server has is not sent twice. The same files with the same
+    /// metadata give the same digests, whoever packs them.
+    Push(transfer::Push),
+    /// Bring a package back, every file compared with both its digests.
+    ///
+    /// Files that are there already and right are kept, so an interrupted pull goes on when it is run again.
+    Pull(transfer::Pull),
+    /// Compare a pulled directory with its own manifest, without any server; exits with 1 when anything differs.
+    Verify(transfer::Verify),
+    /// Open a draft: a package that is filled file by file.
+    Create(drafts::Create),
+    /// Put a file into a draft.
+    Ingest(drafts::Ingest),
+    /// Make a draft an immutable package.
+    Finalize(drafts::Finalize),
+    /// Give a draft up.
+    Abort(drafts::Abort),
+    /// Show a package.
+    Show(reading::Show),
+    /// List the packages of a repository.
+    List(reading::List),
+    /// List the files of a package.
+    Files(reading::Files),
+    /// Print the manifest of a finalized package, as canonical JSON or the canonical CBOR.
+    Manifest(reading::Manifest),
+}
+
+/// Which registry to talk to, and how to answer.
+#[derive(Debug, clap::Args)]
+pub(super) struct Remote {
+    /// The registry, <https://host[:port]> [default: the host of the reference, else ARTIFACTSTORE_SERVER, else
+    /// <http://127.0.0.1:5000>]
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Package {
+    pub(super) async fn run(self) -> Outcome {
+        match self {
+            Self::Push(push) => push.run().await,
+            Self::Pull(pull) => pull.run().await,
+            Self::Verify(verify) => verify.run().await,
+            Self::Create(create) => create.run().await,
+            Self::Ingest(ingest) => ingest.run().await,
+            Self::Finalize(finalize) => finalize.run().await,
+            Self::Abort(abort) => abort.run().await,
+            Self::Show(show) => show.run().await,
+            Self::List(list) => list.run().await,
+            Self::Files(files) => files.run().await,
+            Self::Manifest(manifest) => manifest.run().await,
+        }
+    }
+}
+
+impl Remote {
+    /// The place a text names, with the server that holds for this command.
+    pub(super) fn place(&self, text: &str) -> Result<Place, PlaceError> {
+        let fallback = std::env::var(SERVER_VARIABLE).ok().filter(|server| !server.is_empty());
+        Place::parse(text, self.server.as_deref(), fallback.as_deref())
+    }
+
+    /// A client of the server an id is looked up on.
+    fn client(&self) -> Result<Client, Failure> {
+        // Any name without a host leads to the server.
+        connect(&self.place("packages")?)
+    }
+}
+
+pub(super) fn connect(place: &Place) -> Result<Client, Failure> {
+    Ok(Client::new(place.server.clone(), Credentials::from_environment())?)
+}
+
+fn id(text: &str) -> Result<PackageId, Failure> {
+    text.parse().map_err(|error| Failure(format!("{text:?} names no package: {error}")))
+}
+
+/// The path of a file in the package: what was said, else its own name.
+fn path_of(said: Option<&str>, file: &Path) -> Result<PackagePath, Failure> {
+    let name = said.or_else(|| file.file_name()?.to_str());
+    let name = name.ok_or_else(|| Failure(format!("{} has no name to keep; give --path", file.display())))?;
+    Ok(name.parse()?)
+}
+
+/// Bytes that go to a file, or to standard output.
+fn write(bytes: &[u8], output: Option<&PathBuf>) -> Result<(), Failure> {
+    match output {
+        Some(file) => std::fs::write(file, bytes)
+            .map_err(|error| Failure(format!("{} cannot be written: {error}", file.display()))),
+        None => Ok(std::io::stdout().write_all(bytes)?),
+    }
+}

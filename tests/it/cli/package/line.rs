@@ -1,0 +1,102 @@
+//! Bad lines: what breaks on the way is sent again, what was changed on the way is noticed.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::gate::{Act, Gate};
+use super::{FILES, contents, directory, package, text, tree};
+use crate::support::{Server, noise, run};
+
+#[test]
+fn a_large_file_goes_on_where_the_connection_broke_both_ways() {
+    let server = Server::start();
+    let (put, got) = (AtomicBool::new(false), AtomicBool::new(false));
+    let gate = Gate::before(&server, move |head, _| match &head.line {
+        line if line.starts_with("PATCH ") && !put.swap(true, Ordering::Relaxed) => {
+            Act::CutRequest(4_000_000)
+        }
+        line if line.starts_with("GET ") && line.contains("/blobs/sha256:") => {
+            // The first blob that is read is the content manifest.
+            let is_large = head.header("range").is_none() && got.swap(true, Ordering::Relaxed);
+            if is_large { Act::CutAnswer(3_000_000) } else { Act::Pass }
+        }
+        _ => Act::Pass,
+    });
+    let folder = directory();
+    fs::write(folder.path().join("large.bin"), noise(3, 10_000_000)).unwrap();
+    let server_flag = ["--server", &gate.url()];
+    let push = [&["push", text(folder.path()), "--to", "a:x"], &server_flag[..]].concat();
+    package(&server, &push).expect(0);
+    let patches = gate.seen("PATCH ");
+    assert_eq!(patches.len(), 2, "{patches:?}");
+    assert_ne!(patches[1].header("content-range"), patches[0].header("content-range"));
+    let back = directory();
+    let pull = [&["pull", "a:x", "-o", text(back.path())], &server_flag[..]].concat();
+    package(&server, &pull).expect(0);
+    let ranges: Vec<_> =
+        gate.seen("GET ").iter().filter_map(|head| head.header("range").map(str::to_owned)).collect();
+    assert!(ranges.len() == 1 && ranges[0].starts_with("bytes=2"), "{ranges:?}");
+    assert!(contents(back.path()) == contents(folder.path()));
+}
+
+#[test]
+fn a_server_that_is_busy_is_asked_again() {
+    let server = Server::start();
+    let gate = Gate::before(&server, |_, seen| match seen.len() % 3 {
+        0 => Act::Answer("503 Service Unavailable\r\nRetry-After: 0".to_owned(), String::new()),
+        1 => Act::Answer("429 Too Many Requests\r\nRetry-After: 0".to_owned(), String::new()),
+        _ => Act::Pass,
+    });
+    let folder = tree(&FILES[..2]);
+    package(&server, &["push", text(folder.path()), "--to", "a:x", "--server", &gate.url()]).expect(0);
+}
+
+#[test]
+fn a_file_that_was_changed_on_the_way_never_gets_its_name() {
+    let server = Server::start();
+    let folder = tree(&FILES);
+    package(&server, &["push", text(folder.path()), "--to", "a:x"]).expect(0);
+    let gate = Gate::before(&server, |head, _| {
+        let is_blob = head.line.starts_with("GET ") && head.line.contains("/blobs/");
+        // Only the file: in the content manifest it is a digest.
+        if is_blob { Act::Change("{\"passed\":3}", "{\"passed\":9}") } else { Act::Pass }
+    });
+    let back = directory();
+    let pull = ["pull", "a:x", "-o", text(back.path())];
+    package(&server, &[&pull[..], &["--server", &gate.url()]].concat())
+        .refused(&["report.json is not sha256:"]);
+    assert!(!back.path().join("report.json").exists());
+    assert!(!back.path().join(".artifactstore/package.cbor").exists());
+    // The next one leaves no trace of it.
+    package(&server, &pull).expect(0);
+    assert!(contents(back.path()) == contents(folder.path()));
+    run(&["package", "verify", text(back.path())]).expect(0);
+}
+
+#[test]
+fn a_registry_that_knows_no_packages_takes_and_gives_them_all_the_same() {
+    let server = Server::start();
+    let gate = Gate::before(&server, |head, _| {
+        if head.line.contains("_artifactstore") {
+            Act::Answer("404 Not Found".to_owned(), "page not found".to_owned())
+        } else if head.line.starts_with("PUT ") && head.line.contains("/manifests/") {
+            Act::Change("artifactstore-package", "artifactstore-nothing")
+        } else if head.line.starts_with("POST ") && head.line.contains("digest=") {
+            // The specification allows a session instead of a blob.
+            let line = head.line.split('?').next().unwrap_or_default().replace("POST ", "");
+            assert!(line.ends_with("/blobs/uploads/"), "{line}");
+            Act::Pass
+        } else {
+            Act::Pass
+        }
+    });
+    let folder = tree(&FILES);
+    let push = ["push", text(folder.path()), "--to", "a:x", "--json", "--server", &gate.url()];
+    let pushed = package(&server, &push).expect(0).json();
+    assert!(pushed["id"].is_null() && pushed["class"].is_null(), "{pushed}");
+    let back = directory();
+    let pull = ["pull", "a:x", "-o", text(back.path()), "--json", "--server", &gate.url()];
+    let pulled = package(&server, &pull).expect(0).json();
+    assert_eq!((&pulled["digest"], &pulled["id"]), (&pushed["digest"], &serde_json::Value::Null));
+    assert!(contents(back.path()) == contents(folder.path()));
+}
