@@ -93,7 +93,8 @@ impl Ingest {
         let Applied { description, provenance, .. } = applied;
         let pushed = push(&client, Job { to, files, description, provenance }, &meter.progress).await?;
         drop(meter);
-        show_pushed(&pushed, json)
+        show_pushed(&pushed, json);
+        Ok(true)
     }
 }
 

@@ -70,18 +70,18 @@ impl Push {
         for path in &tree.skipped {
             eprintln!("left out {}", path.display());
         }
-        show_pushed(&pushed, self.remote.json)
+        show_pushed(&pushed, self.remote.json);
+        Ok(true)
     }
 }
 
 /// Says what was pushed: the id first.
-pub(in crate::cli) fn show_pushed(pushed: &Pushed, as_json: bool) -> Outcome {
+pub(in crate::cli) fn show_pushed(pushed: &Pushed, as_json: bool) {
     if as_json {
         println!("{}", pushed_json(pushed));
     } else {
         print(pushed);
     }
-    Ok(true)
 }
 
 /// A pushed package as `--json` has it.

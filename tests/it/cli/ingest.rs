@@ -233,7 +233,9 @@ fn a_registered_run_is_found_by_its_counts_and_every_file_comes_back_with_both_d
         );
         assert!(file["role"].is_string(), "{file}");
     }
-    let manifest = client.get(repo.path(format!("_artifactstore/packages/{id}/manifest"))).expect(200).body;
+    let manifest = Request::get(repo.path(format!("_artifactstore/packages/{id}/manifest")))
+        .header("Accept", "application/vnd.artifactstore.manifest.v1+cbor");
+    let manifest = client.send(&manifest).expect(200).body;
     assert_eq!(package["manifest_digest"], blake3(&manifest));
 }
 
