@@ -247,6 +247,11 @@ fn the_id_is_the_first_line_and_a_run_has_only_one() {
     assert!(id.starts_with("pkg_") && !id.contains(char::is_whitespace), "{first}");
     let again = register(&server, &fixture(), &["--json"]).expect(0).json();
     assert_eq!((&again["id"], &again["uploaded"]), (&json!(id), &json!(0)));
+    // The same on every machine, so also on the one the documentation was written on.
+    let page = fs::read_to_string(root().join("docs/guide-board.md")).unwrap();
+    for field in ["digest", "content_manifest"] {
+        assert!(page.contains(again[field].as_str().unwrap()), "{again}");
+    }
     // Another class is another package: it is part of what the producer says.
     let other = register(&server, &fixture(), &["--class", "release-evidence", "--json"]).expect(0).json();
     assert_ne!(other["id"], id);
