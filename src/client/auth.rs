@@ -83,7 +83,7 @@ impl Auth {
     }
 }
 
-/// Fetches a token (distribution's token authentication, and its OAuth2 variant for identity tokens).
+/// Fetches a token (distribution's token authentication, and its `OAuth2` variant for identity tokens).
 ///
 /// Boxed, because a token is fetched by a request like any other, which is not logged in itself.
 fn token<'a>(
@@ -179,18 +179,15 @@ fn challenges(text: &str) -> Vec<Challenge> {
             return found;
         }
         let behind = behind.trim_start_matches([' ', '\t']);
-        match behind.strip_prefix('=') {
-            Some(value) => {
-                let (value, behind) = value_of(value);
-                if let Some(challenge) = found.last_mut() {
-                    challenge.parameters.push((word.to_ascii_lowercase(), value));
-                }
-                rest = behind;
+        if let Some(value) = behind.strip_prefix('=') {
+            let (value, behind) = value_of(value);
+            if let Some(challenge) = found.last_mut() {
+                challenge.parameters.push((word.to_ascii_lowercase(), value));
             }
-            None => {
-                found.push(Challenge { scheme: word.to_owned(), parameters: Vec::new() });
-                rest = behind;
-            }
+            rest = behind;
+        } else {
+            found.push(Challenge { scheme: word.to_owned(), parameters: Vec::new() });
+            rest = behind;
         }
     }
 }

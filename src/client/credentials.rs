@@ -18,7 +18,7 @@ use crate::secret::Secret;
 const MAX_FILE: u64 = 4 << 20;
 
 /// A credential helper answers within this time; it may have to ask somebody.
-const HELPER: Duration = Duration::from_secs(60);
+const HELPER: Duration = Duration::from_mins(1);
 
 /// How often it is looked whether the helper ended.
 const POLL: Duration = Duration::from_millis(10);
@@ -104,20 +104,20 @@ impl Credentials {
     pub async fn of(&self, host: &str) -> Result<Option<Login>, Error> {
         for path in &self.files {
             let Some(file) = read(path, host)? else { continue };
-            if let Some(helper) = entry(&file.cred_helpers, host) {
-                if let Some(login) = helped(helper, host).await? {
-                    return Ok(Some(login));
-                }
+            if let Some(helper) = entry(&file.cred_helpers, host)
+                && let Some(login) = helped(helper, host).await?
+            {
+                return Ok(Some(login));
             }
             if let Some(login) =
                 entry(&file.auths, host).map(|entry| stored(entry, host)).transpose()?.flatten()
             {
                 return Ok(Some(login));
             }
-            if !file.creds_store.is_empty() {
-                if let Some(login) = helped(&file.creds_store, host).await? {
-                    return Ok(Some(login));
-                }
+            if !file.creds_store.is_empty()
+                && let Some(login) = helped(&file.creds_store, host).await?
+            {
+                return Ok(Some(login));
             }
         }
         Ok(None)

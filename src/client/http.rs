@@ -23,7 +23,7 @@ use super::{Error, IN_FLIGHT, retry};
 
 /// Nothing moves for this long, and the connection is given up; noticed within twice the time. There is no limit on
 /// a whole transfer.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Connections are made within this time.
 const CONNECT: Duration = Duration::from_secs(10);

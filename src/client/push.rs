@@ -82,14 +82,15 @@ pub async fn push(client: &Client, job: Job, progress: &Arc<Progress>) -> Result
     let config = BlobRef::of(&cbor);
     let composed = compose(&content, &config);
     let reference = composed.reference();
-    if let Some(Reference::Digest(expected)) = &to.reference {
-        if *expected != reference {
-            return Err(Error::OtherDigest { expected: expected.clone(), found: reference });
-        }
+    if let Some(Reference::Digest(expected)) = &to.reference
+        && *expected != reference
+    {
+        return Err(Error::OtherDigest { expected: expected.clone(), found: reference });
     }
-    let (uploaded, uploaded_bytes) = upload(client, &to.repository, &content, &sources, progress).await?;
     let repository = &to.repository;
+    // One request alone, before many at a time: it logs in for all of them.
     document(client, repository, &config.digest, cbor.clone()).await?;
+    let (uploaded, uploaded_bytes) = upload(client, repository, &content, &sources, progress).await?;
     if composed.parts.len() > 1 {
         let empty = Bytes::from_static(names::EMPTY_CONFIG);
         document(client, repository, &BlobRef::of(&empty).digest, empty).await?;

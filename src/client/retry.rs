@@ -58,7 +58,7 @@ mod tests {
             assert!(pause >= limit / 2 && pause <= limit, "{attempt}: {pause:?}");
         }
         assert_eq!(pause(1, Some(Duration::from_secs(3))), Duration::from_secs(3));
-        assert_eq!(pause(1, Some(Duration::from_secs(86_400))), MAX_PAUSE);
+        assert_eq!(pause(1, Some(Duration::from_hours(24))), MAX_PAUSE);
         let mut headers = HeaderMap::new();
         assert_eq!(asked(&headers), None);
         headers.insert(header::RETRY_AFTER, "7".parse().unwrap());

@@ -101,10 +101,8 @@ fn table(directory: &Path) -> Result<(ContentManifest, Vec<u8>), Error> {
 fn presence(directory: &Path, file: &File) -> Result<Option<String>, Error> {
     // Through a link one would compare what lies elsewhere.
     for folder in file.path.folders() {
-        if let Ok(meta) = fs::symlink_metadata(directory.join(folder)) {
-            if meta.is_symlink() {
-                return Ok(Some("is behind a symbolic link".to_owned()));
-            }
+        if fs::symlink_metadata(directory.join(folder)).is_ok_and(|meta| meta.is_symlink()) {
+            return Ok(Some("is behind a symbolic link".to_owned()));
         }
     }
     let path = target(directory, file);

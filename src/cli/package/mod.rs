@@ -22,6 +22,9 @@ use crate::client::{Client, Credentials, Place};
 use crate::config::SERVER_VARIABLE;
 use crate::package::{PackageId, PackagePath};
 
+const SERVER_HELP: &str = "The registry, https://host[:port] [default: the host of the reference, else \
+    ARTIFACTSTORE_SERVER, else http://127.0.0.1:5000]";
+
 /// What can be done with packages.
 #[derive(Debug, Subcommand)]
 pub(super) enum Package {
@@ -57,9 +60,7 @@ pub(super) enum Package {
 /// Which registry to talk to, and how to answer.
 #[derive(Debug, clap::Args)]
 pub(super) struct Remote {
-    /// The registry, <https://host[:port]> [default: the host of the reference, else ARTIFACTSTORE_SERVER, else
-    /// <http://127.0.0.1:5000>]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help = SERVER_HELP)]
     server: Option<String>,
     /// Print JSON.
     #[arg(long)]

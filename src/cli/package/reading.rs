@@ -59,8 +59,7 @@ pub(in crate::cli) struct Manifest {
     /// Write to a file.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The registry, https://host[:port] [default: ARTIFACTSTORE_SERVER, else http://127.0.0.1:5000]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help = super::SERVER_HELP)]
     server: Option<String>,
     /// Print JSON; it is JSON unless --cbor is given.
     #[arg(long, conflicts_with = "cbor")]

@@ -130,15 +130,13 @@ fn reference(pushed: &Pushed) -> String {
 
 impl Pull {
     pub(super) async fn run(self) -> Outcome {
-        let (client, what) = match self.what.parse::<PackageId>() {
-            Ok(id) => (self.remote.client()?, What::Package(id)),
-            Err(_) => {
-                let place = self.remote.place(&self.what)?;
-                let missing =
-                    || Failure(format!("{:?} names no tag or digest, and is no package id", self.what));
-                let reference = place.reference.clone().ok_or_else(missing)?;
-                (connect(&place)?, What::Reference(place.repository, reference))
-            }
+        let (client, what) = if let Ok(id) = self.what.parse::<PackageId>() {
+            (self.remote.client()?, What::Package(id))
+        } else {
+            let place = self.remote.place(&self.what)?;
+            let missing = || Failure(format!("{:?} names no tag or digest, and is no package id", self.what));
+            let reference = place.reference.clone().ok_or_else(missing)?;
+            (connect(&place)?, What::Reference(place.repository, reference))
         };
         let meter = Meter::start();
         let pulled = pull(&client, &what, &self.output, self.force, &meter.progress).await?;

@@ -100,3 +100,22 @@ fn a_registry_that_knows_no_packages_takes_and_gives_them_all_the_same() {
     assert_eq!((&pulled["digest"], &pulled["id"]), (&pushed["digest"], &serde_json::Value::Null));
     assert!(contents(back.path()) == contents(folder.path()));
 }
+
+#[test]
+fn a_file_that_changes_while_it_is_sent_fails_the_push_by_its_name() {
+    // As long as before, and shorter.
+    for later in ["{\"passed\":4}", "{}"] {
+        let server = Server::start();
+        let folder = tree(&FILES);
+        let report = folder.path().join("report.json");
+        let gate = Gate::before(&server, move |head, seen| {
+            if head.line.starts_with("HEAD ") && seen.is_empty() {
+                fs::write(&report, later).unwrap();
+            }
+            Act::Pass
+        });
+        let push = ["push", text(folder.path()), "--to", "a:x", "--server", &gate.url()];
+        package(&server, &push).refused(&["report.json changed while it was being read", "again"]);
+        server.client().get("/v2/a/manifests/x").expect(404);
+    }
+}
