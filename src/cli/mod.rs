@@ -5,6 +5,7 @@
 mod check;
 mod configuration;
 mod copy;
+mod ingest;
 mod keys;
 mod open;
 mod package;
@@ -28,7 +29,7 @@ const ENVIRONMENT: &str = "Environment:
   ARTIFACTSTORE_STORAGE_LOCAL_ROOT  where the stored bytes are, when not in the data directory
   ARTIFACTSTORE_STORAGE_S3_BUCKET   the bucket; likewise _ENDPOINT, _REGION, _PATH_STYLE, _ACCESS_KEY_ID, …
   ARTIFACTSTORE_LOG_LEVEL           error, warn, info, debug, trace, or tracing directives
-  ARTIFACTSTORE_SERVER              the registry `package` talks to, https://host[:port]
+  ARTIFACTSTORE_SERVER              the registry `package` and `ingest` talk to, https://host[:port]
   ARTIFACTSTORE_ALLOW_SPARSE        true or false, like serve --allow-sparse
 All settings, as a commented file: artifactstore config example";
 
@@ -115,6 +116,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Register a producer's run directory as one package.
+    ///
+    /// A layout says how the directory is recognised, what is taken as metadata and what its files are; the one
+    /// of guide-board is built in. Exits with 1 and names every file and pointer when the directory is not as its
+    /// layout says.
+    Ingest(ingest::Ingest),
     /// Push, pull and verify evidence packages, and look at them: a client of any OCI registry.
     #[command(subcommand, arg_required_else_help = true)]
     Package(package::Package),
@@ -254,6 +261,7 @@ impl Command {
                 telemetry::start(&to.log).map_err(Failure)?;
                 copy::copy(&sides, &from, &to, json).await
             }
+            Self::Ingest(ingest) => ingest.run().await,
             Self::Package(package) => package.run().await,
             Self::Storage(Storage::Probe { common, json }) => check::probe(&common.start()?, json).await,
             Self::Keys(Keys::Rotate { common, json }) => keys::rotate(&common.start()?, json).await,

@@ -7,6 +7,7 @@
 
 pub mod archive;
 mod id;
+pub mod layout;
 mod manifest;
 pub mod mapping;
 mod media;

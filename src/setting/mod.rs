@@ -5,12 +5,14 @@
 //! documentation and what is shown to people are all made of them.
 
 mod kind;
+mod nearest;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use kind::{Kind, Value};
+pub use nearest::nearest;
 
 use crate::secret::{Secret, without_password};
 

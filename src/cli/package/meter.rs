@@ -12,13 +12,13 @@ use crate::client::{Phase, Progress};
 const TICK: Duration = Duration::from_millis(200);
 
 /// Shows progress on standard error while it lives, if that is a terminal.
-pub(super) struct Meter {
-    pub(super) progress: Arc<Progress>,
+pub(in crate::cli) struct Meter {
+    pub(in crate::cli) progress: Arc<Progress>,
     line: Option<JoinHandle<()>>,
 }
 
 impl Meter {
-    pub(super) fn start() -> Self {
+    pub(in crate::cli) fn start() -> Self {
         let progress = Arc::new(Progress::default());
         let watched = Arc::clone(&progress);
         let line = std::io::stderr().is_terminal().then(|| {
@@ -56,7 +56,7 @@ fn line(progress: &Progress) -> String {
 }
 
 /// A number of bytes for people.
-pub(super) fn size(bytes: u64) -> String {
+pub(in crate::cli) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if bytes < 1024 {
         return format!("{bytes} bytes");

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
+pub(super) use meter::{Meter, size};
+pub(super) use transfer::show_pushed;
+
 use super::{Failure, Outcome};
 use crate::client::place::PlaceError;
 use crate::client::{Client, Credentials, Place};
@@ -56,12 +59,12 @@ pub(super) enum Package {
 
 /// Which registry to talk to, and how to answer.
 #[derive(Debug, clap::Args)]
-struct Remote {
+pub(super) struct Remote {
     #[arg(long, value_name = "URL", help = SERVER_HELP)]
     server: Option<String>,
     /// Print JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Package {
@@ -84,7 +87,7 @@ impl Package {
 
 impl Remote {
     /// The place a text names, with the server that holds for this command.
-    fn place(&self, text: &str) -> Result<Place, PlaceError> {
+    pub(super) fn place(&self, text: &str) -> Result<Place, PlaceError> {
         let fallback = std::env::var(SERVER_VARIABLE).ok().filter(|server| !server.is_empty());
         Place::parse(text, self.server.as_deref(), fallback.as_deref())
     }
@@ -96,7 +99,7 @@ impl Remote {
     }
 }
 
-fn connect(place: &Place) -> Result<Client, Failure> {
+pub(super) fn connect(place: &Place) -> Result<Client, Failure> {
     Ok(Client::new(place.server.clone(), Credentials::from_environment())?)
 }
 

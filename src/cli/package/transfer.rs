@@ -70,17 +70,22 @@ impl Push {
         for path in &tree.skipped {
             eprintln!("left out {}", path.display());
         }
-        if self.remote.json {
-            println!("{}", pushed_json(&pushed));
-        } else {
-            print(&pushed);
-        }
+        show_pushed(&pushed, self.remote.json);
         Ok(true)
     }
 }
 
+/// Says what was pushed: the id first.
+pub(in crate::cli) fn show_pushed(pushed: &Pushed, as_json: bool) {
+    if as_json {
+        println!("{}", pushed_json(pushed));
+    } else {
+        print(pushed);
+    }
+}
+
 /// A pushed package as `--json` has it.
-pub(in crate::cli) fn pushed_json(pushed: &Pushed) -> serde_json::Value {
+fn pushed_json(pushed: &Pushed) -> serde_json::Value {
     json!({
         "id": pushed.id,
         "repository": pushed.repository,

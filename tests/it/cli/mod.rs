@@ -4,6 +4,7 @@ mod beside;
 mod bucket;
 mod configuration;
 mod copy;
+mod ingest;
 mod package;
 mod postgres;
 mod refusals;
