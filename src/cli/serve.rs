@@ -63,7 +63,7 @@ async fn sweep(registry: Registry) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
-        match registry.sweep_uploads().await {
+        match registry.sweep().await {
             // A run is bounded; while there is work the next one follows at once.
             Ok(swept) if swept != Swept::default() => {
                 tracing::debug!(?swept, "Swept abandoned uploads");

@@ -241,17 +241,22 @@ impl Ingest {
         Ok(Suspended { checkpoint, digester: rereads.then_some(self.digester) })
     }
 
-    /// Ends receiving: computes the digests and compares the claimed one. On a mismatch the bytes are gone; when the
-    /// storage is not available for the moment they are as [`resume`](super::DataPlane::resume) found them.
-    pub async fn seal(self, claimed: &Digest) -> Result<Sealed, Error> {
-        let mut sealed = Sealed {
+    /// Ends receiving when nobody said what the content is.
+    pub fn seal_unclaimed(self) -> Sealed {
+        Sealed {
             backend: self.backend,
             id: self.id,
             held: self.held,
             digests: self.digester.finish(),
             size: self.length,
             is_object: false,
-        };
+        }
+    }
+
+    /// Ends receiving: computes the digests and compares the claimed one. On a mismatch the bytes are gone; when the
+    /// storage is not available for the moment they are as [`resume`](super::DataPlane::resume) found them.
+    pub async fn seal(self, claimed: &Digest) -> Result<Sealed, Error> {
+        let mut sealed = self.seal_unclaimed();
         let algorithm = claimed.algorithm();
         if sealed.digests.get(algorithm).is_none() {
             // Asked for only now: one more read instead of hashing every upload with every algorithm.

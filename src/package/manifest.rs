@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Object, PackageId, PackagePath};
+use super::mapping::Mismatch;
+use super::{Object, ObjectError, PackageId, PackagePath};
 use crate::clock::Micros;
 use crate::codec::cbor;
 use crate::hash;
@@ -187,6 +188,12 @@ pub enum Invalid {
         /// What it was.
         value: String,
     },
+    /// Metadata that the encodings cannot say.
+    #[error("metadata: {0}")]
+    Metadata(#[from] ObjectError),
+    /// It does not fit the OCI manifest it came with.
+    #[error(transparent)]
+    Mapping(#[from] Mismatch),
 }
 
 impl ContentManifest {

@@ -8,6 +8,8 @@
 pub mod archive;
 mod id;
 mod manifest;
+pub mod mapping;
+mod media;
 mod object;
 mod path;
 
@@ -19,5 +21,6 @@ pub use manifest::{
     ContentManifest, Description, File, Invalid, LIMITS, MAX_FILES, Manifest, Record, RetentionSummary,
     StorageReceipt, check_files, check_kind,
 };
+pub use media::guess_media_type;
 pub use object::{Object, ObjectError};
 pub use path::{PackagePath, PathError};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::commands::{LinkBlob, UnlinkBlob};
 use super::uploads::run;
 use super::{Actor, Body, ByteRange, Error, Object, Registry};
-use crate::dataplane::{self, Location, Received, Sealed};
-use crate::events::Fact;
+use crate::dataplane::{self, Location, Received, Sealed, Stored};
+use crate::events::{Command, Committed, Fact};
 use crate::oci::{Digest, RepositoryName};
 use crate::storage::StagingId;
 use crate::views::{self, contents, links, manifests};
@@ -65,33 +65,42 @@ impl Registry {
         repository: &RepositoryName,
         actor: Actor,
         digest: &Digest,
-        mut body: Body,
+        body: Body,
     ) -> Result<PushedBlob, Error> {
         let (registry, repository, digest) = (self.clone(), repository.clone(), digest.clone());
         // In a task of its own: a client that goes away must not leave bytes that nobody removes.
         run(async move {
-            let id: StagingId =
-                format!("once-{}", ulid::Ulid::generate()).parse().expect("ULIDs make staging ids");
-            let mut ingest = registry.inner.data.ingest(id, Some(digest.algorithm()));
-            let error = match ingest.append(&mut body, registry.inner.options.max_blob).await {
-                Ok(Received { broken: None, .. }) => {
-                    let sealed = ingest.seal(&digest).await?;
-                    return registry.link(&repository, actor, &digest, sealed).await;
-                }
-                Ok(Received { broken: Some(broken), .. }) => {
-                    Error::BodyBroken { received: 0, reason: broken.0 }
-                }
-                Err(error) => error.into(),
-            };
-            forget(ingest.discard().await);
-            Err(error)
+            let sealed = registry.receive_whole(Some(&digest), body).await?;
+            registry.link(&repository, actor, &digest, sealed).await
         })
         .await
     }
 
+    /// Receives bytes that arrive in one request and compares the digest its client claimed. On any error nothing of
+    /// them is kept. To be called in a task that goes on when the client goes away.
+    pub(super) async fn receive_whole(
+        &self,
+        claimed: Option<&Digest>,
+        mut body: Body,
+    ) -> Result<Sealed, Error> {
+        let id: StagingId =
+            format!("once-{}", ulid::Ulid::generate()).parse().expect("ULIDs make staging ids");
+        let mut ingest = self.inner.data.ingest(id, claimed.map(Digest::algorithm));
+        let error = match ingest.append(&mut body, self.inner.options.max_blob).await {
+            Ok(Received { broken: None, .. }) => {
+                return match claimed {
+                    Some(claimed) => Ok(ingest.seal(claimed).await?),
+                    None => Ok(ingest.seal_unclaimed()),
+                };
+            }
+            Ok(Received { broken: Some(broken), .. }) => Error::BodyBroken { received: 0, reason: broken.0 },
+            Err(error) => error.into(),
+        };
+        forget(ingest.discard().await);
+        Err(error)
+    }
+
     /// Makes a complete blob durable and links it; keeps the copy that is there if its content is live.
-    /// Whatever happens, the bytes are an object that the log names, or gone; unless the log failed after
-    /// they became an object: then a collection finds it.
     pub(super) async fn link(
         &self,
         repository: &RepositoryName,
@@ -99,55 +108,69 @@ impl Registry {
         digest: &Digest,
         sealed: Sealed,
     ) -> Result<PushedBlob, Error> {
-        let pushed = PushedBlob { digest: digest.clone() };
-        let command = |stored| LinkBlob {
+        let content = sealed.digests.content().clone();
+        let command = |stored, lost| LinkBlob {
             repository: repository.clone(),
-            content: sealed.digests.content().clone(),
+            content: content.clone(),
             digest: digest.clone(),
             stored,
-            lost: None,
+            lost,
             from: None,
         };
-        let live = match self.live_copy(sealed.digests.content()).await {
+        self.place(actor, sealed, command).await?;
+        Ok(PushedBlob { digest: digest.clone() })
+    }
+
+    /// Makes complete bytes durable, unless their content is live, by way of a command that names them.
+    ///
+    /// The command is made of the fresh copy, if one is needed, and of the key of the live copy that turned out to be
+    /// lost; without a copy it must be rejected with [`Error::BlobUnknown`] when the content is not live.
+    ///
+    /// Whatever happens, the bytes are an object that the log names, or gone; unless the log failed after
+    /// they became an object: then a collection finds it.
+    pub(super) async fn place<C: Command<Rejection = Error>>(
+        &self,
+        actor: Actor,
+        sealed: Sealed,
+        command: impl Fn(Option<Stored>, Option<String>) -> C,
+    ) -> Result<Committed, Error> {
+        let content = sealed.digests.content().clone();
+        let live = match self.live_copy(&content).await {
             Ok(live) => live,
             Err(error) => {
                 self.dispose(sealed).await;
                 return Err(error);
             }
         };
-        let known = match live {
-            Live::Whole => self.link_known(actor.clone(), command(None)).await,
-            Live::Nowhere | Live::Lost(_) => Ok(false),
-        };
-        match known {
-            Ok(false) => {}
-            Ok(true) => {
-                self.dispose(sealed).await;
-                return Ok(pushed);
-            }
-            Err(error) => {
-                self.dispose(sealed).await;
-                return Err(error);
+        if matches!(live, Live::Whole) {
+            match self.submit(actor.clone(), command(None, None)).await {
+                // Not live any more: ours is needed.
+                Err(Error::BlobUnknown(_)) => {}
+                known => {
+                    self.dispose(sealed).await;
+                    return known;
+                }
             }
         }
-        let mut command = command(None);
-        let content = sealed.digests.content().clone();
         let stored = sealed.publish().await?;
         let location = stored.location.clone();
-        command.stored = Some(stored);
-        command.lost = live.lost();
-        let committed = match self.submit(actor, command).await {
+        let committed = match self.submit(actor, command(Some(stored), live.lost())).await {
             Ok(committed) => committed,
-            Err(error) => {
+            Err(error @ (Error::Log(_) | Error::Stopping)) => {
                 tracing::warn!(key = location.key, "Left an object behind whose event was not recorded");
                 return Err(error);
+            }
+            Err(rejection) => {
+                // No event names it, and none will.
+                forget(self.inner.data.delete(&location).await);
+                return Err(rejection);
             }
         };
         let is_named = |fact: &Fact| matches!(fact, Fact::BlobStored(_) | Fact::BlobRepaired(_));
         if !committed.events.iter().any(|event| is_named(&event.fact)) {
             self.drop_duplicate(&content, &location).await;
         }
-        Ok(pushed)
+        Ok(committed)
     }
 
     /// Removes complete bytes that are not needed.
@@ -185,15 +208,6 @@ impl Registry {
         let location = location(blob);
         let is_there = self.inner.data.is_there(&location).await?;
         Ok(if is_there { Live::Whole } else { Live::Lost(location.key) })
-    }
-
-    /// Links content that is live already. `false` when it is not any more.
-    async fn link_known(&self, actor: Actor, command: LinkBlob) -> Result<bool, Error> {
-        match self.submit(actor, command).await {
-            Ok(_) => Ok(true),
-            Err(Error::BlobUnknown(_)) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// Links a blob that another repository holds. `None` when that cannot be done: the client uploads.
@@ -276,7 +290,7 @@ impl Live {
 }
 
 impl Blob {
-    fn new(digest: Digest, blob: views::blobs::Blob) -> Self {
+    pub(super) fn new(digest: Digest, blob: views::blobs::Blob) -> Self {
         let location = location(blob);
         Self { digest, size: location.size, location }
     }

@@ -11,8 +11,11 @@ use crate::events::{
     BlobLinked, BlobRepaired, BlobStored, BlobUnlinked, Command, ContentDigested, Decision, Fact,
     ManifestDeleted, ManifestPushed, Read, Reference, Role, Rows, Subject, TagDeleted, TagMoved,
 };
-use crate::oci::{Digest, Kind, Manifest, RepositoryName, Tag};
-use crate::views::{blobs, contents, links, manifests, referrers, repositories, tags};
+use crate::oci::{Algorithm, Digest, Kind, Manifest, RepositoryName, Tag};
+use crate::views::packages::Status;
+use crate::views::{
+    blobs, contents, links, manifests, objects, package_files, packages, referrers, repositories, tags,
+};
 
 fn content_read(digest: &Digest) -> Read {
     Read::row(&contents::CONTENT_DIGESTS, contents::key(digest))
@@ -22,7 +25,7 @@ fn blob_read(content: &Digest) -> Read {
     Read::row(&blobs::BLOBS, blobs::key(content))
 }
 
-fn link_read(repository: &RepositoryName, content: &Digest) -> Read {
+pub(super) fn link_read(repository: &RepositoryName, content: &Digest) -> Read {
     Read::row(&links::BLOB_LINKS, links::key(repository, content))
 }
 
@@ -110,7 +113,7 @@ impl Command for LinkBlob {
     }
 }
 
-/// A repository gives up a blob that none of its manifests names.
+/// A repository gives up a blob that none of its manifests, packages and keys names.
 #[derive(Debug)]
 pub(super) struct UnlinkBlob {
     pub(super) repository: RepositoryName,
@@ -127,6 +130,8 @@ impl Command for UnlinkBlob {
     fn reads(&self) -> Vec<Read> {
         let mut reads = vec![link_read(&self.repository, &self.content)];
         reads.extend(self.digests.iter().map(|digest| manifests::naming(&self.repository, digest)));
+        reads.push(package_files::having(&self.repository, &self.content));
+        reads.push(objects::naming(&self.repository, &self.content));
         reads
     }
 
@@ -137,6 +142,12 @@ impl Command for UnlinkBlob {
         let naming = |digest| manifests::naming_one(rows, &self.repository, digest);
         if let Some(manifest) = self.digests.iter().find_map(naming) {
             return Err(Error::BlobInUse { blob: self.digest.clone(), manifest });
+        }
+        if let Some(package) = package_files::having_one(rows, &self.repository, &self.content) {
+            return Err(Error::BlobInPackage { blob: self.digest.clone(), package });
+        }
+        if let Some(key) = objects::naming_one(rows, &self.repository, &self.content) {
+            return Err(Error::BlobInObject { blob: self.digest.clone(), key });
         }
         let fact = BlobUnlinked { repository: self.repository.clone(), content: self.content.clone() };
         Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
@@ -172,6 +183,12 @@ pub(super) struct Named {
 }
 
 impl PushManifest {
+    /// Its SHA-256 digest.
+    pub(super) fn sha256(&self) -> &Digest {
+        let sha256 = self.digests.iter().find(|digest| digest.algorithm() == Algorithm::Sha256);
+        sha256.expect("a manifest is always known by SHA-256")
+    }
+
     fn key(&self) -> Key {
         manifests::key(&self.repository, &self.content)
     }
@@ -276,7 +293,7 @@ impl Command for PushManifest {
     }
 }
 
-/// A repository gives up a manifest and every tag on it.
+/// A repository gives up a manifest that no package needs, and every tag on it.
 #[derive(Debug)]
 pub(super) struct DeleteManifest {
     pub(super) repository: RepositoryName,
@@ -285,11 +302,27 @@ pub(super) struct DeleteManifest {
     pub(super) digest: Digest,
 }
 
+impl DeleteManifest {
+    /// The finalized package that a manifest of this content is, or is a part of.
+    fn kept_by(&self, rows: &Rows) -> Option<packages::Package> {
+        let digests = contents::known(rows, &self.content);
+        let parents = digests.iter().flat_map(|digest| manifests::parents(rows, &self.repository, digest));
+        let parents: Vec<Vec<Digest>> = parents.map(|parent| contents::known(rows, &parent)).collect();
+        let named = std::iter::once(&digests).chain(&parents).flatten();
+        let named = named.filter(|digest| digest.algorithm() == Algorithm::Sha256);
+        named
+            .flat_map(|digest| packages::named_by(rows, &self.repository, digest))
+            .find(|package| package.status == Status::Finalized)
+    }
+}
+
 impl Command for DeleteManifest {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
         vec![
+            contents::of(&self.content),
+            manifests::naming(&self.repository, &self.content),
             manifest_read(manifests::key(&self.repository, &self.content)),
             tags::on(&self.repository, &self.content),
             manifests::references(&self.repository, &self.content),
@@ -300,6 +333,14 @@ impl Command for DeleteManifest {
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let pushed_as = manifests::pushed_as(rows, &self.repository, &self.content);
         let digest = pushed_as.ok_or_else(|| Error::ManifestUnknown(self.digest.to_string()))?;
+        if let Some(package) = self.kept_by(rows) {
+            return Err(Error::PackageKeeps {
+                manifest: self.digest.clone(),
+                package: package.id,
+                class: package.description.retention_class.unwrap_or_default(),
+                until: package.expires_at,
+            });
+        }
         let fact = ManifestDeleted {
             repository: self.repository.clone(),
             content: self.content.clone(),

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
+use super::Status;
+use crate::clock::Micros;
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
+use crate::package::mapping::Mismatch;
+use crate::package::{self, PackageId, PackagePath};
+use crate::retention::UnknownClass;
 use crate::{dataplane, db, events};
 
 /// Everything a caller can act on, and the failures below.
@@ -24,6 +29,118 @@ pub enum Error {
         blob: Digest,
         /// One manifest that names it.
         manifest: Digest,
+    },
+    /// A blob cannot leave while it is a file of a package or of a draft.
+    #[error("blob {blob} is a file of package {package}")]
+    BlobInPackage {
+        /// The blob.
+        blob: Digest,
+        /// One package that has it.
+        package: PackageId,
+    },
+    /// A blob cannot leave while a key names it.
+    #[error("blob {blob} is the object of key {key:?}", key = key.as_str())]
+    BlobInObject {
+        /// The blob.
+        blob: Digest,
+        /// One key that names it.
+        key: PackagePath,
+    },
+    /// A finalized package needs this manifest.
+    #[error("manifest {manifest} is kept by package {package} under retention class {class}")]
+    PackageKeeps {
+        /// The manifest.
+        manifest: Digest,
+        /// The package.
+        package: PackageId,
+        /// The class it is kept under.
+        class: String,
+        /// The earliest permitted deletion; `None` for never.
+        until: Option<Micros>,
+    },
+    /// There is no such package here.
+    #[error("package {0} is not known here")]
+    PackageUnknown(PackageId),
+    /// Only a draft can be changed.
+    #[error("package {package} is {status} and no draft: it cannot be changed any more", status = status.as_str())]
+    PackageNotDraft {
+        /// The package.
+        package: PackageId,
+        /// What it is.
+        status: Status,
+    },
+    /// The draft changed whenever it was about to be finalized.
+    #[error("package {0} keeps changing; finalize it when everything was sent")]
+    PackageChanged(PackageId),
+    /// Only a finalized package has a manifest.
+    #[error("package {package} is {status}: only a finalized package has a manifest", status = status.as_str())]
+    PackageNotFinalized {
+        /// The package.
+        package: PackageId,
+        /// What it is.
+        status: Status,
+    },
+    /// The draft has a file at this path already.
+    #[error("package {package} has a file {path} already; ask to replace it, or choose another path")]
+    FileExists {
+        /// The package.
+        package: PackageId,
+        /// The path.
+        path: PackagePath,
+    },
+    /// The package has no such file.
+    #[error("package {package} has no file {path}")]
+    FileUnknown {
+        /// The package.
+        package: PackageId,
+        /// The path.
+        path: PackagePath,
+    },
+    /// The file is inside an archive that was pushed whole.
+    #[error(
+        "file {path} of package {package} is inside an archive; pull the package, or its layer, to get it"
+    )]
+    FileInArchive {
+        /// The package.
+        package: PackageId,
+        /// The path.
+        path: PackagePath,
+    },
+    /// A path would be a file and a folder.
+    #[error("{file} would be a file and also the folder of {inside}")]
+    PathConflict {
+        /// The file.
+        file: PackagePath,
+        /// What is in the folder.
+        inside: PackagePath,
+    },
+    /// It does not make a package.
+    #[error(transparent)]
+    PackageInvalid(#[from] package::Invalid),
+    /// No retention class of this name.
+    #[error(transparent)]
+    ClassUnknown(#[from] UnknownClass),
+    /// No metadata schema of this name.
+    #[error("metadata schema {0:?} is not known")]
+    SchemaUnknown(String),
+    /// A package names a schema that was never registered.
+    #[error("metadata schema {0:?} is not registered; register it first, or leave the field schema out")]
+    SchemaMissing(String),
+    /// What was to be registered is not a JSON Schema.
+    #[error("{name:?} is not a JSON Schema this registry takes: {reason}")]
+    SchemaInvalid {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The metadata is not what its schema says.
+    #[error("the metadata violates schema {schema:?}: {}", violations.join("; "))]
+    MetadataInvalid {
+        /// The schema.
+        schema: String,
+        /// Each violation with its place.
+        violations: Vec<String>,
     },
     /// A manifest names content the repository does not hold.
     #[error("the manifest names content that this repository does not hold")]
@@ -131,6 +248,12 @@ impl From<dataplane::Error> for Error {
             dataplane::Error::TooLarge { limit } => Self::BlobTooLarge { limit },
             other => Self::Data(other),
         }
+    }
+}
+
+impl From<Mismatch> for Error {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::PackageInvalid(mismatch.into())
     }
 }
 

@@ -8,6 +8,7 @@ use super::commands::{DeleteManifest, DeleteTag, Named, PushManifest, descriptor
 use super::{Actor, Error, Registry};
 use crate::hash;
 use crate::oci::{self, Algorithm, Digest, Reference, RepositoryName, Tag};
+use crate::package::PackageId;
 use crate::views::{contents, manifests};
 
 /// Tags one push may set; the spec asks for at least 10.
@@ -35,6 +36,8 @@ pub struct PushedManifest {
     pub subject: Option<Digest>,
     /// What the client should know.
     pub warnings: Vec<String>,
+    /// The package it is, if it is one.
+    pub package: Option<PackageId>,
 }
 
 impl Registry {
@@ -61,7 +64,8 @@ impl Registry {
     }
 
     /// Stores a manifest and names it: by the digest or tag of `reference`, and by every tag of `tags`,
-    /// which only a push by digest may have. All or nothing.
+    /// which only a push by digest may have. All or nothing. A manifest that is a package is recorded as one in the
+    /// same command, unless it was before.
     pub async fn push_manifest(
         &self,
         repository: &RepositoryName,
@@ -77,7 +81,7 @@ impl Registry {
         if tags.len() > MAX_TAGS {
             return Err(Error::TooManyTags { limit: MAX_TAGS });
         }
-        let (digest, digests) = digests(reference, &bytes)?;
+        let named = digests(reference, &bytes)?;
         let manifest = oci::Manifest::parse(&bytes, content_type)?;
         let mut tags = tags;
         if let Reference::Tag(tag) = reference {
@@ -86,20 +90,10 @@ impl Registry {
         let mut seen = HashSet::new();
         tags.retain(|tag| seen.insert(tag.clone()));
         let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
-        let command = PushManifest {
-            repository: repository.clone(),
-            named: self.resolve(&manifest).await?,
-            manifest,
-            bytes,
-            content: digests[0].clone(),
-            digest: digest.clone(),
-            digests,
-            tags: tags.clone(),
-            allow_sparse: self.inner.options.allow_sparse,
-        };
-        let warnings = warnings(&command.named);
-        self.submit(actor, command).await?;
-        Ok(PushedManifest { digest, tags, subject, warnings })
+        let push = self.prepare(repository, named, tags.clone(), manifest, bytes).await?;
+        let (digest, warnings) = (push.digest.clone(), warnings(&push.named));
+        let package = self.push_recognised(actor, push).await?;
+        Ok(PushedManifest { digest, tags, subject, warnings, package })
     }
 
     /// Removes a tag, or a manifest with every tag on it. Visible at once.
@@ -122,6 +116,45 @@ impl Registry {
                 self.submit(actor, command).await.map(drop)
             }
         }
+    }
+
+    /// A push of a manifest of the registry's own making.
+    pub(super) async fn prepare_own(
+        &self,
+        repository: &RepositoryName,
+        tags: Vec<Tag>,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<PushManifest, Error> {
+        let manifest = oci::Manifest::parse(&bytes, Some(media_type))?;
+        let content = hash::digest(Algorithm::Blake3, &bytes);
+        let sha256 = hash::digest(Algorithm::Sha256, &bytes);
+        let named = (sha256.clone(), vec![content, sha256]);
+        // What the registry makes names nothing it does not hold.
+        let push = self.prepare(repository, named, tags, manifest, bytes).await?;
+        Ok(PushManifest { allow_sparse: false, ..push })
+    }
+
+    /// What can be found out about a push before it is decided.
+    pub(super) async fn prepare(
+        &self,
+        repository: &RepositoryName,
+        (digest, digests): (Digest, Vec<Digest>),
+        tags: Vec<Tag>,
+        manifest: oci::Manifest,
+        bytes: Bytes,
+    ) -> Result<PushManifest, Error> {
+        Ok(PushManifest {
+            repository: repository.clone(),
+            named: self.resolve(&manifest).await?,
+            manifest,
+            bytes,
+            content: digests[0].clone(),
+            digest,
+            digests,
+            tags,
+            allow_sparse: self.inner.options.allow_sparse,
+        })
     }
 
     /// Every descriptor of a manifest with its content address, where its digest is known at all. Safe

@@ -16,6 +16,7 @@ mod error;
 mod health;
 mod manifests;
 mod options;
+mod packages;
 mod referrers;
 mod sessions;
 mod sweep;
@@ -34,19 +35,23 @@ pub use copy::{Copied, CopyOutcome, Side, copy};
 pub use error::Error;
 pub use health::{Component, Health, has_log, inspect, probe};
 pub use manifests::{Manifest, PushedManifest};
+pub use packages::{
+    FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Schema, Status,
+};
 pub use referrers::ReferrersPage;
 pub use sweep::Swept;
 pub use uploads::{Progress, Upload};
 pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
 
 pub use crate::dataplane::{Body, ClientError};
-pub use crate::events::{Actor, Head, Replayed, StateDigest};
+pub use crate::events::{Actor, Event, Head, Replayed, StateDigest};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 
 use crate::clock::{Clock, Micros, SECOND};
 use crate::dataplane::DataPlane;
 use crate::db::Db;
-use crate::events::{Command, Committed, Event, Fact, Log, Observer, Refusal};
+use crate::events::{Command, Committed, Fact, Log, Observer, Refusal};
+use crate::retention::Classes;
 use crate::views;
 
 /// What can be set.
@@ -62,6 +67,8 @@ pub struct Options {
     pub allow_sparse: bool,
     /// Memory for manifests that are asked for often, bytes.
     pub manifest_cache: u64,
+    /// How long nothing may happen to a draft of a package before it is given up.
+    pub draft_expiry: Duration,
 }
 
 impl Default for Options {
@@ -72,6 +79,7 @@ impl Default for Options {
             max_blob: u64::MAX,
             allow_sparse: false,
             manifest_cache: 32 * 1024 * 1024,
+            draft_expiry: Duration::from_hours(7 * 24),
         }
     }
 }
@@ -91,6 +99,9 @@ struct Inner {
     options: Options,
     cache: Arc<cache::Cache>,
     uploads: uploads::Active,
+    classes: Classes,
+    /// Bounds what is spent on large packages at once.
+    composing: tokio::sync::Semaphore,
     opened_at: Micros,
     /// Whether other replicas write to the database too.
     is_shared: bool,
@@ -117,7 +128,10 @@ impl Registry {
         let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
         let uploads = uploads::Active::default();
         let opened_at = clock.now();
-        let inner = Inner { db, log, data, clock, options, cache, uploads, opened_at, is_shared };
+        let classes = Classes::default();
+        let composing = tokio::sync::Semaphore::new(packages::AT_ONCE);
+        let inner =
+            Inner { db, log, data, clock, options, cache, uploads, classes, composing, opened_at, is_shared };
         let registry = Self { inner: Arc::new(inner) };
         if !is_shared {
             // Nobody else has the database: claims of an earlier process are void.
@@ -163,9 +177,16 @@ impl Registry {
     }
 
     fn upload_expiry(&self) -> Micros {
-        let seconds = i64::try_from(self.inner.options.upload_expiry.as_secs()).unwrap_or(i64::MAX / SECOND);
-        seconds.saturating_mul(SECOND)
+        micros(self.inner.options.upload_expiry)
     }
+
+    fn draft_expiry(&self) -> Micros {
+        micros(self.inner.options.draft_expiry)
+    }
+}
+
+fn micros(duration: Duration) -> Micros {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX / SECOND).saturating_mul(SECOND)
 }
 
 impl Observer for cache::Cache {

@@ -35,11 +35,17 @@ const MANIFEST_CACHE: Setting = Setting {
     default: "32MiB",
     doc: "Memory for manifests that are asked for often.",
 };
+const DRAFT_EXPIRY: Setting = Setting {
+    key: "packages.draft_expiry",
+    kind: Kind::Duration { min: Duration::from_mins(1), max: Duration::from_hours(24 * 3650) },
+    default: "168h",
+    doc: "How long nothing may happen to a draft of a package before it is given up.",
+};
 
 impl Options {
     /// What can be set.
     pub const SETTINGS: &[&Setting] =
-        &[&ALLOW_SPARSE, &UPLOAD_EXPIRY, &MAX_MANIFEST, &MAX_BLOB, &MANIFEST_CACHE];
+        &[&ALLOW_SPARSE, &UPLOAD_EXPIRY, &MAX_MANIFEST, &MAX_BLOB, &MANIFEST_CACHE, &DRAFT_EXPIRY];
 
     /// What was set.
     pub fn from_values(values: &Values) -> Result<Self, Problem> {
@@ -50,6 +56,7 @@ impl Options {
             max_manifest: values.number(&MAX_MANIFEST).unwrap_or(default.max_manifest),
             max_blob: values.number(&MAX_BLOB).unwrap_or(default.max_blob),
             manifest_cache: values.number(&MANIFEST_CACHE).unwrap_or(default.manifest_cache),
+            draft_expiry: values.duration(&DRAFT_EXPIRY).unwrap_or(default.draft_expiry),
         })
     }
 }

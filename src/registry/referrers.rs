@@ -76,7 +76,7 @@ impl Registry {
     }
 
     /// Every digest the subject is known by: a referrer may name it by any of them.
-    async fn digests_of(&self, subject: &Digest) -> Result<Vec<Digest>, Error> {
+    pub(super) async fn digests_of(&self, subject: &Digest) -> Result<Vec<Digest>, Error> {
         match contents::find(&self.inner.db, subject).await? {
             Some(content) => Ok(contents::digests_of(&self.inner.db, &content).await?),
             None => Ok(vec![subject.clone()]),

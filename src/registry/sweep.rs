@@ -1,4 +1,4 @@
-//! Sweeping uploads that nobody goes on with.
+//! Sweeping what nobody goes on with: uploads, and drafts of packages.
 
 use super::uploads::staging;
 use super::{Error, Registry};
@@ -18,14 +18,16 @@ pub struct Swept {
     pub sessions: u64,
     /// Staged bytes that no session knows.
     pub leftovers: u64,
+    /// Drafts of packages that expired.
+    pub drafts: u64,
 }
 
 impl Registry {
     /// Removes upload sessions that have expired, and staged bytes without a session that are as old or, where one
-    /// process has the database for itself, were left by an earlier one: nobody can go on with those. Bounded per
-    /// run: what is left is the next run's. Idempotent; never touches an upload that is in use. Any number of
-    /// replicas may do it at once.
-    pub async fn sweep_uploads(&self) -> Result<Swept, Error> {
+    /// process has the database for itself, were left by an earlier one: nobody can go on with those. Ends drafts of
+    /// packages that have expired. Bounded per run: what is left is the next run's. Idempotent; never touches an
+    /// upload that is in use. Any number of replicas may do it at once.
+    pub async fn sweep(&self) -> Result<Swept, Error> {
         let now = self.inner.clock.now();
         let sessions = self.sweep_sessions(now).await?;
         let mut untouched_since = now.saturating_sub(self.upload_expiry());
@@ -34,7 +36,8 @@ impl Registry {
             untouched_since = untouched_since.max(self.inner.opened_at);
         }
         let leftovers = self.sweep_leftovers(untouched_since).await?;
-        Ok(Swept { sessions, leftovers })
+        let drafts = self.sweep_drafts().await?;
+        Ok(Swept { sessions, leftovers, drafts })
     }
 
     async fn sweep_sessions(&self, now: Micros) -> Result<u64, Error> {

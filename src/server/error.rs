@@ -8,6 +8,7 @@ use super::respond::{Answer, Headers as _, full};
 use super::route::RouteError;
 use crate::oci::{Digest, ErrorBody, ErrorCode, ReferenceError, received_range_status};
 use crate::registry;
+use crate::retention::rfc3339;
 
 /// Missing digests named in one answer; a client that pushes them meets the others next.
 const MAX_MISSING: usize = 1000;
@@ -96,10 +97,29 @@ fn wire(error: &registry::Error) -> Wire {
             refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
         // 405 and not 409: the spec's table knows 405 for a delete the registry will not do.
-        E::BlobInUse { .. } => refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied),
+        E::BlobInUse { .. } | E::BlobInPackage { .. } | E::BlobInObject { .. } | E::PackageKeeps { .. } => {
+            refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
+        }
         E::ReferencesUnknown(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
         E::ManifestInvalid(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         E::ManifestTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),
+        E::PackageUnknown(_) | E::SchemaUnknown(_) => {
+            refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
+        }
+        E::FileUnknown { .. } | E::FileInArchive { .. } => {
+            refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
+        }
+        // Endpoints of our own, which no conformance suite asks: here 409 is what it says.
+        E::PackageNotDraft { .. }
+        | E::PackageChanged(_)
+        | E::PackageNotFinalized { .. }
+        | E::FileExists { .. }
+        | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
+        E::PackageInvalid(_)
+        | E::ClassUnknown(_)
+        | E::SchemaMissing(_)
+        | E::SchemaInvalid { .. }
+        | E::MetadataInvalid { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         E::TooManyTags { .. } => refused(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported),
         E::DigestMismatch { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
         E::UploadUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
@@ -230,6 +250,24 @@ fn failed(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Answ
 fn detail(error: &registry::Error) -> Option<serde_json::Value> {
     match error {
         registry::Error::BlobInUse { manifest, .. } => Some(json!({ "manifest": manifest })),
+        registry::Error::BlobInPackage { package, .. } => Some(json!({ "package": package })),
+        registry::Error::BlobInObject { key, .. } => Some(json!({ "key": key })),
+        registry::Error::PackageKeeps { package, class, until, .. } => {
+            let until = until.map(rfc3339);
+            let reason = json!({ "kind": "retention", "package": package, "class": class, "until": until });
+            Some(json!({ "reasons": [reason] }))
+        }
+        registry::Error::PackageNotDraft { package, status }
+        | registry::Error::PackageNotFinalized { package, status } => {
+            Some(json!({ "package": package, "status": status.as_str() }))
+        }
+        registry::Error::FileExists { path, .. }
+        | registry::Error::FileUnknown { path, .. }
+        | registry::Error::FileInArchive { path, .. } => Some(json!({ "path": path })),
+        registry::Error::PathConflict { file, inside } => Some(json!({ "path": inside, "file": file })),
+        registry::Error::MetadataInvalid { schema, violations } => {
+            Some(json!({ "schema": schema, "violations": violations }))
+        }
         registry::Error::DigestMismatch { claimed, actual } => {
             Some(json!({ "claimed": claimed, "actual": actual }))
         }
@@ -244,7 +282,10 @@ trait Extras {
 impl Extras for Answer {
     fn with_extras(self, error: &registry::Error) -> Self {
         let extra: Option<(HeaderName, &str)> = match error {
-            registry::Error::BlobInUse { .. } => Some((ALLOW, "GET, HEAD")),
+            registry::Error::BlobInUse { .. }
+            | registry::Error::BlobInPackage { .. }
+            | registry::Error::BlobInObject { .. }
+            | registry::Error::PackageKeeps { .. } => Some((ALLOW, "GET, HEAD")),
             error if error.is_temporary() => Some((RETRY_AFTER, "5")),
             _ => None,
         };

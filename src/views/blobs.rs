@@ -1,5 +1,7 @@
 //! Stored blobs: what exists once, whichever repositories link it.
 
+use std::collections::HashMap;
+
 use super::contents::stored_digest;
 use crate::db::{Column, Db, Error, Key, Row, Table};
 use crate::events::{Change, Event, Fact, Projection, Read, Rows};
@@ -20,6 +22,9 @@ pub static BLOBS: Table = Table {
     key: 1,
     indexes: &[],
 };
+
+/// Blobs looked up per statement.
+const CHUNK: usize = 64;
 
 const PAGE: &str = "SELECT content, size, state, backend, storage_key, sequence, version FROM blobs \
     WHERE content > $1 ORDER BY content LIMIT $2";
@@ -109,6 +114,24 @@ pub fn get(rows: &Rows, content: &Digest) -> Option<Blob> {
 pub async fn find(db: &Db, content: &Digest) -> Result<Option<Blob>, Error> {
     let rows = db.query(FIND, key(content)).await?;
     Ok(rows.first().map(|row| Blob::from_columns(row, 0)).filter(|blob| blob.is_live))
+}
+
+/// The live blobs among these content addresses.
+pub async fn find_all(db: &Db, contents: &[Digest]) -> Result<HashMap<Digest, Blob>, Error> {
+    let mut found = HashMap::with_capacity(contents.len());
+    let mut tx = db.snapshot().await?;
+    for chunk in contents.chunks(CHUNK) {
+        let mut keys: Vec<Key> = chunk.iter().map(key).collect();
+        keys.sort();
+        keys.dedup();
+        for row in tx.load(&BLOBS, None, &keys).await? {
+            let blob = Blob::from_columns(&row, 0);
+            if blob.is_live {
+                found.insert(blob.content.clone(), blob);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Up to `limit` blobs in content order, after the one given.

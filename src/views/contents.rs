@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::db::{Column, Db, Error, Key, Row, Table};
+use crate::db::{Column, Db, Error, Index, Key, Row, Table};
 use crate::events::{Change, Event, Fact, Projection, Read, Rows};
 use crate::oci::Digest;
 
@@ -11,8 +11,11 @@ pub static CONTENT_DIGESTS: Table = Table {
     name: "content_digests",
     columns: &[Column::text("digest"), Column::text("content")],
     key: 1,
-    indexes: &[],
+    indexes: &[Index { columns: &[1] }],
 };
+
+/// [`CONTENT_DIGESTS`] by content.
+const BY_CONTENT: usize = 0;
 
 /// Digests resolved per statement.
 const PAGE: usize = 64;
@@ -55,6 +58,17 @@ impl Projection for Contents {
 /// The key of a digest.
 pub fn key(digest: &Digest) -> Key {
     vec![digest.as_str().into()]
+}
+
+/// The read of every digest of a content.
+pub fn of(content: &Digest) -> Read {
+    Read::lookup(&CONTENT_DIGESTS, BY_CONTENT, vec![content.as_str().into()])
+}
+
+/// Every digest a content is known by, among loaded rows.
+pub fn known(rows: &Rows, content: &Digest) -> Vec<Digest> {
+    let rows = rows.lookup(&CONTENT_DIGESTS, BY_CONTENT, &[content.as_str().into()]);
+    rows.iter().map(|row| stored_digest(row, 0)).collect()
 }
 
 /// The content address behind a digest, if it is known. A digest never changes its content.

@@ -2,7 +2,7 @@
 
 use super::contents::stored_digest;
 use crate::db::{Column, Db, Error, Index, Key, Row, Table, Value};
-use crate::events::{Change, Event, Fact, Projection, Read, Rows};
+use crate::events::{Change, Event, Fact, Projection, Read, Role, Rows};
 use crate::oci::{Digest, Reference, RepositoryName};
 
 /// One row per repository and manifest.
@@ -143,6 +143,13 @@ pub fn naming(repository: &RepositoryName, target: &Digest) -> Read {
 pub fn naming_one(rows: &Rows, repository: &RepositoryName, target: &Digest) -> Option<Digest> {
     let naming = rows.lookup(&MANIFEST_REFERENCES, BY_TARGET, &key(repository, target));
     naming.first().map(|row| stored_digest(row, 1))
+}
+
+/// The indexes of a repository that name a manifest, by their content, among loaded rows.
+pub fn parents(rows: &Rows, repository: &RepositoryName, target: &Digest) -> Vec<Digest> {
+    let naming = rows.lookup(&MANIFEST_REFERENCES, BY_TARGET, &key(repository, target));
+    let is_child = |row: &&&Row| row.text(2) == Role::Child.as_str();
+    naming.iter().filter(is_child).map(|row| stored_digest(row, 1)).collect()
 }
 
 /// The digest a manifest was pushed by, if the repository holds it, among loaded rows.

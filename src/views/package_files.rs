@@ -1,5 +1,6 @@
 //! The files of packages.
 
+use super::blobs::Blob;
 use super::contents::stored_digest;
 use crate::db::{Column, Db, Error, Index, Key, Row, Table};
 use crate::events::{Change, Event, Fact, Projection, Read, Rows};
@@ -30,13 +31,18 @@ const BY_PACKAGE: usize = 0;
 /// [`PACKAGE_FILES`] by repository and content.
 const BY_CONTENT: usize = 1;
 
-const PAGE: &str = "SELECT package, path, repository, media_type, size, content, sha256, role, sequence \
-    FROM package_files WHERE package = $1 AND path > $2 ORDER BY path LIMIT $3";
+/// With where the bytes are, which those of a file in an archive are not by themselves.
+const PAGE: &str = "SELECT f.package, f.path, f.repository, f.media_type, f.size, f.content, f.sha256, f.role, \
+    f.sequence, b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version \
+    FROM package_files f LEFT JOIN blobs b ON b.content = f.content \
+    WHERE f.package = $1 AND f.path > $2 ORDER BY f.path LIMIT $3";
 const FIND: &str = "SELECT package, path, repository, media_type, size, content, sha256, role, sequence \
     FROM package_files WHERE package = $1 AND path = $2";
+const BELOW: &str = "SELECT path FROM package_files WHERE package = $1 AND path > $2 AND path < $3 \
+    ORDER BY path LIMIT 1";
 
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[PAGE, FIND];
+pub static STATEMENTS: &[&str] = &[PAGE, FIND, BELOW];
 
 /// The fold.
 #[derive(Debug)]
@@ -140,13 +146,27 @@ pub fn having_one(rows: &Rows, repository: &RepositoryName, content: &Digest) ->
     rows.first().map(|row| row.text(0).parse().expect("views hold only checked ids"))
 }
 
-/// Up to `limit` files of a package by path, after the text given.
-pub async fn page(db: &Db, package: &PackageId, after: &str, limit: i64) -> Result<Vec<File>, Error> {
+/// Up to `limit` files of a package by path, after the text given, each with the live blob that has its bytes.
+pub async fn page(
+    db: &Db,
+    package: &PackageId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(File, Option<Blob>)>, Error> {
     let rows = db.query(PAGE, vec![package.as_str().into(), after.into(), limit.into()]).await?;
-    Ok(rows.iter().map(file).collect())
+    let blob = |row: &Row| row.optional_text(9).map(|_| Blob::from_columns(row, 9));
+    Ok(rows.iter().map(|row| (file(row), blob(row).filter(|blob| blob.is_live))).collect())
 }
 
 /// A file of a package.
 pub async fn find(db: &Db, package: &PackageId, path: &PackagePath) -> Result<Option<File>, Error> {
     Ok(db.query(FIND, key(package, path)).await?.first().map(file))
+}
+
+/// A file of a package in a folder of this name, if there is one now.
+pub async fn below(db: &Db, package: &PackageId, folder: &PackagePath) -> Result<Option<PackagePath>, Error> {
+    // '0' is the byte after '/'.
+    let range = vec![package.as_str().into(), format!("{folder}/").into(), format!("{folder}0").into()];
+    let rows = db.query(BELOW, range).await?;
+    Ok(rows.first().map(|row| row.text(0).parse().expect("views hold only checked paths")))
 }

@@ -52,6 +52,13 @@ const PAGE: &str = "SELECT id, repository, status, kind, retention_class, schema
     WHERE repository = $1 AND id > $2 AND ($3 = '' OR status = $3) AND ($4 = '' OR kind = $4) \
     AND ($5 = '' OR retention_class = $5) AND ($6 = '' OR reference = $6) ORDER BY id LIMIT $7";
 
+/// The same of those that one OCI manifest stands for.
+const NAMED: &str = "SELECT id, repository, status, kind, retention_class, schema_name, metadata, provenance, \
+    created_at, updated_at, finalized_at, expires_at, files, size, manifest_digest, content_manifest, reference, \
+    failure, sequence, revision FROM packages \
+    WHERE repository = $1 AND id > $2 AND ($3 = '' OR status = $3) AND ($4 = '' OR kind = $4) \
+    AND ($5 = '' OR retention_class = $5) AND reference = $6 ORDER BY id LIMIT $7";
+
 /// Drafts nobody touched since a moment.
 const IDLE: &str = "SELECT id, repository FROM packages \
     WHERE status IN ('created', 'uploading') AND updated_at < $1 ORDER BY updated_at LIMIT $2";
@@ -61,7 +68,7 @@ const FINALIZED: &str = "SELECT payload FROM events WHERE subject = $1 AND type 
     AND type < 'v1.package/' AND type = 'v1.package.finalized'";
 
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[FIND, PAGE, IDLE, FINALIZED];
+pub static STATEMENTS: &[&str] = &[FIND, PAGE, NAMED, IDLE, FINALIZED];
 
 /// How far a package is (PKG-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -384,7 +391,8 @@ pub async fn page(
         filter.reference.as_ref().map_or("", Digest::as_str).into(),
         limit.into(),
     ];
-    Ok(db.query(PAGE, values).await?.iter().map(Package::from_row).collect())
+    let sql = if filter.reference.is_some() { NAMED } else { PAGE };
+    Ok(db.query(sql, values).await?.iter().map(Package::from_row).collect())
 }
 
 /// Up to `limit` drafts that nothing happened to since `before`, with their repositories.

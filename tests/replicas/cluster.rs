@@ -205,7 +205,7 @@ impl Cluster {
             let plane = DataPlane::new(Arc::new(storage));
             let registry =
                 Registry::open(db.clone(), plane, clock.clock(), Options::default()).await.unwrap();
-            while registry.sweep_uploads().await.unwrap() != Swept::default() {}
+            while registry.sweep().await.unwrap() != Swept::default() {}
             drop(registry);
             db.close().await;
         });

@@ -4,6 +4,7 @@ mod blobs;
 mod engines;
 mod histories;
 mod manifests;
+mod packages;
 mod referrers;
 mod replicas;
 mod sweep;

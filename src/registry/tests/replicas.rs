@@ -379,11 +379,11 @@ async fn sweeps_of_many_replicas_take_what_is_old_and_nothing_else(on: On) {
     cluster.clock.advance(DAY / 2);
     // What was there before a replica began belongs to the others.
     cluster.join().await;
-    assert_eq!(cluster.replicas[3].sweep_uploads().await.unwrap(), Swept::default());
+    assert_eq!(cluster.replicas[3].sweep().await.unwrap(), Swept::default());
     let young = cluster.begin(2).await;
     cluster.append(2, &young, &other).await.unwrap();
     cluster.clock.advance(DAY / 2 + 1);
-    let [a, b, c, d] = [0, 1, 2, 3].map(|at| cluster.replicas[at].sweep_uploads());
+    let [a, b, c, d] = [0, 1, 2, 3].map(|at| cluster.replicas[at].sweep());
     let swept = tokio::try_join!(a, b, c, d).unwrap();
     let swept = [swept.0, swept.1, swept.2, swept.3];
     assert_eq!(swept.iter().map(|swept| swept.sessions).sum::<u64>(), 2, "each session by one of them");

@@ -13,7 +13,7 @@ async fn begun(fixture: &Fixture, len: usize) -> Upload {
 }
 
 async fn sweep(fixture: &Fixture) -> (u64, u64) {
-    let swept = fixture.registry.sweep_uploads().await.unwrap();
+    let swept = fixture.registry.sweep().await.unwrap();
     (swept.sessions, swept.leftovers)
 }
 
@@ -133,7 +133,7 @@ async fn one_write_that_cannot_be_removed_does_not_keep_the_others() {
 async fn a_storage_that_cannot_be_listed_is_an_error() {
     let fixture = Fixture::new().await;
     fixture.faults.fail(Op::Leftovers, Cause::Broken);
-    assert!(matches!(fixture.registry.sweep_uploads().await, Err(Error::Data(_))));
+    assert!(matches!(fixture.registry.sweep().await, Err(Error::Data(_))));
 }
 
 #[tokio::test]

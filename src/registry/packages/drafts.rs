@@ -1,0 +1,194 @@
+//! Drafts: begun, filled, given up.
+
+use super::commands::{CreatePackage, DropFile, FailPackage, IngestFile};
+use super::{NewFile, NewPackage, Package};
+use crate::events::{PackageCreated, PackageFailure};
+use crate::oci::media::is_media_type;
+use crate::oci::{Algorithm, Digest, RepositoryName};
+use crate::package::{File, Invalid, PackageId, PackagePath, check_kind, guess_media_type};
+use crate::registry::commands::LinkBlob;
+use crate::registry::uploads::run;
+use crate::registry::{Actor, Body, Error, Registry};
+use crate::views::{contents, links, package_files, packages};
+
+/// Drafts that expire in one run at most.
+const DRAFTS: i64 = 1000;
+
+impl Registry {
+    /// Begins a draft.
+    pub async fn create_package(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        new: NewPackage,
+    ) -> Result<Package, Error> {
+        let NewPackage { description, provenance } = new;
+        check_kind("kind", description.kind.as_deref())?;
+        check_kind("schema", description.schema.as_deref())?;
+        let class = description.retention_class.as_deref();
+        let resolved = self.inner.classes.resolve(class, self.inner.clock.now())?;
+        let id = PackageId::generate();
+        let fact = PackageCreated {
+            repository: repository.clone(),
+            package: id.clone(),
+            description,
+            provenance,
+            expires_at: resolved.expires_at,
+        };
+        self.submit(actor, CreatePackage { fact }).await?;
+        self.package(&id).await
+    }
+
+    /// Streams a file into a draft. On any error the draft is as it was.
+    pub async fn ingest_file(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        id: &PackageId,
+        new: NewFile,
+        body: Body,
+    ) -> Result<File, Error> {
+        check(&new)?;
+        self.check_place(repository, id, &new).await?;
+        let (registry, repository, id) = (self.clone(), repository.clone(), id.clone());
+        // In a task of its own: a client that goes away must not leave bytes that nobody removes.
+        run(async move {
+            let sealed = registry.receive_whole(new.claimed.as_ref(), body).await?;
+            let content = sealed.digests.content().clone();
+            let sha256 = sealed.digests.get(Algorithm::Sha256).expect("every digester runs SHA-256").clone();
+            let digest = new.claimed.clone().unwrap_or_else(|| sha256.clone());
+            let replace = new.replace;
+            let file = file(new, content.clone(), sha256, sealed.size);
+            let command = |stored, lost| IngestFile {
+                link: LinkBlob {
+                    repository: repository.clone(),
+                    content: content.clone(),
+                    digest: digest.clone(),
+                    stored,
+                    lost,
+                    from: None,
+                },
+                package: id.clone(),
+                file: file.clone(),
+                replace,
+            };
+            registry.place(actor, sealed, command).await?;
+            Ok(file)
+        })
+        .await
+    }
+
+    /// Makes a blob that the repository holds already a file of a draft.
+    pub async fn ingest_blob(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        id: &PackageId,
+        new: NewFile,
+        blob: &Digest,
+    ) -> Result<File, Error> {
+        check(&new)?;
+        let held = links::find(&self.inner.db, repository, blob).await?;
+        let held = held.ok_or_else(|| Error::BlobUnknown(blob.clone()))?;
+        let digests = contents::digests_of(&self.inner.db, &held.content).await?;
+        let known = |algorithm| digests.iter().find(|digest| digest.algorithm() == algorithm);
+        if let Some(claimed) = new.claimed.as_ref().filter(|claimed| !digests.contains(claimed)) {
+            let actual = known(claimed.algorithm()).unwrap_or(blob).clone();
+            return Err(Error::DigestMismatch { claimed: claimed.clone(), actual });
+        }
+        let sha256 = known(Algorithm::Sha256).ok_or_else(|| Error::BlobUnknown(blob.clone()))?.clone();
+        let link = LinkBlob {
+            repository: repository.clone(),
+            content: held.content.clone(),
+            digest: blob.clone(),
+            stored: None,
+            lost: None,
+            from: Some(repository.clone()),
+        };
+        let replace = new.replace;
+        let file = file(new, held.content, sha256, held.size);
+        let command = IngestFile { link, package: id.clone(), file: file.clone(), replace };
+        self.submit(actor, command).await?;
+        Ok(file)
+    }
+
+    /// Takes a file out of a draft.
+    pub async fn drop_file(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        id: &PackageId,
+        path: &PackagePath,
+    ) -> Result<(), Error> {
+        let command = DropFile { repository: repository.clone(), package: id.clone(), path: path.clone() };
+        self.submit(actor, command).await.map(drop)
+    }
+
+    /// Gives a draft up. Idempotent.
+    pub async fn abort_package(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        id: &PackageId,
+    ) -> Result<(), Error> {
+        let command = FailPackage {
+            repository: repository.clone(),
+            package: id.clone(),
+            reason: PackageFailure::Aborted,
+            idle_since: None,
+        };
+        self.submit(actor, command).await.map(drop)
+    }
+
+    /// Ends drafts that nothing happened to for too long and says how many. Bounded per run; any number of replicas
+    /// may do it at once.
+    pub(in crate::registry) async fn sweep_drafts(&self) -> Result<u64, Error> {
+        let since = self.inner.clock.now().saturating_sub(self.draft_expiry());
+        let mut swept = 0;
+        for (package, repository) in packages::idle(&self.inner.db, since, DRAFTS).await? {
+            let reason = PackageFailure::Expired;
+            let command = FailPackage { repository, package, reason, idle_since: Some(since) };
+            let committed = self.submit(Actor::system(), command).await;
+            match committed {
+                Ok(committed) => swept += u64::from(!committed.events.is_empty()),
+                // It was finalized in between.
+                Err(Error::PackageNotDraft { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Refuses before the body what would be refused after it. What changes in between the command decides.
+    async fn check_place(
+        &self,
+        repository: &RepositoryName,
+        id: &PackageId,
+        new: &NewFile,
+    ) -> Result<(), Error> {
+        let package = self.package_in(repository, id).await?;
+        if !package.status.is_draft() {
+            return Err(Error::PackageNotDraft { package: id.clone(), status: package.status });
+        }
+        if !new.replace && package_files::find(&self.inner.db, id, &new.path).await?.is_some() {
+            return Err(Error::FileExists { package: id.clone(), path: new.path.clone() });
+        }
+        if let Some(inside) = package_files::below(&self.inner.db, id, &new.path).await? {
+            return Err(Error::PathConflict { file: new.path.clone(), inside });
+        }
+        Ok(())
+    }
+}
+
+fn check(new: &NewFile) -> Result<(), Invalid> {
+    if new.media_type.as_deref().is_some_and(|text| !is_media_type(text)) {
+        let reason = "media_type is not a media type".to_owned();
+        return Err(Invalid::File { path: new.path.clone(), reason });
+    }
+    check_kind("role", new.role.as_deref())
+}
+
+fn file(new: NewFile, content_address: Digest, sha256: Digest, size: u64) -> File {
+    let media_type = new.media_type.unwrap_or_else(|| guess_media_type(&new.path).to_owned());
+    File { path: new.path, media_type, size, content_address, sha256, role: new.role }
+}

@@ -1,0 +1,137 @@
+//! What can be asked of packages.
+
+use super::{Filter, Package};
+use crate::oci::{Digest, RepositoryName};
+use crate::package::{File, PackageId, PackagePath};
+use crate::registry::tags::count;
+use crate::registry::{Blob, Error, Event, Registry};
+use crate::retention::Classes;
+use crate::views::{self, package_files, packages, repositories};
+
+/// A file, and where its bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageFile {
+    /// The file.
+    pub file: File,
+    /// Where its bytes are by themselves; `None` when they are inside an archive that was pushed whole.
+    pub location: Option<FileLocation>,
+}
+
+/// Where bytes are now; a repair or a move changes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileLocation {
+    /// The backend that holds them.
+    pub backend_id: String,
+    /// `storage://<backend>/<key>`: for people who look into the backend, not to be fetched.
+    pub storage_uri: String,
+}
+
+impl FileLocation {
+    fn of(blob: &views::blobs::Blob) -> Self {
+        Self {
+            backend_id: blob.backend.clone(),
+            storage_uri: format!("storage://{}/{}", blob.backend, blob.key),
+        }
+    }
+}
+
+impl Registry {
+    /// A package by its id, in whatever repository.
+    pub async fn package(&self, id: &PackageId) -> Result<Package, Error> {
+        let found = packages::find(&self.inner.db, id).await?;
+        found.ok_or_else(|| Error::PackageUnknown(id.clone()))
+    }
+
+    /// A package of this repository: it is unknown in every other.
+    pub async fn package_in(&self, repository: &RepositoryName, id: &PackageId) -> Result<Package, Error> {
+        let package = self.package(id).await?;
+        if package.repository == *repository { Ok(package) } else { Err(Error::PackageUnknown(id.clone())) }
+    }
+
+    /// Up to `limit` packages of a repository that pass the filter, by id, after a text that need not be one.
+    pub async fn packages(
+        &self,
+        repository: &RepositoryName,
+        filter: &Filter,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Package>, Error> {
+        let found = packages::page(&self.inner.db, repository, filter, after, count(limit)).await?;
+        if found.is_empty() && !repositories::exists(&self.inner.db, repository).await? {
+            return Err(Error::RepositoryUnknown(repository.clone()));
+        }
+        Ok(found)
+    }
+
+    /// Up to `limit` files of a package by path, after a text that need not be one.
+    pub async fn package_files(
+        &self,
+        id: &PackageId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<PackageFile>, Error> {
+        let found = package_files::page(&self.inner.db, id, after, count(limit)).await?;
+        if found.is_empty() {
+            self.package(id).await?;
+        }
+        let file = |(file, blob): (File, Option<views::blobs::Blob>)| PackageFile {
+            file,
+            location: blob.as_ref().map(FileLocation::of),
+        };
+        Ok(found.into_iter().map(file).collect())
+    }
+
+    /// A file of a draft or package, and its bytes for [`open_blob`](Self::open_blob), by SHA-256.
+    pub async fn package_file(&self, id: &PackageId, path: &PackagePath) -> Result<(File, Blob), Error> {
+        let Some(file) = package_files::find(&self.inner.db, id, path).await? else {
+            self.package(id).await?;
+            return Err(Error::FileUnknown { package: id.clone(), path: path.clone() });
+        };
+        let blob = views::blobs::find(&self.inner.db, &file.content_address).await?;
+        let blob = blob.ok_or_else(|| Error::FileInArchive { package: id.clone(), path: path.clone() })?;
+        let blob = Blob::new(file.sha256.clone(), blob);
+        Ok((file, blob))
+    }
+
+    /// The canonical CBOR of a finalized package's manifest, byte for byte as the log has it.
+    pub async fn package_manifest(&self, id: &PackageId) -> Result<Vec<u8>, Error> {
+        if let Some(manifest) = packages::manifest(&self.inner.db, id).await? {
+            return Ok(manifest);
+        }
+        let status = self.package(id).await?.status;
+        Err(Error::PackageNotFinalized { package: id.clone(), status })
+    }
+
+    /// Up to `limit` events of a package in order, after the one given.
+    pub async fn package_events(
+        &self,
+        id: &PackageId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Event>, Error> {
+        let events = self.inner.log.of_package(id, after, count(limit)).await?;
+        if events.is_empty() {
+            self.package(id).await?;
+        }
+        Ok(events)
+    }
+
+    /// The packages an OCI manifest of this repository stands for, by any digest of it, the oldest first.
+    pub async fn packages_of(
+        &self,
+        repository: &RepositoryName,
+        reference: &Digest,
+        limit: usize,
+    ) -> Result<Vec<Package>, Error> {
+        let digests = self.digests_of(reference).await?;
+        let sha256 = digests.into_iter().find(|digest| digest.algorithm() == crate::oci::Algorithm::Sha256);
+        let filter =
+            Filter { reference: Some(sha256.unwrap_or_else(|| reference.clone())), ..Filter::default() };
+        Ok(packages::page(&self.inner.db, repository, &filter, "", count(limit)).await?)
+    }
+
+    /// The retention classes in force.
+    pub fn retention_classes(&self) -> &Classes {
+        &self.inner.classes
+    }
+}

@@ -1,0 +1,269 @@
+//! Packages that come as OCI manifests.
+//!
+//! Whatever a producer claims, the table of a package says what is true of the stored bytes: both digests and the
+//! sizes are compared with what the registry found when it received them.
+
+use std::collections::HashMap;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+
+use super::commands::RecordPackage;
+use super::finalize::{Stamp, Whole, complete, on_a_thread};
+use super::{Filter, Package, Status};
+use crate::dataplane;
+use crate::events::Fact;
+use crate::hash;
+use crate::oci::{self, Algorithm, Descriptor, Digest, Reference, RepositoryName, media};
+use crate::package::mapping::{
+    self, BlobRef, Declared, Mismatch, Recognised, Titled, check_content_address, check_layers,
+    compose_generated, implicit_description, implicit_files, names,
+};
+use crate::package::{ContentManifest, File, Invalid, LIMITS, MAX_FILES, Object, PackageId, StorageReceipt};
+use crate::registry::commands::PushManifest;
+use crate::registry::{Actor, Blob, Error, Registry};
+use crate::views::{blobs, contents, links, packages};
+
+/// What a manifest that is a package leads to.
+struct Derived {
+    whole: Whole,
+    /// What must be linked besides what the manifest itself names.
+    held: Vec<Digest>,
+    /// The content manifest, where the producer sent none.
+    generated: Option<Bytes>,
+}
+
+impl Registry {
+    /// Carries out the push of a manifest, and records the package it is, if it is one. `Ok(None)` for all others.
+    pub(in crate::registry) async fn push_recognised(
+        &self,
+        actor: Actor,
+        push: PushManifest,
+    ) -> Result<Option<PackageId>, Error> {
+        // One comparison for manifests that are no package.
+        if matches!(mapping::recognise(&push.manifest)?, Recognised::Ordinary | Recognised::Archive { .. }) {
+            self.submit(actor, push).await?;
+            return Ok(None);
+        }
+        let repository = push.repository.clone();
+        if let Some(package) = self.known_as(&repository, push.sha256()).await? {
+            self.submit(actor, push).await?;
+            return Ok(Some(package.id));
+        }
+        let _permit = self.permit().await?;
+        let derived = self.derive(&push).await?;
+        let now = self.inner.clock.now();
+        let retention = self.settle(&derived.whole.content.package, now).await?;
+        let beside = match derived.generated {
+            Some(cbor) => Some(self.publish_generated(&actor, &push, cbor).await?),
+            None => None,
+        };
+        let stamp = Stamp { id: PackageId::generate(), created_at: now, finalized_at: now };
+        let manifest = complete(derived.whole, stamp, &push, retention)?;
+        let reference = push.sha256().clone();
+        // What is in a package is kept here.
+        let push = PushManifest { allow_sparse: false, ..push };
+        let command = RecordPackage { push, beside, manifest, held: derived.held, draft: None };
+        let committed = self.submit(actor, command).await?;
+        let finalized = committed.events.iter().find_map(|event| match &event.fact {
+            Fact::PackageFinalized(manifest) => Some(manifest.package.id.clone()),
+            _ => None,
+        });
+        match finalized {
+            Some(id) => Ok(Some(id)),
+            // Another push of the same manifest was a moment earlier.
+            None => Ok(self.known_as(&repository, &reference).await?.map(|package| package.id)),
+        }
+    }
+
+    /// The oldest package that an OCI manifest (SHA-256) is.
+    async fn known_as(
+        &self,
+        repository: &RepositoryName,
+        reference: &Digest,
+    ) -> Result<Option<Package>, Error> {
+        let filter = Filter {
+            status: Some(Status::Finalized),
+            reference: Some(reference.clone()),
+            ..Filter::default()
+        };
+        Ok(packages::page(&self.inner.db, repository, &filter, "", 1).await?.pop())
+    }
+
+    async fn derive(&self, push: &PushManifest) -> Result<Derived, Error> {
+        let (repository, manifest) = (&push.repository, &push.manifest);
+        match mapping::recognise(manifest)? {
+            Recognised::Declared(declared) => self.declared(repository, &declared).await,
+            Recognised::DeclaredIndex { parts } => {
+                let parts = self.parts(repository, parts).await?;
+                self.declared(repository, &mapping::join(manifest, &parts)?).await
+            }
+            Recognised::Implicit => self.implicit(manifest, Vec::new(), Vec::new()).await,
+            Recognised::Ordinary | Recognised::Archive { .. } => {
+                unreachable!("it was recognised a moment ago")
+            }
+        }
+    }
+
+    /// The part manifests of an index, which the repository must hold.
+    async fn parts(
+        &self,
+        repository: &RepositoryName,
+        children: &[Descriptor],
+    ) -> Result<Vec<oci::Manifest>, Error> {
+        let mut parts = Vec::with_capacity(children.len());
+        let mut layers = 0;
+        for child in children {
+            let part = match self.manifest(repository, &Reference::Digest(child.digest.clone())).await {
+                Err(Error::ManifestUnknown(_)) => {
+                    return Err(Error::ReferencesUnknown(vec![child.digest.clone()]));
+                }
+                part => part?,
+            };
+            let part = oci::Manifest::parse(&part.bytes, Some(&part.media_type))?;
+            layers += part.layers.len();
+            // Before the next one is read: all of them could be as large as a manifest can be.
+            if layers > MAX_FILES + 1 {
+                return Err(Invalid::TooMany(layers - 1).into());
+            }
+            parts.push(part);
+        }
+        Ok(parts)
+    }
+
+    async fn declared(&self, repository: &RepositoryName, declared: &Declared<'_>) -> Result<Derived, Error> {
+        let cbor = self.read_config(repository, declared.config).await?;
+        let (content, digest) = on_a_thread(move || {
+            let content = ContentManifest::decode(&cbor)?;
+            Ok::<_, Error>((content, hash::digest(Algorithm::Blake3, &cbor)))
+        })
+        .await??;
+        check_layers(&content, declared)?;
+        let named: Vec<Digest> = content.files.iter().map(|file| file.sha256.clone()).collect();
+        let stored = self.stored(&named).await?;
+        for (file, blob) in content.files.iter().zip(&stored) {
+            check_content_address(file, &blob.content)?;
+            check_size(file, blob.size)?;
+        }
+        let held = stored.iter().map(|blob| blob.content.clone()).chain([digest.clone()]).collect();
+        let receipts = stored.into_iter().map(receipt).collect();
+        Ok(Derived { whole: Whole { content, digest, receipts }, held, generated: None })
+    }
+
+    /// A package whose table is made of the titles of its layers and of what its archives have in them.
+    async fn implicit(
+        &self,
+        manifest: &oci::Manifest,
+        mut files: Vec<File>,
+        mut receipts: Vec<StorageReceipt>,
+    ) -> Result<Derived, Error> {
+        let titled = implicit_files(manifest)?;
+        let description = implicit_description(manifest)?;
+        let named: Vec<Digest> = titled.iter().map(|file| file.digest.clone()).collect();
+        for (titled, blob) in titled.into_iter().zip(self.stored(&named).await?) {
+            let file = self.titled(titled, &blob).await?;
+            check_size(&file, blob.size)?;
+            receipts.push(receipt(blob));
+            files.push(file);
+        }
+        let packed = on_a_thread(move || {
+            let content = ContentManifest::new(description, files, Object::default())?;
+            let cbor = content.encode()?;
+            Ok::<_, Error>((content, cbor))
+        });
+        let (content, cbor) = packed.await??;
+        let digest = hash::digest(Algorithm::Blake3, &cbor);
+        let whole = Whole { content, digest, receipts };
+        Ok(Derived { whole, held: Vec::new(), generated: Some(cbor.into()) })
+    }
+
+    async fn titled(&self, titled: Titled, blob: &blobs::Blob) -> Result<File, Error> {
+        let sha256 = if titled.digest.algorithm() == Algorithm::Sha256 {
+            titled.digest
+        } else {
+            let digests = contents::digests_of(&self.inner.db, &blob.content).await?;
+            let sha256 = digests.into_iter().find(|digest| digest.algorithm() == Algorithm::Sha256);
+            sha256.ok_or_else(|| Error::BlobUnknown(blob.content.clone()))?
+        };
+        Ok(File {
+            path: titled.path,
+            media_type: titled.media_type,
+            size: titled.size,
+            content_address: blob.content.clone(),
+            sha256,
+            role: titled.role,
+        })
+    }
+
+    /// Stores the content manifest of a package that came without one, and composes the referrer that publishes it.
+    async fn publish_generated(
+        &self,
+        actor: &Actor,
+        push: &PushManifest,
+        cbor: Bytes,
+    ) -> Result<PushManifest, Error> {
+        let repository = &push.repository;
+        let config = BlobRef::of(&cbor);
+        self.store_own(repository, actor, cbor).await?;
+        self.store_own(repository, actor, Bytes::from_static(names::EMPTY_CONFIG)).await?;
+        let subject = BlobRef { digest: push.sha256().clone(), size: push.bytes.len() as u64 };
+        let bytes = Bytes::from(compose_generated(&config, &subject, &push.manifest.media_type));
+        self.prepare_own(repository, Vec::new(), media::OCI_IMAGE_MANIFEST, bytes).await
+    }
+
+    /// The canonical CBOR a declared package brings.
+    async fn read_config(&self, repository: &RepositoryName, config: &Descriptor) -> Result<Bytes, Error> {
+        let held = links::find(&self.inner.db, repository, &config.digest).await?;
+        let blob = held.ok_or_else(|| Error::ReferencesUnknown(vec![config.digest.clone()]))?;
+        if blob.size != config.size || blob.size > LIMITS.total as u64 {
+            let reason = format!("its size is {}, the blob has {} bytes", config.size, blob.size);
+            return Err(Mismatch::Config { reason }.into());
+        }
+        let claimed = blob.content.clone();
+        let blob = Blob::new(config.digest.clone(), blob);
+        let mut body = self.open_blob(&blob, None).await?.body;
+        let mut bytes = BytesMut::with_capacity(usize::try_from(blob.size).unwrap_or_default());
+        while let Some(frame) = body.next().await {
+            bytes.extend_from_slice(&frame.map_err(dataplane::Error::from)?);
+        }
+        // Stored bytes are not trusted either: what is decided on them stays for decades.
+        let actual = hash::digest(Algorithm::Blake3, &bytes);
+        if actual != claimed {
+            return Err(Error::Data(dataplane::Error::DigestMismatch { claimed, actual }));
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// The stored blobs that some digests stand for, in their order. That the repository holds them is for the
+    /// command to see.
+    async fn stored(&self, digests: &[Digest]) -> Result<Vec<blobs::Blob>, Error> {
+        let found = contents::find_all(&self.inner.db, digests).await?;
+        let missing = |at: usize| Error::ReferencesUnknown(vec![digests[at].clone()]);
+        let known: Result<Vec<Digest>, Error> =
+            found.into_iter().enumerate().map(|(at, found)| found.ok_or_else(|| missing(at))).collect();
+        let known = known?;
+        let live: HashMap<Digest, blobs::Blob> = blobs::find_all(&self.inner.db, &known).await?;
+        known
+            .iter()
+            .enumerate()
+            .map(|(at, content)| live.get(content).cloned().ok_or_else(|| missing(at)))
+            .collect()
+    }
+}
+
+fn receipt(blob: blobs::Blob) -> StorageReceipt {
+    StorageReceipt { content_address: blob.content, backend_id: blob.backend, size: blob.size }
+}
+
+/// Layers say a size as well, and readers trust it.
+fn check_size(file: &File, stored: u64) -> Result<(), Mismatch> {
+    if file.size == stored {
+        return Ok(());
+    }
+    Err(Mismatch::Differs {
+        path: file.path.clone(),
+        field: "size",
+        layer: stored.to_string(),
+        table: file.size.to_string(),
+    })
+}

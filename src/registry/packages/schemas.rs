@@ -1,0 +1,99 @@
+//! Metadata schemas: JSON Schemas that packages can name.
+//!
+//! A schema is self-contained: a reference to another document is refused when it is registered and never fetched.
+//! Patterns run in linear time.
+
+use jsonschema::{PatternOptions, Validator};
+use serde_json::Value;
+
+use super::Schema;
+use super::commands::RegisterSchema;
+use super::finalize::on_a_thread;
+use crate::events::SchemaRegistered;
+use crate::hash;
+use crate::oci::Algorithm;
+use crate::package::{Description, check_kind};
+use crate::registry::tags::count;
+use crate::registry::{Actor, Error, Registry};
+use crate::views::schemas;
+
+/// The largest schema, in bytes.
+const MAX_SCHEMA: usize = 256 * 1024;
+
+/// Violations named at most.
+const MAX_VIOLATIONS: usize = 10;
+
+/// Bytes of one violation's text that are passed on: some repeat the value.
+const MAX_TEXT: usize = 240;
+
+impl Registry {
+    /// Registers a schema under a name, for packages to come; the same one again changes nothing.
+    pub async fn register_schema(&self, actor: Actor, name: &str, schema: &[u8]) -> Result<Schema, Error> {
+        check_kind("schema", Some(name))?;
+        let invalid = |reason: String| Error::SchemaInvalid { name: name.to_owned(), reason };
+        if schema.len() > MAX_SCHEMA {
+            return Err(invalid(format!("it is larger than {MAX_SCHEMA} bytes")));
+        }
+        let text = std::str::from_utf8(schema).map_err(|error| invalid(error.to_string()))?;
+        let compiled = text.to_owned();
+        on_a_thread(move || compile(&compiled).map(drop)).await?.map_err(invalid)?;
+        let fact = SchemaRegistered {
+            name: name.to_owned(),
+            schema: text.to_owned(),
+            digest: hash::digest(Algorithm::Blake3, schema),
+        };
+        self.submit(actor, RegisterSchema { fact }).await?;
+        self.schema(name).await
+    }
+
+    /// The schema of a name.
+    pub async fn schema(&self, name: &str) -> Result<Schema, Error> {
+        let found = schemas::find(&self.inner.db, name).await?;
+        found.ok_or_else(|| Error::SchemaUnknown(name.to_owned()))
+    }
+
+    /// Up to `limit` schemas by name, after a text that need not be one.
+    pub async fn schemas(&self, after: &str, limit: usize) -> Result<Vec<Schema>, Error> {
+        Ok(schemas::page(&self.inner.db, after, count(limit)).await?)
+    }
+
+    /// Checks metadata against the schema it names, if it names one.
+    pub(super) async fn check_metadata(&self, description: &Description) -> Result<(), Error> {
+        let Some(name) = &description.schema else { return Ok(()) };
+        let schema = schemas::find(&self.inner.db, name).await?;
+        let schema = schema.ok_or_else(|| Error::SchemaMissing(name.clone()))?;
+        let metadata = Value::Object(description.metadata.entries().clone());
+        let checked = on_a_thread(move || violations(&schema.schema, &metadata)).await?;
+        let violations = checked.map_err(|reason| Error::SchemaInvalid { name: name.clone(), reason })?;
+        if violations.is_empty() {
+            return Ok(());
+        }
+        Err(Error::MetadataInvalid { schema: name.clone(), violations })
+    }
+}
+
+fn compile(schema: &str) -> Result<Validator, String> {
+    let schema: Value = serde_json::from_str(schema).map_err(|error| format!("not JSON: {error}"))?;
+    let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
+    options.build(&schema).map_err(|error| {
+        let place = error.instance_path().to_string();
+        shortened(&format!("{error} (at {})", if place.is_empty() { "/" } else { &place }))
+    })
+}
+
+/// What is wrong with the metadata, each with its place.
+fn violations(schema: &str, metadata: &Value) -> Result<Vec<String>, String> {
+    let validator = compile(schema)?;
+    let violation = |error: jsonschema::ValidationError<'_>| {
+        shortened(&format!("metadata{}: {error}", error.instance_path()))
+    };
+    Ok(validator.iter_errors(metadata).take(MAX_VIOLATIONS).map(violation).collect())
+}
+
+fn shortened(text: &str) -> String {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    if end < text.len() { format!("{}…", &text[..end]) } else { text.to_owned() }
+}
