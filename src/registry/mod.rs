@@ -13,12 +13,14 @@ mod catalog;
 mod commands;
 mod copy;
 mod error;
+mod events;
 mod health;
 mod manifests;
 mod options;
 mod packages;
 mod referrers;
 mod sessions;
+mod store;
 mod sweep;
 mod tags;
 mod uploads;
@@ -39,6 +41,7 @@ pub use packages::{
     FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Schema, Status,
 };
 pub use referrers::ReferrersPage;
+pub use store::{LOCAL, Stat, Store, Verified};
 pub use sweep::Swept;
 pub use uploads::{Progress, Upload};
 pub use verify::{Check, Fault, Verification, replay, replay_check, verify};

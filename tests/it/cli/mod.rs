@@ -4,9 +4,11 @@ mod beside;
 mod bucket;
 mod configuration;
 mod copy;
+mod local_store;
 mod postgres;
 mod refusals;
 mod settings;
+mod shell;
 mod signals;
 mod verify;
 
