@@ -71,13 +71,13 @@ fn a_source_that_fails_leaves_nothing() {
 #[test]
 fn damage_is_found_before_the_end() {
     let (directory, store) = store();
-    let digest = store.put(&[7; 100_000][..]).unwrap();
+    let digest = store.put(vec![7; 100_000].as_slice()).unwrap();
     let hex = digest.hex();
     let folder = directory.path().join(format!("data/storage/blake3/{}/{}", &hex[..2], &hex[2..4]));
     let object = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
     // Stored objects are read-only; another one in its place is not.
     std::fs::remove_file(&object).unwrap();
-    std::fs::write(&object, [8; 100_000]).unwrap();
+    std::fs::write(&object, vec![8; 100_000]).unwrap();
     let mut bytes = Vec::new();
     let error = store.get(&digest).unwrap().read_to_end(&mut bytes).unwrap_err().to_string();
     assert!(error.contains("stored bytes cannot be used"), "{error}");

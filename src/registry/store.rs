@@ -117,9 +117,9 @@ impl Stat {
                     return Err(Error::Data(dataplane::Error::DigestMismatch { claimed, actual }));
                 };
                 let bytes = bytes.map_err(dataplane::Error::from)?;
-                let hashed = bytes.clone();
+                let piece = bytes.clone();
                 let hasher = spawn_blocking(move || {
-                    hasher.update(&hashed);
+                    hasher.update(&piece);
                     hasher
                 });
                 let hasher = hasher.await.map_err(|_| Error::Stopping)?;
