@@ -3,21 +3,29 @@
 //! Exit codes: 0 fine, 1 the command ran and found problems, 2 it could not run.
 
 mod check;
+mod completions;
 mod configuration;
 mod copy;
 mod ingest;
 mod keys;
+mod man;
 mod open;
 mod package;
+mod pull;
+mod push;
 mod serve;
+mod stat;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{self, Config, Flags, Settings};
-use crate::telemetry;
+use crate::oci::{Digest, RepositoryName};
+use crate::{registry, telemetry};
+
+pub(crate) use open::{Parts, directory as open_directory};
 
 /// The settings most installations need; flags win.
 const ENVIRONMENT: &str = "Environment:
@@ -125,6 +133,48 @@ enum Command {
     /// Push, pull and verify evidence packages, and look at them: a client of any OCI registry.
     #[command(subcommand, arg_required_else_help = true)]
     Package(package::Package),
+    /// Store one file without a server and print its digest.
+    ///
+    /// Content that is there already is stored once. Beside a server only with PostgreSQL and S3.
+    Push {
+        /// The file, or - for the input
+        path: PathBuf,
+        #[command(flatten)]
+        local: Local,
+    },
+    /// Write the content with a digest to a file, without a server; exits with 1 when it is not there or damaged.
+    ///
+    /// The content is compared with the digest on the way; the file appears when it is whole. Works beside a running
+    /// server.
+    Pull {
+        /// The digest, of any algorithm: blake3:… as `push` prints it, sha256:…
+        digest: Digest,
+        /// The file, or - for the output
+        #[arg(long, short, value_name = "PATH")]
+        output: PathBuf,
+        #[command(flatten)]
+        local: Local,
+    },
+    /// Show the digests and the size of content, without a server; exits with 1 when it is not there.
+    ///
+    /// Works beside a running server.
+    Stat {
+        /// The digest, of any algorithm
+        digest: Digest,
+        #[command(flatten)]
+        local: Local,
+    },
+    /// Print a script that completes commands and flags in a shell.
+    Completions {
+        /// The shell
+        shell: completions::Shell,
+    },
+    /// Print the manual page.
+    Man {
+        /// Write it and one page per command to this folder instead
+        #[arg(long, short, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
     /// Look at storage.
     #[command(subcommand, arg_required_else_help = true)]
     Storage(Storage),
@@ -201,6 +251,19 @@ struct Common {
     log_level: Option<String>,
 }
 
+/// Flags of the commands on content without a server.
+#[derive(Debug, clap::Args)]
+struct Local {
+    #[command(flatten)]
+    common: Common,
+    /// The repository that holds it
+    #[arg(long, value_name = "NAME", default_value = registry::LOCAL)]
+    repository: RepositoryName,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 /// What went wrong, in one sentence, and what to do about it.
 #[derive(Debug)]
 struct Failure(String);
@@ -263,6 +326,17 @@ impl Command {
             }
             Self::Ingest(ingest) => ingest.run().await,
             Self::Package(package) => package.run().await,
+            Self::Push { path, local: Local { common, repository, json } } => {
+                push::push(&common.start()?, &path, repository, json).await
+            }
+            Self::Pull { digest, output, local: Local { common, repository, json } } => {
+                pull::pull(&common.start()?, &digest, &output, &repository, json).await
+            }
+            Self::Stat { digest, local: Local { common, repository, json } } => {
+                stat::stat(&common.start()?, &digest, &repository, json).await
+            }
+            Self::Completions { shell } => completions::completions(Arguments::command(), shell),
+            Self::Man { output } => man::man(Arguments::command(), output.as_deref()),
             Self::Storage(Storage::Probe { common, json }) => check::probe(&common.start()?, json).await,
             Self::Keys(Keys::Rotate { common, json }) => keys::rotate(&common.start()?, json).await,
             Self::Config(Configuration::Check { common, json }) => {

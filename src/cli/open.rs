@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Failure;
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Config, Flags, Settings};
 use crate::dataplane::DataPlane;
 use crate::db::{Access, Db, Url};
 use crate::registry::{self, Registry};
@@ -16,7 +16,7 @@ use crate::storage::{Backend, Engine, Local, S3, local};
 
 /// The parts, opened. While the locks live no other process writes to what they guard.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(crate) struct Parts {
     pub(super) db: Db,
     pub(super) data: DataPlane,
     /// Held until everything is closed.
@@ -54,6 +54,18 @@ pub(super) async fn write(settings: &Settings) -> Result<Parts, Failure> {
     };
     let data = DataPlane::new(backend).with_aliases(&settings.storage.also);
     Ok(Parts { db, data, locks: of_database.into_iter().chain(of_objects).collect() })
+}
+
+/// Opens the registry in a data directory with no other settings, as the commands do: for embedding.
+pub(crate) async fn directory(path: &Path) -> Result<(Registry, Parts), String> {
+    let opening = async {
+        let path = path.to_str().ok_or_else(|| Failure(format!("{} is not UTF-8", path.display())))?;
+        let flags = Flags { file: None, values: vec![("data", path.to_owned())] };
+        let settings = Config::load(flags, std::iter::empty())?.settings;
+        let parts = write(&settings).await?;
+        Ok((parts.registry(&settings).await?, parts))
+    };
+    opening.await.map_err(|Failure(reason)| reason)
 }
 
 /// Opens the database alone for writing; on the same terms, but beside running replicas where there can be some.
@@ -110,6 +122,11 @@ pub(super) async fn storage(settings: &Settings) -> Result<DataPlane, Failure> {
 }
 
 impl Parts {
+    /// Closes the database, once nobody uses it. The locks go with the parts.
+    pub(crate) async fn close(&self) {
+        self.db.close().await;
+    }
+
     /// The registry over these parts. The locks stay with the caller.
     pub(super) async fn registry(&self, settings: &Settings) -> Result<Registry, Failure> {
         let (db, data) = (self.db.clone(), self.data.clone());

@@ -102,6 +102,12 @@ impl Log {
         self.tail.watch()
     }
 
+    /// Up to `limit` events in order, after the one given.
+    pub async fn after(&self, after: Sequence, limit: i64) -> Result<Vec<Event>, Error> {
+        let log_id = self.tail.watch().borrow().log_id.clone();
+        query::after(&self.db, &log_id, after, limit).await
+    }
+
     /// Up to `limit` events of one package in order, after the one given.
     pub async fn of_package(
         &self,

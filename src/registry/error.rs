@@ -259,6 +259,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether stored bytes are not what was stored: gone, cut short or changed.
+    pub fn is_damage(&self) -> bool {
+        use dataplane::Error as E;
+        matches!(self, Self::Data(E::Missing { .. } | E::Size { .. } | E::DigestMismatch { .. }))
+    }
+
     /// Whether the same request may well succeed in a few seconds: the storage or the database cannot be had for
     /// the moment. Says nothing about whether this one was carried out.
     pub fn is_temporary(&self) -> bool {

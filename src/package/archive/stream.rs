@@ -126,7 +126,7 @@ impl<R: Read> Stream<R> {
         if size > self.left {
             return Err(self.over(Limit::Unpacked(self.limit)));
         }
-        let mut buffer = [0; 64 * BLOCK];
+        let mut buffer = [0; 32 * BLOCK];
         let padding = size.next_multiple_of(BLOCK as u64) - size;
         let mut left = size;
         while left > 0 {

@@ -53,7 +53,7 @@ fn pax_records(records: &[(&str, &str)]) -> Vec<u8> {
     let record = |(key, value): &(&str, &str)| {
         let rest = format!(" {key}={value}\n");
         let length =
-            (1..).find(|digits| (rest.len() + digits).to_string().len() == *digits).unwrap() + rest.len();
+            (1..9).find(|digits| (rest.len() + digits).to_string().len() == *digits).unwrap() + rest.len();
         format!("{length}{rest}").into_bytes()
     };
     records.iter().flat_map(record).collect()

@@ -6,9 +6,11 @@ mod configuration;
 mod copy;
 mod ingest;
 mod package;
+mod local_store;
 mod postgres;
 mod refusals;
 mod settings;
+mod shell;
 mod signals;
 mod verify;
 

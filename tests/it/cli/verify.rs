@@ -8,7 +8,7 @@ use super::{edit, filled};
 use crate::support::{Repo, blake3, run_on, sha256};
 
 /// The stored file with this content.
-fn stored(root: &Path, content: &[u8]) -> PathBuf {
+pub(super) fn stored(root: &Path, content: &[u8]) -> PathBuf {
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
