@@ -6,10 +6,12 @@
 //! finalize and records in the log.
 
 mod id;
+mod invalid;
 mod manifest;
 pub mod mapping;
 mod object;
 mod path;
+mod record;
 
 #[cfg(test)]
 mod golden;
@@ -17,9 +19,8 @@ mod golden;
 mod tests;
 
 pub use id::{PackageId, PackageIdError};
-pub use manifest::{
-    ContentManifest, Description, File, Invalid, LIMITS, MAX_FILES, Manifest, Record, RetentionSummary,
-    StorageReceipt, check_files, check_kind,
-};
+pub use invalid::Invalid;
+pub use manifest::{ContentManifest, Description, File, LIMITS, MAX_FILES, check_files, check_kind};
 pub use object::{Object, ObjectError};
 pub use path::{PackagePath, PathError};
+pub use record::{Manifest, Record, RetentionSummary, StorageReceipt};
