@@ -1,17 +1,14 @@
-//! The two documents that describe a package, version 1.
+//! The document that describes the content of a package, version 1.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::mapping::Mismatch;
-use super::{Object, ObjectError, PackageId, PackagePath};
-use crate::clock::Micros;
+use super::{Invalid, Object, PackagePath};
 use crate::codec::cbor;
-use crate::hash;
 use crate::oci::media::is_media_type;
-use crate::oci::{Algorithm, Digest, RepositoryName};
+use crate::oci::{Algorithm, Digest};
 
 /// The one version there is.
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 1;
 
 /// Files in one package at most.
 pub const MAX_FILES: usize = 40_000;
@@ -20,7 +17,7 @@ pub const MAX_FILES: usize = 40_000;
 pub const LIMITS: cbor::Limits = cbor::Limits::DOCUMENT;
 
 /// The longest kind or role, in bytes.
-const MAX_WORD: usize = 64;
+pub(super) const MAX_WORD: usize = 64;
 
 /// One file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,132 +69,6 @@ pub struct ContentManifest {
     pub provenance: Object,
 }
 
-/// What the registry adds to the description.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Record {
-    /// Names the package for ever.
-    pub id: PackageId,
-    /// Where it is.
-    pub repository: RepositoryName,
-    /// As the producer gave it.
-    #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// As the producer asked.
-    #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
-    pub retention_class: Option<String>,
-    /// As the producer gave it.
-    #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
-    pub schema: Option<String>,
-    /// As the producer gave it.
-    pub metadata: Object,
-    /// When it was created, µs since the epoch.
-    pub created_at: Micros,
-    /// When it was finalized, µs since the epoch.
-    pub finalized_at: Micros,
-    /// BLAKE3 of the canonical CBOR of its [`ContentManifest`].
-    pub content_manifest: Digest,
-    /// SHA-256 of its OCI manifest or index.
-    pub reference: Digest,
-}
-
-/// Where the bytes of a file went. Never a physical key: those change.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StorageReceipt {
-    /// The BLAKE3 digest of the bytes.
-    pub content_address: Digest,
-    /// The backend that acknowledged them.
-    pub backend_id: String,
-    /// Bytes.
-    pub size: u64,
-}
-
-/// What was resolved for the package when it was finalized.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetentionSummary {
-    /// The class.
-    pub class: String,
-    /// Which version of the policy said so.
-    pub policy_version: u64,
-    /// The earliest permitted deletion, µs since the epoch; `None` for never.
-    // Named, because a derived reader takes a missing field for `None`.
-    #[serde(deserialize_with = "Option::deserialize")]
-    pub expires_at: Option<Micros>,
-}
-
-/// A finalized package: the payload of `v1.package.finalized`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// 1.
-    pub manifest_version: u64,
-    /// The package.
-    pub package: Record,
-    /// Sorted by path.
-    pub files: Vec<File>,
-    /// One per distinct content, sorted by content address.
-    pub storage_receipts: Vec<StorageReceipt>,
-    /// How long it stays.
-    pub retention_summary: RetentionSummary,
-    /// As the producer gave it.
-    pub provenance: Object,
-}
-
-/// Why a document is not a package manifest. Each message names the path, the field or the rule.
-#[derive(Debug, thiserror::Error)]
-pub enum Invalid {
-    /// Not canonical CBOR, or fields that are not a manifest's.
-    #[error("the package manifest is not canonical CBOR of version 1: {0}")]
-    Encoding(#[from] cbor::Error),
-    /// Another version.
-    #[error("manifest_version is {0}, this registry knows {VERSION}")]
-    Version(u64),
-    /// There is no file.
-    #[error("a package has at least one file")]
-    Empty,
-    /// There are too many.
-    #[error("a package has at most {MAX_FILES} files, this one has {0}")]
-    TooMany(usize),
-    /// The table is out of order.
-    #[error("file {0} stands behind one with a greater path; files are sorted bytewise by path")]
-    Order(PackagePath),
-    /// A path stands there twice.
-    #[error("file {0} is there twice")]
-    Duplicate(PackagePath),
-    /// A path is a file and a folder.
-    #[error("{file} is a file and also the folder of {inside}")]
-    FileAndFolder {
-        /// The file.
-        file: PackagePath,
-        /// What is in the folder.
-        inside: PackagePath,
-    },
-    /// A field of a file is not what it should be.
-    #[error("file {path}: {reason}")]
-    File {
-        /// The file.
-        path: PackagePath,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A kind, role, class or schema name is malformed.
-    #[error("{field} {value:?} is not 1 to {MAX_WORD} of a-z, 0-9, '.', '_' and '-'")]
-    Word {
-        /// Which field.
-        field: &'static str,
-        /// What it was.
-        value: String,
-    },
-    /// Metadata that the encodings cannot say.
-    #[error("metadata: {0}")]
-    Metadata(#[from] ObjectError),
-    /// It does not fit the OCI manifest it came with.
-    #[error(transparent)]
-    Mapping(#[from] Mismatch),
-}
-
 impl ContentManifest {
     /// Puts the files in order and checks everything.
     pub fn new(package: Description, mut files: Vec<File>, provenance: Object) -> Result<Self, Invalid> {
@@ -229,55 +100,16 @@ impl ContentManifest {
     }
 }
 
-impl Manifest {
-    /// Completes a content manifest.
-    pub fn new(
-        content: ContentManifest,
-        record: Record,
-        mut storage_receipts: Vec<StorageReceipt>,
-        retention_summary: RetentionSummary,
-    ) -> Self {
-        storage_receipts.sort();
-        storage_receipts.dedup();
-        Self {
-            manifest_version: VERSION,
-            package: record,
-            files: content.files,
-            storage_receipts,
-            retention_summary,
-            provenance: content.provenance,
-        }
-    }
-
-    /// Reads canonical CBOR, and nothing else.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Invalid> {
-        let manifest: Self = cbor::from_slice_with_limits(bytes, &LIMITS)?;
-        if manifest.manifest_version != VERSION {
-            return Err(Invalid::Version(manifest.manifest_version));
-        }
-        let Record { kind, retention_class, schema, .. } = &manifest.package;
-        check_words(kind.as_deref(), retention_class.as_deref(), schema.as_deref())?;
-        check_files(&manifest.files)?;
-        Ok(manifest)
-    }
-
-    /// Its canonical CBOR, which is what its digest is over.
-    pub fn encode(&self) -> Result<Vec<u8>, Invalid> {
-        Ok(cbor::to_vec_with_limits(self, &LIMITS)?)
-    }
-
-    /// BLAKE3 over the canonical CBOR.
-    pub fn digest(bytes: &[u8]) -> Digest {
-        hash::digest(Algorithm::Blake3, bytes)
-    }
-}
-
 /// Reads a field that is there: `null` would be a second spelling of one that is not.
-fn stated<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(super) fn stated<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     String::deserialize(deserializer).map(Some)
 }
 
-fn check_words(kind: Option<&str>, class: Option<&str>, schema: Option<&str>) -> Result<(), Invalid> {
+pub(super) fn check_words(
+    kind: Option<&str>,
+    class: Option<&str>,
+    schema: Option<&str>,
+) -> Result<(), Invalid> {
     check_kind("kind", kind)?;
     check_kind("retention_class", class)?;
     check_kind("schema", schema)

@@ -7,12 +7,14 @@
 
 pub mod archive;
 mod id;
+mod invalid;
 pub mod layout;
 mod manifest;
 pub mod mapping;
 mod media;
 mod object;
 mod path;
+mod record;
 
 #[cfg(test)]
 mod golden;
@@ -20,10 +22,9 @@ mod golden;
 mod tests;
 
 pub use id::{PackageId, PackageIdError};
-pub use manifest::{
-    ContentManifest, Description, File, Invalid, LIMITS, MAX_FILES, Manifest, Record, RetentionSummary,
-    StorageReceipt, check_files, check_kind,
-};
+pub use invalid::Invalid;
+pub use manifest::{ContentManifest, Description, File, LIMITS, MAX_FILES, check_files, check_kind};
 pub use media::guess_media_type;
 pub use object::{Object, ObjectError};
 pub use path::{PackagePath, PathError};
+pub use record::{Manifest, Record, RetentionSummary, StorageReceipt};

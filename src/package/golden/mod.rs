@@ -3,6 +3,8 @@
 //! The files of this folder are never written by a test. A test here that fails because of them has found a change
 //! of the format, and packages that exist would no longer be read, or be packed to another digest.
 
+mod spellings;
+
 use serde_json::{Value, json};
 
 use super::mapping::{
