@@ -92,7 +92,9 @@ fn wire(error: &registry::Error) -> Wire {
     use registry::Error as E;
     match error {
         E::RepositoryUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
-        E::BlobUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
+        E::BlobUnknown(_) | E::FileUnknown { .. } | E::FileInArchive { .. } => {
+            refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
+        }
         E::ManifestUnknown(_) | E::TagUnknown(_) | E::PackageUnknown(_) | E::SchemaUnknown(_) => {
             refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
@@ -101,6 +103,13 @@ fn wire(error: &registry::Error) -> Wire {
             refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
         }
         E::ReferencesUnknown(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
+        E::ManifestTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),
+        // Endpoints of our own, which no conformance suite asks: here 409 is what it says.
+        E::PackageNotDraft { .. }
+        | E::PackageChanged(_)
+        | E::PackageNotFinalized { .. }
+        | E::FileExists { .. }
+        | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::ManifestInvalid(_)
         | E::PackageInvalid(_)
         | E::ArchiveInvalid { .. }
@@ -108,16 +117,6 @@ fn wire(error: &registry::Error) -> Wire {
         | E::SchemaMissing(_)
         | E::SchemaInvalid { .. }
         | E::MetadataInvalid { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
-        E::ManifestTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),
-        E::FileUnknown { .. } | E::FileInArchive { .. } => {
-            refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
-        }
-        // Endpoints of our own, which no conformance suite asks: here 409 is what it says.
-        E::PackageNotDraft { .. }
-        | E::PackageChanged(_)
-        | E::PackageNotFinalized { .. }
-        | E::FileExists { .. }
-        | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::TooManyTags { .. } => refused(StatusCode::URI_TOO_LONG, ErrorCode::Unsupported),
         E::DigestMismatch { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
         E::UploadUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
