@@ -58,7 +58,7 @@ fn announce(address: SocketAddr) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-/// Removes abandoned uploads, at the start and from time to time.
+/// Removes abandoned uploads and drafts, at the start and from time to time.
 async fn sweep(registry: Registry) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
@@ -66,12 +66,15 @@ async fn sweep(registry: Registry) {
         match registry.sweep().await {
             // A run is bounded; while there is work the next one follows at once.
             Ok(swept) if swept != Swept::default() => {
-                tracing::debug!(?swept, "Swept abandoned uploads");
+                tracing::debug!(?swept, "Swept abandoned uploads and drafts");
                 ticks.reset_immediately();
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "Sweeping abandoned uploads failed");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "Sweeping abandoned uploads and drafts failed"
+                );
             }
         }
     }
