@@ -114,13 +114,6 @@ fn wire(error: &registry::Error) -> Wire {
             refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
         }
         E::ReferencesUnknown(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
-        E::ManifestTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid),
-        // Endpoints of our own, which no conformance suite asks: here 409 is what it says.
-        E::PackageNotDraft { .. }
-        | E::PackageChanged(_)
-        | E::PackageNotFinalized { .. }
-        | E::FileExists { .. }
-        | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::ManifestInvalid(_)
         | E::PackageInvalid(_)
         | E::ArchiveInvalid { .. }
