@@ -34,7 +34,7 @@ const LAYERS: [(&str, u8); 22] = [
 ];
 
 /// Crates (or paths) and the only places that may name them.
-const ONLY_IN: [(&str, &[&str]); 14] = [
+const ONLY_IN: [(&str, &[&str]); 15] = [
     ("sqlx", &["src/db"]),
     ("aws_config", &["src/storage/s3"]),
     ("aws_credential_types", &["src/storage/s3"]),
@@ -47,6 +47,7 @@ const ONLY_IN: [(&str, &[&str]); 14] = [
     ("http", &["src/server", "src/client", "src/storage/s3"]),
     ("hyper_util", &["src/server", "src/client"]),
     ("hyper_rustls", &["src/client"]),
+    ("rustls", &["src/client"]),
     ("http_body", &["src/server", "src/client", "src/storage/s3"]),
     ("http_body_util", &["src/server", "src/client"]),
     ("clap", &["src/cli", "src/main.rs"]),
