@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::gate::{Act, Gate};
 use super::{FILES, contents, directory, package, text, tree};
-use crate::support::{Server, noise, run};
+use crate::support::{Repo, Server, command, noise, run, run_command};
 
 #[test]
 fn a_large_file_goes_on_where_the_connection_broke_both_ways() {
@@ -37,6 +37,22 @@ fn a_large_file_goes_on_where_the_connection_broke_both_ways() {
         gate.seen("GET ").iter().filter_map(|head| head.header("range").map(str::to_owned)).collect();
     assert!(ranges.len() == 1 && ranges[0].starts_with("bytes=2"), "{ranges:?}");
     assert!(contents(back.path()) == contents(folder.path()));
+}
+
+#[test]
+fn a_plain_connection_needs_no_certificates_and_an_encrypted_one_does() {
+    let server = Server::start();
+    Repo::new(&server.client(), "a").push_artifact("v1");
+    let nothing = directory();
+    let list = |url: &str| {
+        let mut command = command();
+        command.args(["package", "list", "a", "--server", url]);
+        command.env("SSL_CERT_FILE", nothing.path().join("none")).env("SSL_CERT_DIR", nothing.path());
+        command.env("DOCKER_CONFIG", nothing.path());
+        run_command(&mut command)
+    };
+    list(&format!("http://{}", server.address())).expect(0);
+    list(&format!("https://{}", server.address())).refused(&["no trusted certificates", "SSL_CERT_FILE"]);
 }
 
 #[test]
