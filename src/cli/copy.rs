@@ -103,7 +103,10 @@ fn report(outcome: &CopyOutcome, as_json: bool) -> Outcome {
         CopyOutcome::Damaged { copied, verification } => {
             let fault = |fault: &registry::Fault| format!("{}: {}", fault.content, fault.reason);
             let mut lines: Vec<_> = verification.faults.iter().map(fault).collect();
-            lines.push(format!("{} damaged; the copy stays closed", lines.len()));
+            lines.push(format!(
+                "{} damaged; the copy stays closed, run this again to send them once more",
+                lines.len()
+            ));
             (copied, "damaged", lines)
         }
     };

@@ -57,7 +57,8 @@ pub enum CopyOutcome {
         /// The views of both sides.
         state: Box<StateDigest>,
     },
-    /// Everything was copied and something in the copy is not what it should be; it stays closed.
+    /// Everything was copied and something in the copy is not what it should be; it stays closed. Damaged objects
+    /// were removed from it, so another run sends them again.
     Damaged {
         /// What was done.
         copied: Copied,
@@ -98,10 +99,24 @@ pub async fn copy(
     }
     let verification = verify(to.db, to.data, |_| {}).await?;
     if !verification.faults.is_empty() {
+        if !is_whole {
+            remove_damaged(to, &verification).await?;
+        }
         return Ok(CopyOutcome::Damaged { copied, verification });
     }
     transfer::finish(to.db).await?;
     Ok(CopyOutcome::Whole { copied, log, state: Box::new(state) })
+}
+
+/// Removes what is damaged from a copy that nobody uses yet, so that another run sends it again: one that finds an
+/// object of the right size takes it for sent.
+async fn remove_damaged(to: Side<'_>, verification: &Verification) -> Result<(), Error> {
+    for content in verification.faults.iter().filter_map(|fault| fault.content.parse::<Digest>().ok()) {
+        if let Some(blob) = blobs::find(to.db, &content).await? {
+            to.data.delete(&location(blob)).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn state(db: &Db) -> Result<StateDigest, Error> {

@@ -1,6 +1,7 @@
 //! Moving a registry to other engines.
 
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -103,6 +104,36 @@ fn a_copy_stops_at_a_damaged_object_and_goes_on_when_that_was_mended() {
     let copied = Repo::new(&server.client(), "a");
     assert_eq!(copied.tags(), ["v1"]);
     assert!(server.client().get(copied.blob(&blake3(&victim))).expect(200).body == victim);
+}
+
+#[test]
+fn an_object_damaged_in_a_copy_that_is_not_finished_is_sent_again() {
+    let (here, there) = (directory(), directory());
+    let mut original = Launch::on(here.path()).start();
+    let repo = Repo::new(&original.client(), "a");
+    let blob = repo.push_blob(&noise(1, 200_000));
+    let copy = || {
+        let mut command = command();
+        command.args(["copy", "--json", "--from"]).arg(here.path()).arg("--to").arg(there.path());
+        run_command(&mut command)
+    };
+    assert_eq!(copy().expect(1).json()["status"], "closed");
+    original.stop();
+    let hex = blake3(&noise(1, 200_000)).replace("blake3:", "");
+    let folder = there.path().join("storage/blake3").join(&hex[..2]).join(&hex[2..4]);
+    let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let mut permissions = std::fs::metadata(&file).unwrap().permissions();
+    permissions.set_mode(0o600);
+    std::fs::set_permissions(&file, permissions).unwrap();
+    std::fs::write(&file, noise(2, 200_000)).unwrap();
+    let damaged = copy().expect(1).json();
+    assert_eq!(damaged["status"], "damaged", "{damaged}");
+    assert_eq!(damaged["faults"].as_array().map(Vec::len), Some(1), "{damaged}");
+    let whole = copy().expect(0).json();
+    assert_eq!((&whole["status"], &whole["sent"]), (&"whole".into(), &1.into()), "{whole}");
+    let server: Server = Launch::on(there.path()).start();
+    let copied = Repo::new(&server.client(), "a");
+    assert!(server.client().get(copied.blob(&blob)).expect(200).body == noise(1, 200_000));
 }
 
 /// Folders come first, and one without an object is nothing that could be sent twice.
