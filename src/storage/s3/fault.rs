@@ -105,6 +105,11 @@ impl Fault {
         self.code.as_deref() == Some("AccessDenied") || (self.code.is_none() && self.status == Some(403))
     }
 
+    /// Whether the server does not know what was asked of it, rather than not wanting or not being able to.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.status == Some(501) || (self.kind == Kind::Refused && !self.is_denied())
+    }
+
     /// What happened, for people.
     pub(super) fn text(&self) -> &str {
         &self.text

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
 use super::bucket::Bucket;
-use super::fault::Fault;
+use super::fault::{Fault, Kind};
 use super::part::Part;
 use crate::storage::{Error, collect};
 
@@ -32,6 +33,13 @@ impl Bucket {
         }
     }
 
+    async fn put_first(&self, name: &str, body: &Part) -> Result<(), Fault> {
+        let request = self.client.put_object().bucket(self.name()).key(self.full(name)).if_none_match("*");
+        let request = request.set_checksum_sha256(self.checksum(body).await?);
+        request.body(ByteStream::new(body.body())).send().await?;
+        Ok(())
+    }
+
     async fn read_owner(self: &Arc<Self>) -> Result<String, Error> {
         let odd = || Fault::odd("it holds no log id").during("read the owner marker");
         let object = self.open_name(OWNER, None).await?.ok_or_else(odd)?;
@@ -39,12 +47,18 @@ impl Bucket {
         if text.trim().is_empty() { Err(odd()) } else { Ok(text.trim().to_owned()) }
     }
 
-    /// See [`Backend::claim`](crate::storage::Backend::claim). Of two registries that claim one new place at once
-    /// both could write; each reads back who it is that counts.
+    /// See [`Backend::claim`](crate::storage::Backend::claim). Of several registries that claim one new place at once
+    /// the first has it, where the server knows `If-None-Match`; elsewhere the last, and each reads back who it is.
     pub(super) async fn claim(self: &Arc<Self>, log_id: &str) -> Result<(), Error> {
         if self.owner().await?.is_none() {
             let body = Part::of(Bytes::from(format!("{log_id}\n")));
-            self.put(OWNER, &body).await.map_err(|fault| fault.during("write the owner marker"))?;
+            let written = match self.put_first(OWNER, &body).await {
+                // Somebody was quicker.
+                Err(fault) if fault.kind == Kind::Changed => Ok(()),
+                Err(fault) if fault.is_unknown() => self.put(OWNER, &body).await.map(drop),
+                written => written,
+            };
+            written.map_err(|fault| fault.during("write the owner marker"))?;
         }
         match self.owner().await? {
             Some(owner) if owner == log_id => Ok(()),

@@ -151,6 +151,27 @@ async fn a_place_with_foreign_objects_is_refused() {
 }
 
 #[tokio::test]
+async fn of_many_registries_that_claim_one_new_place_one_has_it() {
+    for server in [Server::rgw(), Server::versity()] {
+        let options = server.bucket().await;
+        for _ in 0..5 {
+            let options = Options { prefix: format!("{}/", fresh("claimed")), ..options.clone() };
+            let s3 = S3::open(&options).await.unwrap();
+            let ids: Vec<String> = (0..8).map(|n| format!("log{n}")).collect();
+            let claims = futures_util::future::join_all(ids.iter().map(|id| s3.claim(id))).await;
+            let owner = s3.owner().await.unwrap();
+            for (id, claim) in ids.iter().zip(&claims) {
+                match claim {
+                    Ok(()) => assert_eq!(owner.as_ref(), Some(id), "{claims:?}"),
+                    Err(error) => assert!(matches!(error, Error::Foreign(_)), "{claims:?}"),
+                }
+            }
+            assert_eq!(claims.iter().filter(|claim| claim.is_ok()).count(), 1, "{claims:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn full_checksums_and_verified_writes_work() {
     for server in [Server::rgw(), Server::versity()] {
         let options = server.bucket().await;
