@@ -105,9 +105,14 @@ impl Fault {
         self.code.as_deref() == Some("AccessDenied") || (self.code.is_none() && self.status == Some(403))
     }
 
-    /// Whether the server does not know what was asked of it, rather than not wanting or not being able to.
-    pub(super) fn is_unknown(&self) -> bool {
-        self.status == Some(501) || (self.kind == Kind::Refused && !self.is_denied())
+    /// Whether the server says that it does not have what was asked of it.
+    pub(super) fn is_not_there(&self) -> bool {
+        self.status == Some(501) || matches!(self.code.as_deref(), Some("NotImplemented" | "InvalidArgument"))
+    }
+
+    /// Whether another request on the same name was quicker, or may have been (409 of conditional requests).
+    pub(super) fn is_raced(&self) -> bool {
+        self.kind == Kind::Changed || self.status == Some(409)
     }
 
     /// What happened, for people.

@@ -6,7 +6,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
 use super::bucket::Bucket;
-use super::fault::{Fault, Kind};
+use super::fault::Fault;
 use super::part::Part;
 use crate::storage::{Error, collect};
 
@@ -54,8 +54,8 @@ impl Bucket {
             let body = Part::of(Bytes::from(format!("{log_id}\n")));
             let written = match self.put_first(OWNER, &body).await {
                 // Somebody was quicker.
-                Err(fault) if fault.kind == Kind::Changed => Ok(()),
-                Err(fault) if fault.is_unknown() => self.put(OWNER, &body).await.map(drop),
+                Err(fault) if fault.is_raced() => Ok(()),
+                Err(fault) if fault.is_not_there() => self.put(OWNER, &body).await.map(drop),
                 written => written,
             };
             written.map_err(|fault| fault.during("write the owner marker"))?;
