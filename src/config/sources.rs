@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use super::{Error, FILE_VARIABLE, PREFIX, declared, file, flag, suggest, variable};
+use super::{Error, FILE_VARIABLE, PREFIX, TESTS_PREFIX, declared, file, flag, suggest, variable};
 use crate::setting::{Setting, Value, Values};
 
 /// Where a value stands.
@@ -100,7 +100,7 @@ impl Sources {
     pub(super) fn environment(&mut self, variables: &[(String, String)]) -> Result<(), Error> {
         let declared = declared();
         for (name, value) in variables {
-            if !name.starts_with(PREFIX) || name == FILE_VARIABLE {
+            if !name.starts_with(PREFIX) || name == FILE_VARIABLE || name.starts_with(TESTS_PREFIX) {
                 continue;
             }
             let Some(setting) = declared.iter().find(|setting| variable(setting.key) == *name) else {
