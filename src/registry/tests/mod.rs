@@ -4,6 +4,7 @@ mod blobs;
 mod engines;
 mod histories;
 mod manifests;
+mod places;
 mod referrers;
 mod replicas;
 mod sweep;
