@@ -55,6 +55,7 @@ fn flags(side: &std::path::Path) -> Flags {
 
 pub(super) async fn copy(sides: &Sides, from: &Settings, to: &Settings, as_json: bool) -> Outcome {
     let (original, is_locked) = open::original(from).await?;
+    open::refuse_same_place(&original, to).await?;
     let copy = open::write(to).await?;
     let shows_progress = !as_json && std::io::stderr().is_terminal();
     let progress = |copied: &Copied| {
@@ -100,10 +101,15 @@ fn report(outcome: &CopyOutcome, as_json: bool) -> Outcome {
                     .to_owned(),
             ],
         ),
-        CopyOutcome::Damaged { copied, verification } => {
+        CopyOutcome::Damaged { copied, is_open, verification } => {
             let fault = |fault: &registry::Fault| format!("{}: {}", fault.content, fault.reason);
             let mut lines: Vec<_> = verification.faults.iter().map(fault).collect();
-            lines.push(format!("{} damaged; the copy stays closed", lines.len()));
+            let advice = if *is_open {
+                "the copy was whole before and goes on by itself: restore what is named, or push it there once more"
+            } else {
+                "the copy stays closed, run this again to send them once more"
+            };
+            lines.push(format!("{} damaged; {advice}", lines.len()));
             (copied, "damaged", lines)
         }
     };

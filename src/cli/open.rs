@@ -12,7 +12,7 @@ use crate::config::{Config, Flags, Settings};
 use crate::dataplane::DataPlane;
 use crate::db::{Access, Db, Url};
 use crate::registry::{self, Registry};
-use crate::storage::{Backend, Engine, Local, S3, local};
+use crate::storage::{Backend, Engine, Local, Owner, S3, local};
 
 /// The parts, opened. While the locks live no other process writes to what they guard.
 #[derive(Debug)]
@@ -110,6 +110,16 @@ pub(super) async fn original(settings: &Settings) -> Result<(Parts, bool), Failu
     Ok((parts, true))
 }
 
+/// Refuses a copy onto the storage of its original before anything of the copy is made or opened for writing.
+pub(super) async fn refuse_same_place(original: &Parts, to: &Settings) -> Result<(), Failure> {
+    let owner = match &to.storage.engine {
+        // Without opening it: that makes folders, and this one may be another program's.
+        Engine::Local(root) => local::owner_of(root)?,
+        engine @ Engine::S3(_) => backend(engine, Access::Create).await?.owner().await?,
+    };
+    Ok(registry::refuse_same_place(&original.data, owner.and_then(|owner| owner.place)).await?)
+}
+
 /// Opens storage alone, for looking at it. Makes none.
 pub(super) async fn storage(settings: &Settings) -> Result<DataPlane, Failure> {
     let engine = &settings.storage.engine;
@@ -135,17 +145,18 @@ impl Parts {
             && !registry::has_log(&db).await?
         {
             return Err(Failure(format!(
-                "{} holds the objects of registry {owner}, and {} holds no registry; restore the database, or choose an \
+                "{} holds the objects of registry {}, and {} holds no registry; restore the database, or choose an \
                  empty storage",
                 match &settings.storage.engine {
                     Engine::Local(root) => root.display().to_string(),
                     Engine::S3(options) => format!("bucket {}", options.bucket),
                 },
+                owner.log_id,
                 settings.database.url
             )));
         }
         let registry = Registry::open(db, data, Clock::system(), settings.registry.clone()).await?;
-        self.data.claim(&registry.log_id()).await?;
+        registry.bind().await?;
         Ok(registry)
     }
 }
@@ -160,7 +171,7 @@ async fn backend(engine: &Engine, access: Access) -> Result<Arc<dyn Backend>, Fa
 }
 
 /// Objects without the log that tells what they are: an empty registry must not begin over them.
-fn refuse_lost(settings: &Settings, owner: Option<String>) -> Result<(), Failure> {
+fn refuse_lost(settings: &Settings, owner: Option<Owner>) -> Result<(), Failure> {
     let (Url::Sqlite(file), Some(owner)) = (&settings.database.url, owner) else { return Ok(()) };
     if file.exists() {
         return Ok(());
@@ -172,7 +183,8 @@ fn refuse_lost(settings: &Settings, owner: Option<String>) -> Result<(), Failure
         }
     };
     Err(Failure(format!(
-        "{place} holds the objects of registry {owner}, whose database {} is gone; restore the database, or {instead}",
+        "{place} holds the objects of registry {}, whose database {} is gone; restore the database, or {instead}",
+        owner.log_id,
         file.display()
     )))
 }

@@ -30,7 +30,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Found>, Error> {
         path: path.to_owned(),
         line: line(text, error.span().map_or(0, |span| span.start)),
         // Not its `Display`, which quotes the line: there may be a password in it.
-        reason: error.message().replace('\n', ", "),
+        reason: format!("{}; texts stand in \"quotes\"", error.message().replace('\n', ", ")),
     })?;
     let mut reader = Reader { path, text, declared: declared(), found: Vec::new() };
     reader.section("", table.get_ref())?;

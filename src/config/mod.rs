@@ -29,6 +29,9 @@ use crate::{db, registry, storage, telemetry};
 /// What the name of every variable of ours begins with.
 pub const PREFIX: &str = "ARTIFACTSTORE_";
 
+/// What the tests' own variables begin with: no settings, and found in the shells of those who run tests.
+const TESTS_PREFIX: &str = "ARTIFACTSTORE_TEST_";
+
 /// Names the configuration file; like the flag `--config`.
 pub const FILE_VARIABLE: &str = "ARTIFACTSTORE_CONFIG";
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use super::{Error, FILE_VARIABLE, PREFIX, SERVER_VARIABLE, declared, file, flag, suggest, variable};
+use super::{
+    Error, FILE_VARIABLE, PREFIX, SERVER_VARIABLE, TESTS_PREFIX, declared, file, flag, suggest, variable,
+};
 use crate::setting::{Setting, Value, Values};
 
 /// Where a value stands.
@@ -100,7 +102,8 @@ impl Sources {
     pub(super) fn environment(&mut self, variables: &[(String, String)]) -> Result<(), Error> {
         let declared = declared();
         for (name, value) in variables {
-            if !name.starts_with(PREFIX) || [FILE_VARIABLE, SERVER_VARIABLE].contains(&name.as_str()) {
+            let is_no_setting = [FILE_VARIABLE, SERVER_VARIABLE].contains(&name.as_str());
+            if !name.starts_with(PREFIX) || is_no_setting || name.starts_with(TESTS_PREFIX) {
                 continue;
             }
             let Some(setting) = declared.iter().find(|setting| variable(setting.key) == *name) else {

@@ -275,7 +275,7 @@ fn our_own_names_win_over_those_of_others() {
 
 #[test]
 fn nothing_shows_a_password_or_key() {
-    let text = "[database]\nurl = \"postgres://me:hunter2@host/db?sslpassword=hunter2\"\n[storage]\nbackend = \"s3\"\n\
+    let text = "[database]\nurl = \"postgres://me:hunter2@host/db?password=hunter2\"\n[storage]\nbackend = \"s3\"\n\
         [storage.s3]\nbucket = \"b\"\naccess_key_id = \"id\"\nsecret_access_key = \"hunter2\"\nsession_token = \"hunter2\"";
     let config = file(text).unwrap();
     let shown: Vec<_> = config.entries.iter().map(Entry::shown).collect();

@@ -7,24 +7,27 @@ use futures_util::StreamExt as _;
 use super::{DataPlane, Error, Location, parse_key};
 use crate::hash::Hasher;
 use crate::oci::Digest;
-use crate::storage::{self, ByteStream};
+use crate::storage::{self, ByteStream, Owner, PlaceId};
 
 impl DataPlane {
-    /// Binds every backend to a log: no other registry may use them. Idempotent.
-    pub async fn claim(&self, log_id: &str) -> Result<(), Error> {
-        for backend in self.backends.values() {
-            backend.claim(log_id).await?;
-        }
-        Ok(())
+    /// The id of the backend that new objects go to.
+    pub fn id(&self) -> &str {
+        self.default.id().as_str()
     }
 
-    /// The log whose objects the default backend holds; `None` when it is new.
-    pub async fn owner(&self) -> Result<Option<String>, Error> {
+    /// Binds that backend to a log: no other registry may use it. Returns which place it is. Idempotent.
+    pub async fn claim(&self, log_id: &str) -> Result<PlaceId, Error> {
+        Ok(self.default.claim(log_id).await?)
+    }
+
+    /// The log whose objects that backend holds, and which place it is; `None` when it is new.
+    pub async fn owner(&self) -> Result<Option<Owner>, Error> {
         Ok(self.default.owner().await?)
     }
 
     /// Copies the object at `location` from another data plane to the same key here. `false` when it is there
-    /// already, at its size. What was read is compared with `content`; on a mismatch nothing stays here.
+    /// already, at its size. What was read is compared with `content`; on a mismatch nothing stays here, whatever
+    /// version of the key it is: all of them are of this copy.
     pub async fn copy_from(
         &self,
         from: &DataPlane,
@@ -41,12 +44,12 @@ impl DataPlane {
         }
         let object = from.open(location, None).await?;
         let hasher = Arc::new(Mutex::new(Hasher::new(content.algorithm())));
-        let receipt = backend.put_stream(&key, object.size, hashed(object.body, &hasher)).await?;
+        backend.put_stream(&key, object.size, hashed(object.body, &hasher)).await?;
         let actual = hasher.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
         if actual == *content {
             return Ok(true);
         }
-        backend.delete(&key, receipt.version.as_deref()).await?;
+        backend.delete(&key, None).await?;
         Err(Error::DigestMismatch { claimed: content.clone(), actual })
     }
 }

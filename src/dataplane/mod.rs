@@ -53,7 +53,8 @@ pub struct Location {
     pub key: String,
     /// The size that was recorded when it was stored.
     pub size: u64,
-    /// Which version of the key it is, where the backend keeps several.
+    /// Which version of the key it was where it was stored first, if that backend keeps several. A copy elsewhere has
+    /// versions of its own.
     pub version: Option<String>,
 }
 
@@ -220,9 +221,19 @@ impl DataPlane {
     }
 
     /// Removes an object that no event names or whose deletion was recorded. Idempotent.
+    ///
+    /// By its key after by its version: a copied registry knows the versions of the original, and nothing else is ever
+    /// stored under the key.
     pub async fn delete(&self, location: &Location) -> Result<Deletion, Error> {
-        let key = parse_key(location)?;
-        Ok(self.backend(&location.backend)?.delete(&key, location.version.as_deref()).await?)
+        let (backend, key) = (self.backend(&location.backend)?, parse_key(location)?);
+        let named = match &location.version {
+            Some(version) => backend.delete(&key, Some(version)).await?,
+            None => Deletion::Missing,
+        };
+        match backend.delete(&key, None).await? {
+            Deletion::Missing => Ok(named),
+            Deletion::Deleted => Ok(Deletion::Deleted),
+        }
     }
 
     /// A URL under which anyone can GET the object for `ttl` at most, if its backend gives out such. Says nothing

@@ -358,6 +358,19 @@ async fn a_backend_answers_for_the_ids_it_was_given_and_is_probed_once() {
 }
 
 #[tokio::test]
+async fn an_object_of_a_copied_registry_stayed_since_its_version_is_the_originals() {
+    let bucket = || Arc::new(Unreadable::new(Clock::system()));
+    let (original, copy) = (over(bucket()), over(bucket()));
+    let stored = original.store(&pattern(10)).await.unwrap();
+    let (location, content) = (&stored.location, stored.digests.content());
+    assert!(location.version.is_some());
+    assert!(copy.data.copy_from(&original.data, location, content).await.unwrap());
+    assert_eq!(copy.data.delete(location).await.unwrap(), Deletion::Deleted);
+    assert_eq!((copy.objects().await, original.objects().await), (0, 1));
+    assert_eq!(copy.data.delete(location).await.unwrap(), Deletion::Missing);
+}
+
+#[tokio::test]
 async fn a_full_or_broken_disk_fails_the_upload_and_leaves_nothing() {
     for cause in [Cause::NoSpace, Cause::Broken] {
         for (op, nth, len) in [

@@ -117,7 +117,7 @@ impl Options {
 }
 
 /// A database URL that names no database we know. Does not hold it: it may have a password in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Neither of the two engines.
     #[error("give postgres://user:password@host/database or sqlite:///absolute/path/registry.db")]
@@ -125,6 +125,9 @@ pub enum UrlError {
     /// A file with parameters, which we would take for a part of its name.
     #[error("give nothing but the path of a file after sqlite://, without \"?\" and \"#\"")]
     Parameters,
+    /// What is wrong with a URL of a server.
+    #[error("{0}")]
+    Server(String),
 }
 
 impl FromStr for Url {
@@ -134,7 +137,11 @@ impl FromStr for Url {
         match url.split_once("://") {
             Some(("sqlite", path)) if path.contains(['?', '#']) => Err(UrlError::Parameters),
             Some(("sqlite", path)) if Path::new(path).file_name().is_some() => Ok(Self::Sqlite(path.into())),
-            Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => Ok(Self::Postgres(url.into())),
+            Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => {
+                let url = url.into();
+                super::postgres::check_url(&url).map_err(UrlError::Server)?;
+                Ok(Self::Postgres(url))
+            }
             _ => Err(UrlError::Engine),
         }
     }
@@ -179,6 +186,13 @@ mod tests {
             assert_eq!(url.parse::<Url>(), Err(UrlError::Engine), "{url}");
         }
         assert_eq!("sqlite:///x.db?mode=ro".parse::<Url>(), Err(UrlError::Parameters));
+        for url in
+            ["postgres://u:SECRET#PW@h/db", "postgres://u:SECRET/PW@h/db", "postgres://h/db?sslmode=foo"]
+        {
+            let error = url.parse::<Url>().unwrap_err().to_string();
+            assert!(error.contains("not understood") && error.contains("sslmode"), "{url}: {error}");
+            assert!(!error.contains("SECRET"), "{error}");
+        }
     }
 
     #[test]

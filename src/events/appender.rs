@@ -144,6 +144,7 @@ impl Appender {
         let mut tx = self.db.write().await?;
         let mut head = Head::load(&mut tx).await?;
         self.tail.accept(&head)?;
+        self.tail.recognise(&head, &mut tx).await?;
         if head.views_version != self.projections.version() {
             let known = self.projections.version();
             return Err(Error::Superseded { known, found: head.views_version });

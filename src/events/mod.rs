@@ -21,6 +21,7 @@ mod follower;
 mod head;
 mod log;
 mod patience;
+pub mod places;
 mod query;
 mod replay;
 mod rows;
@@ -57,9 +58,9 @@ pub static MANIFEST_CONTENTS: Table = Table {
     indexes: &[],
 };
 
-/// The tables that hold the truth: never rebuilt, what a backup must have.
-pub fn tables() -> [&'static Table; 3] {
-    [&event::EVENTS, Head::table(), &MANIFEST_CONTENTS]
+/// The tables that hold the truth and what belongs to it: never rebuilt, what a backup must have.
+pub fn tables() -> [&'static Table; 4] {
+    [&event::EVENTS, Head::table(), &MANIFEST_CONTENTS, places::table()]
 }
 
 /// Every named statement of the log, for the test that prepares each.

@@ -3,13 +3,13 @@
 //! The appender here and the follower of what other replicas append both come through this: the observer is
 //! told of every event once and in order, whoever recorded it, and the head that is published only moves on.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use tokio::sync::{Mutex, watch};
 
 use super::event::EVENTS;
 use super::{Error, Event, Forked, Head, Observer, Sequence};
-use crate::db::{Db, Row};
+use crate::db::{Db, Row, Tx};
 
 /// Events read at once; bounds memory.
 const PAGE: i64 = 256;
@@ -25,6 +25,7 @@ const LEAF: &str = "SELECT leaf_hash FROM events WHERE sequence = $1";
 pub(super) static STATEMENTS: &[&str] = &[BETWEEN, LEAF];
 
 /// The last event the observer was told of.
+#[derive(Clone)]
 struct Told {
     sequence: Sequence,
     /// Its leaf hash, by which it is known again. `None` before the first event, and where events were skipped.
@@ -37,7 +38,9 @@ pub(super) struct Tail {
     publish: watch::Sender<Head>,
     /// Held while the observer is told, and while a look at the database is on its way: a head that was read
     /// before an append must not be compared with what was known after it.
-    told: Mutex<Told>,
+    telling: Mutex<()>,
+    /// Changed by who holds `telling`; an append, which must not wait for a look, reads it.
+    told: std::sync::Mutex<Told>,
     forked: OnceLock<Forked>,
 }
 
@@ -46,8 +49,9 @@ impl Tail {
     pub(super) async fn open(db: Db, observer: Arc<dyn Observer>, head: Head) -> Result<Self, Error> {
         let rows = db.query(LEAF, vec![head.last().into()]).await?;
         let leaf = rows.first().map(|row| row.blob(0).to_vec());
-        let told = Mutex::new(Told { sequence: head.last(), leaf });
-        Ok(Self { db, observer, publish: watch::Sender::new(head), told, forked: OnceLock::new() })
+        let told = std::sync::Mutex::new(Told { sequence: head.last(), leaf });
+        let (publish, telling) = (watch::Sender::new(head), Mutex::new(()));
+        Ok(Self { db, observer, publish, telling, told, forked: OnceLock::new() })
     }
 
     /// The newest head known.
@@ -96,6 +100,17 @@ impl Tail {
         Error::Forked(forked.clone())
     }
 
+    /// Where an append finds that others appended since: what is known must be part of their log. Under the lock of
+    /// the head, and before anything is written behind it.
+    pub(super) async fn recognise(&self, head: &Head, tx: &mut Tx) -> Result<(), Error> {
+        let told = self.told();
+        if head.last() == told.sequence {
+            return Ok(());
+        }
+        let rows = tx.query(LEAF, vec![told.sequence.into()]).await?;
+        rows.first().map_or(Ok(()), |row| self.is_known(&told, row.blob(0), head))
+    }
+
     /// Events were committed here, the first of them `first`; `head` is the head after them.
     pub(super) async fn committed<'a>(
         &self,
@@ -103,30 +118,40 @@ impl Tail {
         head: Head,
         events: impl Iterator<Item = &'a [Event]>,
     ) {
-        let mut told = self.told.lock().await;
-        if told.sequence < first - 1 && self.catch_up(&mut told, first - 1, &head).await.is_err() {
+        let _telling = self.telling.lock().await;
+        if self.told().sequence < first - 1 && self.catch_up(first - 1, &head).await.is_err() {
+            // The log is the one that is known: the append looked.
             self.observer.lost_track();
-            *told = Told { sequence: first - 1, leaf: None };
+            self.tell(Told { sequence: first - 1, leaf: None });
         }
         for events in events {
-            let new = events.partition_point(|event| event.sequence <= told.sequence);
+            let told = self.told().sequence;
+            let new = events.partition_point(|event| event.sequence <= told);
             if let Some(last) = events[new..].last() {
                 self.observer.committed(&events[new..]);
-                *told = Told { sequence: last.sequence, leaf: Some(last.leaf_hash().to_vec()) };
+                self.tell(Told { sequence: last.sequence, leaf: Some(last.leaf_hash().to_vec()) });
             }
         }
         self.publish(head);
     }
 
+    fn told(&self) -> Told {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn tell(&self, told: Told) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = told;
+    }
+
     /// Looks at the database: tells the observer what others appended and publishes the head.
     pub(super) async fn look(&self) -> Result<(), Error> {
-        let mut told = self.told.lock().await;
+        let _telling = self.telling.lock().await;
         let head = Head::newest(&self.db).await?;
         self.accept(&head)?;
         if head.views_version != self.publish.borrow().views_version {
             self.observer.lost_track();
         }
-        self.catch_up(&mut told, head.last(), &head).await?;
+        self.catch_up(head.last(), &head).await?;
         self.publish(head);
         Ok(())
     }
@@ -146,19 +171,21 @@ impl Tail {
         });
     }
 
-    /// Tells the observer of the events after `told` up to `until`, in the log that ends at `head`. The event at
-    /// `told` is read again: when the log went back and grew past it, it is another one.
-    async fn catch_up(&self, told: &mut Told, until: Sequence, head: &Head) -> Result<(), Error> {
+    /// Tells the observer of the events after the last one it was told of up to `until`, in the log that ends at
+    /// `head`. That last one is read again: when the log went back and grew past it, it is another one.
+    async fn catch_up(&self, until: Sequence, head: &Head) -> Result<(), Error> {
+        let mut told = self.told();
         if until - told.sequence > MANY {
-            self.recognise(told, head).await?;
+            let rows = self.db.query(LEAF, vec![told.sequence.into()]).await?;
+            rows.first().map_or(Ok(()), |row| self.is_known(&told, row.blob(0), head))?;
             self.observer.lost_track();
-            *told = Told { sequence: until - 1, leaf: None };
+            told = Told { sequence: until - 1, leaf: None };
         }
         while told.sequence < until {
             let range = vec![told.sequence.into(), until.into(), PAGE.into()];
             let mut rows = self.db.query(BETWEEN, range).await?;
             if rows.first().is_some_and(|row| row.integer(0) == told.sequence) {
-                self.is_known(told, rows.remove(0).blob(10), head)?;
+                self.is_known(&told, rows.remove(0).blob(10), head)?;
             }
             let Some(last) = rows.last() else {
                 return Err(Error::Gap { expected: told.sequence + 1, found: until + 1 });
@@ -174,14 +201,10 @@ impl Tail {
                     self.observer.lost_track();
                 }
             }
-            *told = Told { sequence: last.integer(0), leaf: Some(last.blob(10).to_vec()) };
+            told = Told { sequence: last.integer(0), leaf: Some(last.blob(10).to_vec()) };
+            self.tell(told.clone());
         }
         Ok(())
-    }
-
-    async fn recognise(&self, told: &Told, head: &Head) -> Result<(), Error> {
-        let rows = self.db.query(LEAF, vec![told.sequence.into()]).await?;
-        rows.first().map_or(Ok(()), |row| self.is_known(told, row.blob(0), head))
     }
 
     fn is_known(&self, told: &Told, leaf: &[u8], head: &Head) -> Result<(), Error> {

@@ -24,27 +24,38 @@ const CONTENTS: i64 = 16;
 pub async fn begin(from: &Db, to: &Db) -> Result<(String, bool), Error> {
     let source = Head::read(from).await?;
     let mut tx = to.write().await?;
-    match Head::load(&mut tx).await {
-        Err(Error::Absent) => {
-            let (epoch, next_sequence) = (-source.epoch, 1);
-            let head = Head { epoch, next_sequence, last_recorded_at: 0, views_version: 0, ..source.clone() };
-            // Not an upsert: a server may be starting on the same empty database.
-            head.insert(&mut tx).await?;
-            tx.commit().await?;
-            Ok((source.log_id, false))
-        }
-        found => {
-            let found = found?;
-            if found.log_id != source.log_id {
-                return Err(Error::OtherLog { expected: source.log_id, found: found.log_id });
-            }
-            found.check(&mut tx).await?;
-            if found.is_whole() && found.last() != source.last() {
-                return Err(Error::Grown { copy: found.last(), original: source.last() });
-            }
-            Ok((source.log_id, found.is_whole()))
-        }
+    if let Some(is_whole) = compatible(&source, &mut tx).await? {
+        return Ok((source.log_id, is_whole));
     }
+    let (epoch, next_sequence) = (-source.epoch, 1);
+    let head = Head { epoch, next_sequence, last_recorded_at: 0, views_version: 0, ..source.clone() };
+    // Not an upsert: a server may be starting on the same empty database.
+    head.insert(&mut tx).await?;
+    tx.commit().await?;
+    Ok((source.log_id, false))
+}
+
+/// What [`begin`] would return, or refuse, without beginning anything.
+pub async fn look(from: &Db, to: &Db) -> Result<(String, bool), Error> {
+    let source = Head::read(from).await?;
+    let is_whole = compatible(&source, &mut to.snapshot().await?).await?;
+    Ok((source.log_id, is_whole.unwrap_or(false)))
+}
+
+/// Whether the copy that is there is whole; `None` when there is none.
+async fn compatible(source: &Head, tx: &mut Tx) -> Result<Option<bool>, Error> {
+    let found = match Head::load(tx).await {
+        Err(Error::Absent) => return Ok(None),
+        found => found?,
+    };
+    if found.log_id != source.log_id {
+        return Err(Error::OtherLog { expected: source.log_id.clone(), found: found.log_id });
+    }
+    found.check(tx).await?;
+    if found.is_whole() && found.last() != source.last() {
+        return Err(Error::Grown { copy: found.last(), original: source.last() });
+    }
+    Ok(Some(found.is_whole()))
 }
 
 /// Copies the events that are not there yet. A finished copy stays as it is.
@@ -71,7 +82,7 @@ pub async fn events(from: &Db, to: &Db, mut progress: impl FnMut(Sequence)) -> R
     }
 }
 
-/// Copies the bytes of manifests that are not there yet and returns how many there are.
+/// Copies the bytes of manifests that are not there yet, or not as they should be, and returns how many there are.
 pub async fn contents(from: &Db, to: &Db) -> Result<u64, Error> {
     let (mut after, mut seen) = (None::<Key>, 0);
     loop {
@@ -87,7 +98,7 @@ pub async fn contents(from: &Db, to: &Db) -> Result<u64, Error> {
             check_content(row)?;
         }
         if !missing.is_empty() {
-            tx.insert(&MANIFEST_CONTENTS, &missing).await?;
+            tx.upsert(&MANIFEST_CONTENTS, &missing).await?;
             tx.commit().await?;
         }
     }

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::Error;
 use super::blobs::location;
 use super::verify::{Verification, verify};
-use crate::dataplane::DataPlane;
+use super::{Error, places};
+use crate::dataplane::{DataPlane, Location};
 use crate::db::Db;
 use crate::events::{self, StateDigest, transfer};
 use crate::oci::Digest;
@@ -57,10 +57,13 @@ pub enum CopyOutcome {
         /// The views of both sides.
         state: Box<StateDigest>,
     },
-    /// Everything was copied and something in the copy is not what it should be; it stays closed.
+    /// Everything was copied and something in the copy is not what it should be.
     Damaged {
         /// What was done.
         copied: Copied,
+        /// Whether an earlier run had finished the copy: then nothing was changed in it. Otherwise it stays closed, and
+        /// damaged objects were removed from it, so that another run sends them again.
+        is_open: bool,
         /// Every object of the copy, read back.
         verification: Verification,
     },
@@ -77,8 +80,10 @@ pub async fn copy(
     mut progress: impl FnMut(&Copied),
 ) -> Result<CopyOutcome, Error> {
     let mut copied = Copied::default();
-    let (log_id, is_whole) = transfer::begin(from.db, to.db).await?;
-    to.data.claim(&log_id).await?;
+    let (log_id, is_whole) = transfer::look(from.db, to.db).await?;
+    let place = places::claim_copy(from, to, &log_id, is_whole).await?;
+    let (_, is_whole) = transfer::begin(from.db, to.db).await?;
+    places::remember(to.db, to.data, place, &log_id).await?;
     objects(from, to, &mut copied, &mut progress).await?;
     copied.manifests = transfer::contents(from.db, to.db).await?;
     copied.events = transfer::events(from.db, to.db, |sequence| {
@@ -98,10 +103,24 @@ pub async fn copy(
     }
     let verification = verify(to.db, to.data, |_| {}).await?;
     if !verification.faults.is_empty() {
-        return Ok(CopyOutcome::Damaged { copied, verification });
+        if !is_whole {
+            remove_damaged(to, &verification).await?;
+        }
+        return Ok(CopyOutcome::Damaged { copied, is_open: is_whole, verification });
     }
     transfer::finish(to.db).await?;
     Ok(CopyOutcome::Whole { copied, log, state: Box::new(state) })
+}
+
+/// Removes what is damaged from a copy that nobody uses yet, so that another run sends it again: one that finds an
+/// object of the right size takes it for sent. By the key alone: the log knows the versions of the original's bucket.
+async fn remove_damaged(to: Side<'_>, verification: &Verification) -> Result<(), Error> {
+    for content in verification.faults.iter().filter_map(|fault| fault.content.parse::<Digest>().ok()) {
+        if let Some(blob) = blobs::find(to.db, &content).await? {
+            to.data.delete(&Location { version: None, ..location(blob) }).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn state(db: &Db) -> Result<StateDigest, Error> {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Status;
+use super::places::WrongPlace;
 use crate::clock::Micros;
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
 use crate::package::mapping::Mismatch;
 use crate::package::{self, PackageId, PackagePath};
 use crate::retention::{UnknownClass, rfc3339};
+use crate::storage::PlaceId;
 use crate::{dataplane, db, events};
 
 /// Everything a caller can act on, and the failures below.
@@ -253,6 +255,15 @@ pub enum Error {
     /// A copy leads to other views than its original: this program folds events differently than the one before.
     #[error("the views of the copy differ from the original's: {0}")]
     CopyDiffers(String),
+    /// The storage is not the one that the objects of the log are in.
+    #[error(transparent)]
+    WrongPlace(WrongPlace),
+    /// Both sides of a copy store in one place.
+    #[error(
+        "both sides store in place {0}: what is written to the copy or removed from it would be the original's; give \
+         the copy a folder or a bucket of its own"
+    )]
+    SamePlace(PlaceId),
     /// Part of a request was ended by a shutdown.
     #[error("the registry is shutting down")]
     Stopping,

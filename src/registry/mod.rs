@@ -19,6 +19,7 @@ mod manifests;
 mod objects;
 mod options;
 mod packages;
+mod places;
 mod referrers;
 mod sessions;
 mod signing;
@@ -46,6 +47,7 @@ pub use objects::{
 pub use packages::{
     FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Schema, Status,
 };
+pub use places::{WrongPlace, refuse_same_place};
 pub use referrers::ReferrersPage;
 pub use signing::Signature;
 pub use signing::keys::rotate_signing_key;

@@ -144,9 +144,13 @@ fn wire(error: &registry::Error) -> Wire {
         E::BlobTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
         error if error.is_temporary() => (StatusCode::SERVICE_UNAVAILABLE, None),
         E::Stopping => (StatusCode::SERVICE_UNAVAILABLE, None),
-        E::CopyDiffers(_) | E::Data(_) | E::Log(_) | E::Db(_) | E::ManifestLost(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, None)
-        }
+        E::CopyDiffers(_)
+        | E::WrongPlace(_)
+        | E::SamePlace(_)
+        | E::Data(_)
+        | E::Log(_)
+        | E::Db(_)
+        | E::ManifestLost(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
     }
 }
 

@@ -12,7 +12,7 @@ use futures_util::stream;
 
 use super::{
     Backend, BackendId, ByteRange, ByteStream, Capability, Deletion, Error, Health, Key, Leftover, MAX_FRAME,
-    Metadata, Object, Page, Receipt, Staged, StagingId, put_staged,
+    Metadata, Object, Owner, Page, PlaceId, Receipt, Staged, StagingId, put_staged,
 };
 use crate::clock::Clock;
 
@@ -28,7 +28,7 @@ pub struct Memory {
 struct State {
     objects: BTreeMap<Key, Bytes>,
     staged: BTreeMap<StagingId, StagedBytes>,
-    owner: Option<String>,
+    owner: Option<Owner>,
 }
 
 #[derive(Debug)]
@@ -144,22 +144,17 @@ impl Backend for Memory {
         Ok(["put", "get", "range", "delete", "stage"].map(can).to_vec())
     }
 
-    async fn owner(&self) -> Result<Option<String>, Error> {
+    async fn owner(&self) -> Result<Option<Owner>, Error> {
         Ok(self.lock().owner.clone())
     }
 
-    async fn claim(&self, log_id: &str) -> Result<(), Error> {
+    async fn claim(&self, log_id: &str) -> Result<PlaceId, Error> {
         let mut state = self.lock();
-        match &state.owner {
-            Some(owner) if owner == log_id => Ok(()),
-            Some(owner) => Err(Error::Foreign(format!(
-                "the memory holds the objects of registry {owner}, not of {log_id}"
-            ))),
-            None => {
-                state.owner = Some(log_id.to_owned());
-                Ok(())
-            }
+        if let Some(owner) = Owner::to_write(state.owner.as_ref(), log_id, "the memory")? {
+            state.owner = Some(owner);
         }
+        let place = state.owner.as_ref().and_then(|owner| owner.place.clone());
+        Ok(place.expect("what is not to be written has a place"))
     }
 
     fn uri(&self, key: &Key) -> String {

@@ -18,6 +18,7 @@ mod key;
 pub mod local;
 pub mod memory;
 mod options;
+mod owner;
 pub mod s3;
 pub mod testing;
 
@@ -34,6 +35,7 @@ pub use self::key::{BackendId, Key, KeyError, StagingId};
 pub use self::local::Local;
 pub use self::memory::Memory;
 pub use self::options::{BACKEND, Engine, Options};
+pub use self::owner::{Owner, PlaceId};
 pub use self::s3::S3;
 
 /// A body in motion. Frames are at most [`MAX_FRAME`] bytes and never empty.
@@ -187,12 +189,14 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Tries what the backend can do, with objects of its own that it removes again.
     async fn probe(&self) -> Result<Vec<Capability>, Error>;
 
-    /// The log whose objects the backend holds; `None` when it is new. [`Error::Foreign`] when it holds
-    /// something else.
-    async fn owner(&self) -> Result<Option<String>, Error>;
+    /// The log whose objects the backend holds, and which place it is; `None` when it is new. [`Error::Foreign`] when
+    /// it holds something else.
+    async fn owner(&self) -> Result<Option<Owner>, Error>;
 
-    /// Makes a new backend the given log's, durably. Idempotent. [`Error::Foreign`] when it is another's.
-    async fn claim(&self, log_id: &str) -> Result<(), Error>;
+    /// Makes a new backend the given log's, durably, and gives it the id of a place of its own, as it does for one
+    /// that a release without such ids had claimed. Returns that id, the same to everybody. Idempotent.
+    /// [`Error::Foreign`] when it is another's.
+    async fn claim(&self, log_id: &str) -> Result<PlaceId, Error>;
 
     /// The URI of a key, as receipts show it.
     fn uri(&self, key: &Key) -> String;

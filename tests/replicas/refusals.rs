@@ -77,3 +77,16 @@ fn a_bucket_of_another_registry_is_refused() {
     assert!(objects.iter().all(|key| key.starts_with(PREFIX)), "{objects:?}");
     cluster.check();
 }
+
+#[test]
+fn a_second_replica_with_another_prefix_was_ready_and_had_none_of_the_objects() {
+    let _alone = alone();
+    let cluster = Plan::new().start(1);
+    let words = ["the objects of this registry are in place", "a new one", "storage.s3.prefix"];
+    cluster.refuses(&[("STORAGE_S3_PREFIX", "registy/")], &words);
+    push(&mut cluster.client(0), "some/app", Content { seed: 1, length: 1000 }).unwrap().expect(201);
+    cluster.refuses(&[("STORAGE_S3_PREFIX", "registy/")], &words);
+    let objects = cluster.bucket.objects("");
+    assert!(objects.iter().all(|key| key.starts_with(PREFIX)), "{objects:?}");
+    cluster.check();
+}

@@ -38,24 +38,27 @@ const PARAMETERS: &[&str] = &[
 
 /// Understands the URL.
 pub(super) fn parse(url: &Secret, place: &str) -> Result<PgConnectOptions, Error> {
-    let refused = |problem: String| Error::Refused { place: place.to_owned(), problem };
+    let options = read(url).map_err(|problem| Error::Refused { place: place.to_owned(), problem })?;
+    let named = options.get_application_name().is_some();
+    let options = if named { options } else { options.application_name("artifactstore") };
+    Ok(sqlx::ConnectOptions::disable_statement_logging(options))
+}
+
+/// The options a URL says, or what is wrong with it, which does not repeat it.
+pub(super) fn read(url: &Secret) -> Result<PgConnectOptions, String> {
     let query = url.expose().split_once('?').map_or("", |(_, query)| query);
     let query = query.split('#').next().unwrap_or_default();
     for (name, _) in form_urlencoded::parse(query.as_bytes()) {
         if !PARAMETERS.contains(&&*name) && !name.starts_with("options[") {
-            return Err(refused(format!(
-                "the parameter {name} is not known; known are {}",
-                PARAMETERS.join(", ")
-            )));
+            return Err(format!("the parameter {name} is not known; known are {}", PARAMETERS.join(", ")));
         }
     }
     // The reason may repeat what it could not read, a password among it.
-    let options: PgConnectOptions = url.expose().parse().map_err(|_| {
-        refused("the URL is not understood; write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters as %XX".to_owned())
-    })?;
-    let named = options.get_application_name().is_some();
-    let options = if named { options } else { options.application_name("artifactstore") };
-    Ok(sqlx::ConnectOptions::disable_statement_logging(options))
+    url.expose().parse().map_err(|_| {
+        "the URL is not understood; write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters as \
+         %XX, and if at all sslmode=disable, allow, prefer, require, verify-ca or verify-full"
+            .to_owned()
+    })
 }
 
 /// Connects once and checks that this is a server and a database to work with.

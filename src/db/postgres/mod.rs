@@ -51,6 +51,11 @@ pub(super) struct Server {
     signals: Connections,
 }
 
+/// What is wrong with the URL of a server, without asking the server. Does not repeat the URL.
+pub(super) fn check_url(url: &Secret) -> Result<(), String> {
+    connect::read(url).map(drop)
+}
+
 impl Server {
     pub(super) async fn open(url: &Secret, options: &Options, access: Access) -> Result<Self, Error> {
         let place = options.url.to_string();

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::LazyLock;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, Executor as _, Row as _};
 
@@ -33,10 +33,29 @@ pub(super) async fn migrate(target: &PgConnectOptions, place: &str) -> Result<()
         {
             return Err(Error::Newer { path: place.to_owned(), found, known });
         }
-        let failed = |source| Error::Migrate { path: place.to_owned(), source };
+        let failed = |source| {
+            if !is_denied(&source) {
+                return Error::Migrate { path: place.to_owned(), source };
+            }
+            let problem = "its user may not create tables there; make it the owner of the database, or GRANT CREATE \
+                           ON SCHEMA public to it";
+            Error::Refused { place: place.to_owned(), problem: problem.to_owned() }
+        };
         migrator.run_direct(None, &mut connection, false).await.map_err(failed)?;
     }
     connection.close().await.map_err(Error::statement)
+}
+
+/// Whether the server refuses the user the right to do something (SQLSTATE 42501).
+fn is_denied(error: &MigrateError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(sqlx::Error::Database(error)) = error.downcast_ref() {
+            return error.code().as_deref() == Some("42501");
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The schema must be the one this program knows.

@@ -64,7 +64,7 @@ impl Database {
             let options = PgConnectOptions::from_str(&server)?.database(&name);
             let mut inside = options.disable_statement_logging().connect().await?;
             inside
-                .execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; SELECT pg_stat_reset()")
+                .execute("DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public; SELECT pg_stat_reset()")
                 .await?;
             inside.close().await?;
         } else {
@@ -115,6 +115,15 @@ impl Database {
     /// Options to open it with.
     pub fn options(&self) -> Options {
         Options::new(Url::Postgres(self.url().into()))
+    }
+
+    /// Runs statements in it, as its administrator would.
+    pub async fn execute(&self, sql: String) {
+        let run = async {
+            let options = PgConnectOptions::from_str(&self.url())?.disable_statement_logging();
+            options.connect().await?.execute(AssertSqlSafe(sql)).await
+        };
+        run.await.expect("the server is there");
     }
 
     /// Ends every connection to it, as a restart of the server would.

@@ -268,3 +268,17 @@ async fn any_number_of_rows_is_one_statement() {
     tx.delete(&TAGS, &keys).await.unwrap();
     assert_eq!(db.statements() - before, 4);
 }
+
+#[tokio::test]
+async fn a_user_that_may_not_make_tables_is_told_what_it_lacks() {
+    let database = Database::new().await;
+    let name = format!("artifactstore_test_{}", ulid::Ulid::generate().to_string().to_lowercase());
+    // What a fresh database of version 15 gives to everybody.
+    let rights = format!("REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO {name}");
+    database.execute(format!("CREATE ROLE {name} LOGIN PASSWORD 'x'; {rights}")).await;
+    let url = database.url();
+    let (_, place) = url.rsplit_once('@').expect("the server asks for a role");
+    let refused = refused(&format!("postgres://{name}:x@{place}")).await;
+    database.execute(format!("DROP OWNED BY {name}; DROP ROLE {name}")).await;
+    assert!(refused.contains("GRANT CREATE ON SCHEMA public"), "{refused}");
+}

@@ -244,6 +244,25 @@ async fn a_log_that_went_back_and_grew_past_what_was_known_is_noticed() {
 }
 
 #[tokio::test]
+async fn nothing_is_appended_to_a_log_that_went_back_and_grew() {
+    let (a, _, database) = two().await;
+    for n in 0..5 {
+        a.moves("t", n).await;
+    }
+    let away = database.proxy(Duration::ZERO);
+    let b = Replica::start(&database.options_through(&away)).await;
+    away.set_down(true);
+    restore_without(&a, 2, 40).await;
+    // Waits for the database, and is there before the next look.
+    let mut waiting = Box::pin(b.submit(set("t", 9)));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    away.set_down(false);
+    let error = failure(waiting.await);
+    assert!(matches!(&*error, Error::Forked(_)), "{error:?}");
+    assert_eq!(a.sequences().await.len(), 43);
+}
+
+#[tokio::test]
 async fn a_known_event_that_became_another_is_noticed() {
     let (a, b, _database) = two().await;
     a.moves("t", 1).await;

@@ -8,6 +8,7 @@ mod objects;
 mod packages;
 mod packages_histories;
 mod packages_pushed;
+mod places;
 mod referrers;
 mod replicas;
 mod sweep;

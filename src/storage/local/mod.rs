@@ -59,7 +59,7 @@ use self::sync::Fsync;
 use self::volume::Volume;
 use super::{
     Backend, BackendId, ByteRange, ByteStream, Capability, Deletion, Error, Health, Key, Leftover, Metadata,
-    Object, Page, Receipt, Staged, StagingId, put_staged,
+    Object, Owner, Page, PlaceId, Receipt, Staged, StagingId, put_staged,
 };
 
 /// The local file system as a [`Backend`]. Cheap to clone; clones share the folder.
@@ -146,11 +146,11 @@ impl Backend for Local {
         self.on_volume(|volume| Ok(volume.probe())).await
     }
 
-    async fn owner(&self) -> Result<Option<String>, Error> {
+    async fn owner(&self) -> Result<Option<Owner>, Error> {
         self.on_volume(|volume| owner::owner_of(volume.path())).await
     }
 
-    async fn claim(&self, log_id: &str) -> Result<(), Error> {
+    async fn claim(&self, log_id: &str) -> Result<PlaceId, Error> {
         let log_id = log_id.to_owned();
         self.on_volume(move |volume| owner::claim(volume.path(), &log_id)).await
     }

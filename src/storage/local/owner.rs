@@ -1,15 +1,16 @@
-//! Whose objects a storage root holds: a file in it names the log.
+//! Whose objects a storage root holds: a file in it names the log and the place.
 //!
-//! Without it a wrong setting would let a registry sweep another program's files, and a lost database would
-//! start an empty registry over the evidence of the old one.
+//! Without it a wrong setting would let a registry sweep another program's files, a lost database would start an
+//! empty registry over the evidence of the old one, and a copy could be written onto its original.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use crate::storage::owner::{Owner, PlaceId};
 use crate::storage::{Error, Key};
 
-/// Holds the log id. Not the name of an object: those begin with a letter or digit.
+/// Holds the marker. Not the name of an object: those begin with a letter or digit.
 const OWNER: &str = ".registry";
 
 /// What whoever opens a root for writing locks, beside the objects.
@@ -17,11 +18,15 @@ pub const LOCK: &str = ".lock";
 
 /// The log a storage root belongs to; `None` when the root is new or not there. Refuses a folder that holds
 /// anything else. Changes nothing, so it can be asked before the folder is opened.
-pub fn owner_of(root: &Path) -> Result<Option<String>, Error> {
+pub fn owner_of(root: &Path) -> Result<Option<Owner>, Error> {
+    let failed = |error: io::Error| Error::io(format!("read {}", root.join(OWNER).display()), error);
     match fs::read_to_string(root.join(OWNER)) {
-        Ok(owner) => return Ok(Some(owner.trim().to_owned())),
+        Ok(text) => {
+            let owner = text.parse().map_err(|odd| failed(io::Error::new(io::ErrorKind::InvalidData, odd)));
+            return owner.map(Some);
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Error::io(format!("read {}", root.join(OWNER).display()), error)),
+        Err(error) => return Err(failed(error)),
     }
     match foreign(root) {
         Ok(None) => Ok(None),
@@ -33,28 +38,30 @@ pub fn owner_of(root: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-/// Makes a new storage root the given log's, durably. Refuses one that belongs to another log.
-pub(super) fn claim(root: &Path, log_id: &str) -> Result<(), Error> {
-    match owner_of(root)? {
-        Some(owner) if owner == log_id => Ok(()),
-        Some(owner) => Err(Error::Foreign(format!(
-            "{} holds the objects of registry {owner}, and the database is that of registry {log_id}; they do not \
-             belong together",
-            root.display()
-        ))),
-        None => write(root, log_id)
-            .map_err(|error| Error::io(format!("write {}", root.join(OWNER).display()), error)),
+/// Makes a new storage root the given log's, durably, and completes a marker of the first release. Refuses one that
+/// belongs to another log.
+pub(super) fn claim(root: &Path, log_id: &str) -> Result<PlaceId, Error> {
+    let failed = |error| Error::io(format!("write {}", root.join(OWNER).display()), error);
+    // One at a time, whichever process it is in: everybody else reads what the first has written.
+    let folder = File::open(root).map_err(failed)?;
+    folder.lock().map_err(failed)?;
+    let found = owner_of(root)?;
+    let to_write = Owner::to_write(found.as_ref(), log_id, &root.display().to_string())?;
+    if let Some(owner) = &to_write {
+        write(root, &folder, owner).map_err(failed)?;
     }
+    let place = to_write.or(found).and_then(|owner| owner.place);
+    Ok(place.expect("what is not to be written has a place"))
 }
 
-fn write(root: &Path, log_id: &str) -> io::Result<()> {
+fn write(root: &Path, folder: &File, owner: &Owner) -> io::Result<()> {
     // Under another name first: a crash leaves the whole file or none.
     let staged = root.join(format!("{OWNER}.new"));
     let mut file = File::create(&staged)?;
-    writeln!(file, "{log_id}")?;
+    write!(file, "{owner}")?;
     file.sync_all()?;
     fs::rename(&staged, root.join(OWNER))?;
-    File::open(root)?.sync_all()
+    folder.sync_all()
 }
 
 /// Something in the folder that a new storage root does not have.

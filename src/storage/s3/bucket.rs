@@ -141,7 +141,10 @@ impl Bucket {
         let request = self.client.head_object().bucket(self.name()).key(self.full(name)).version_id(version);
         match request.send().await.map_err(Fault::from) {
             Ok(_) => self.delete(name, Some(version)).await.map(|()| true),
-            Err(fault) if fault.kind == Kind::Absent => self.exists().await.map(|()| false),
+            // Some servers take the id of a version made elsewhere for nonsense rather than for one that is not there.
+            Err(fault) if fault.kind == Kind::Absent || fault.status == Some(400) => {
+                self.exists().await.map(|()| false)
+            }
             Err(fault) => Err(fault),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
@@ -15,6 +16,8 @@ pub(super) struct Fault {
     pub(super) status: Option<u16>,
     /// Its own name for the error.
     pub(super) code: Option<String>,
+    /// Whether nothing was sent, for want of credentials.
+    is_anonymous: bool,
     text: String,
 }
 
@@ -58,8 +61,14 @@ where
             // Neither a time-out nor a cut connection nor half an answer says what the server did.
             _ => Kind::Unavailable,
         };
-        Self { kind, status, code, text }
+        Self { kind, status, code, is_anonymous: lacks_credentials(&error), text }
     }
+}
+
+/// Whether the chain of credentials came to nothing.
+fn lacks_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(<dyn std::error::Error + 'static>::is::<CredentialsError>)
 }
 
 fn kind(status: Option<u16>, code: Option<&str>) -> Kind {
@@ -78,7 +87,7 @@ fn kind(status: Option<u16>, code: Option<&str>) -> Kind {
 impl Fault {
     /// A body or an answer that makes no sense.
     pub(super) fn odd(text: impl Into<String>) -> Self {
-        Self { kind: Kind::Unavailable, status: None, code: None, text: text.into() }
+        Self { kind: Kind::Unavailable, status: None, code: None, is_anonymous: false, text: text.into() }
     }
 
     /// The same, read otherwise by who knows what was asked.
@@ -103,6 +112,21 @@ impl Fault {
     /// Whether the server knows us and says no.
     pub(super) fn is_denied(&self) -> bool {
         self.code.as_deref() == Some("AccessDenied") || (self.code.is_none() && self.status == Some(403))
+    }
+
+    /// Whether the server says that it does not have what was asked of it.
+    pub(super) fn is_not_there(&self) -> bool {
+        self.status == Some(501) || matches!(self.code.as_deref(), Some("NotImplemented" | "InvalidArgument"))
+    }
+
+    /// Whether another request on the same name was quicker, or may have been (409 of conditional requests).
+    pub(super) fn is_raced(&self) -> bool {
+        self.kind == Kind::Changed || self.status == Some(409)
+    }
+
+    /// Whether nothing was sent, for want of credentials.
+    pub(super) fn lacks_credentials(&self) -> bool {
+        self.is_anonymous
     }
 
     /// What happened, for people.

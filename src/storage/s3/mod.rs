@@ -4,7 +4,8 @@
 //! <prefix>blake3/ab/cd/<hex>.<incarnation>          an object; what follows the prefix is its key
 //! <prefix>multipart/<hex of staging id>.<ulid>      one that came in parts, or is about to
 //! <prefix>staging/<staging id>/<offset>.<ulid>      bytes put aside, see `staged`
-//! <prefix>.registry                                 whose objects these are
+//! <prefix>.registry                                 whose objects these are, and which place this is
+//! <prefix>.registry.place                           left by who added the place to a marker of the first release
 //! ```
 //!
 //! **Written once.** S3 replaces objects without a word, so callers' unique keys are what protects them, and no
@@ -50,7 +51,7 @@ use self::part::{Memory, Part};
 use self::verify::Sum;
 use super::{
     Backend, BackendId, ByteRange, ByteStream, Capability, Deletion, Error, Health, Key, Leftover, Metadata,
-    Object, Page, Receipt, Staged, StagingId,
+    Object, Owner, Page, PlaceId, Receipt, Staged, StagingId,
 };
 
 pub use self::options::{Checksums, Credentials, Options, Redirect, Retries};
@@ -220,11 +221,11 @@ impl Backend for S3 {
         Ok(found)
     }
 
-    async fn owner(&self) -> Result<Option<String>, Error> {
+    async fn owner(&self) -> Result<Option<Owner>, Error> {
         self.bucket.owner().await
     }
 
-    async fn claim(&self, log_id: &str) -> Result<(), Error> {
+    async fn claim(&self, log_id: &str) -> Result<PlaceId, Error> {
         self.bucket.claim(log_id).await
     }
 

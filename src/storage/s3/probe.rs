@@ -216,7 +216,19 @@ impl Bucket {
             (Some(401 | 403), _) => format!(
                 "{server} denies the S3 credentials access to bucket {bucket:?}; check storage.s3.access_key_id and the bucket's policy"
             ),
-            (Some(_), _) => format!("bucket {bucket:?} at {server} can not be used: {}", fault.text()),
+            (Some(429 | 500..), _) => format!(
+                "{server} does not answer for bucket {bucket:?} at the moment; look at the server, then start again: {}",
+                fault.text()
+            ),
+            (Some(_), _) => format!(
+                "bucket {bucket:?} at {server} can not be used; check storage.s3.endpoint and storage.s3.bucket: {}",
+                fault.text()
+            ),
+            (None, _) if fault.lacks_credentials() => format!(
+                "there are no credentials for {server}; set storage.s3.access_key_id and \
+                 storage.s3.secret_access_key, or give the AWS chain a profile or a role: {}",
+                fault.text()
+            ),
             (None, _) => format!(
                 "{server} cannot be reached; check storage.s3.endpoint and the network: {}",
                 fault.text()

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::{collect, key, pattern, staged, suspended};
-use crate::storage::{Backend, ByteRange, Deletion, Error, MAX_FRAME, Receipt};
+use crate::storage::{Backend, ByteRange, Deletion, Error, MAX_FRAME, Owner, Receipt};
 
 /// Objects in the listing check; several pages of [`LISTING_PAGE`].
 const LISTED: usize = 300;
@@ -50,18 +50,28 @@ pub async fn contract_of(traits: Traits, make: impl AsyncFn() -> Arc<dyn Backend
     listing_order_and_prefixes(&*make().await).await;
     writes_and_deletes_in_one_folder(&make().await).await;
     health_and_names(&*make().await).await;
-    owners(&*make().await).await;
+    owners(&*make().await, &*make().await).await;
     suspended::checks(&make).await;
     staged::checks(traits, &make).await;
 }
 
-async fn owners(backend: &dyn Backend) {
+async fn owners(backend: &dyn Backend, other: &dyn Backend) {
     assert_eq!(backend.owner().await.expect("owner"), None, "a new backend is nobody's");
-    backend.claim("log-1").await.expect("claim");
-    backend.claim("log-1").await.expect("a claim can be repeated");
-    assert_eq!(backend.owner().await.expect("owner").as_deref(), Some("log-1"), "a claim is kept");
+    let claims = join_all((0..4).map(|_| backend.claim("log-1"))).await;
+    let place = backend.claim("log-1").await.expect("a claim can be repeated");
+    for claim in claims {
+        assert_eq!(claim.expect("claim"), place, "a place has one id, whoever asks and when");
+    }
+    let owner = Some(Owner { log_id: "log-1".to_owned(), place: Some(place) });
+    assert_eq!(backend.owner().await.expect("owner"), owner, "a claim is kept");
     let refused = backend.claim("log-2").await;
     assert!(matches!(refused, Err(Error::Foreign(_))), "a backend has one owner: {refused:?}");
+    let elsewhere = other.claim("log-1").await.expect("claim");
+    assert_ne!(
+        Some(elsewhere),
+        owner.as_ref().and_then(|owner| owner.place.clone()),
+        "each place has its own id"
+    );
     let page = backend.list("", None, 10).await.expect("list");
     assert!(page.objects.is_empty(), "the mark of the owner is no object: {page:?}");
     let capabilities = backend.probe().await.expect("probe");
@@ -73,7 +83,7 @@ async fn owners(backend: &dyn Backend) {
     let page = backend.list("", None, 10).await.expect("list");
     assert!(page.objects.is_empty(), "a probe leaves no object behind: {page:?}");
     backend.put(&key("a"), Bytes::from_static(b"x")).await.expect("put stores");
-    assert_eq!(backend.owner().await.expect("owner").as_deref(), Some("log-1"), "objects change nothing");
+    assert_eq!(backend.owner().await.expect("owner"), owner, "objects change nothing");
 }
 
 async fn put_and_get(backend: &dyn Backend) {

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use super::faults::{Cause, Ending, Fault, Faults, Op};
 use crate::storage::{
     Backend, BackendId, ByteRange, ByteStream, Capability, Deletion, Error, Health, Key, Leftover, Metadata,
-    Object, Page, Receipt, Staged, StagingId,
+    Object, Owner, Page, PlaceId, Receipt, Staged, StagingId,
 };
 
 /// A [`Backend`] that passes everything on to another one, except for the faults armed in its
@@ -150,11 +150,11 @@ impl Backend for Faulty {
         self.inner.probe().await
     }
 
-    async fn owner(&self) -> Result<Option<String>, Error> {
+    async fn owner(&self) -> Result<Option<Owner>, Error> {
         self.inner.owner().await
     }
 
-    async fn claim(&self, log_id: &str) -> Result<(), Error> {
+    async fn claim(&self, log_id: &str) -> Result<PlaceId, Error> {
         self.inner.claim(log_id).await
     }
 

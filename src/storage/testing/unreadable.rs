@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::clock::Clock;
 use crate::storage::{
     Backend, BackendId, ByteRange, ByteStream, Capability, Deletion, Error, Health, Key, Leftover, Memory,
-    Metadata, Object, Page, Receipt, Staged, StagingId,
+    Metadata, Object, Owner, Page, PlaceId, Receipt, Staged, StagingId,
 };
 
 /// Objects in memory, with the ways of a versioned bucket, for the tests of everything above a backend:
@@ -150,11 +150,11 @@ impl Backend for Unreadable {
         self.objects.probe().await
     }
 
-    async fn owner(&self) -> Result<Option<String>, Error> {
+    async fn owner(&self) -> Result<Option<Owner>, Error> {
         self.objects.owner().await
     }
 
-    async fn claim(&self, log_id: &str) -> Result<(), Error> {
+    async fn claim(&self, log_id: &str) -> Result<PlaceId, Error> {
         self.objects.claim(log_id).await
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{directory, filled};
-use crate::support::{Engine, Launch, command, run_command, run_on};
+use crate::support::{Engine, Launch, Repo, command, run_command, run_on};
 
 /// A command on the S3 server of a variable, with a bucket nobody made.
 fn on(variable: &str, data: &Path, arguments: &[&str]) -> Command {
@@ -96,4 +96,34 @@ fn a_bucket_is_tried_and_says_what_it_can_do() {
     assert!(!ready.to_string().contains(&Engine::secret()), "{ready}");
     server.stop();
     assert_eq!(fs::read_dir(here.path()).unwrap().count(), 0, "nothing lives in the data directory");
+}
+
+#[test]
+fn a_restart_with_another_place_in_the_bucket_began_a_second_half_of_the_registry() {
+    let (engine, other, here) = (Engine::create(), Engine::create(), directory());
+    let on = |more: &[(&'static str, String)]| {
+        let settings = engine.settings().into_iter().chain(more.iter().cloned());
+        settings.fold(Launch::on(here.path()), |launch, (name, value)| launch.env(name, value))
+    };
+    on(&[]).start().stop();
+    let bucket = other.settings().into_iter().find(|(name, _)| name.ends_with("S3_BUCKET")).unwrap();
+    let mistyped = [vec![bucket], vec![("ARTIFACTSTORE_STORAGE_S3_PREFIX", "registy/".to_owned())]];
+    for filled in [false, true] {
+        for settings in &mistyped {
+            let words = ["the objects of this registry are in place", "a new one", "storage.s3.prefix"];
+            run_command(&mut on(settings).command()).refused(&words);
+        }
+        if !filled {
+            let mut server = on(&[]).start();
+            Repo::new(&server.client(), "a").push_artifact("v1");
+            server.stop();
+        }
+    }
+    assert_eq!(other.versions(), [], "what is refused is not claimed");
+    // A release without places wrote the marker and remembered nothing.
+    let marker = engine.get(".registry");
+    engine.put(".registry", [marker.lines().next().unwrap(), "\n"].concat().into_bytes());
+    run_command(&mut on(&[]).command()).refused(&["whose marker names no place"]);
+    engine.put(".registry", marker.into_bytes());
+    on(&[]).start().stop();
 }

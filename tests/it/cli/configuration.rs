@@ -124,7 +124,7 @@ fn nothing_shows_passwords_and_keys() {
     let directory = directory();
     let file = write(
         directory.path(),
-        "[database]\nurl = \"postgres://me:hunter2@127.0.0.1:1/db?sslpassword=hunter2\"\nconnect_timeout = \"1s\"\n\
+        "[database]\nurl = \"postgres://me:hunter2@127.0.0.1:1/db?password=hunter2\"\nconnect_timeout = \"1s\"\n\
          [storage]\nbackend = \"s3\"\n[storage.s3]\nbucket = \"b\"\naccess_key_id = \"id\"\nendpoint = \"http://127.0.0.1:1\"\n\
          secret_access_key = \"hunter2\"\nsession_token = \"hunter2\"\n",
     );

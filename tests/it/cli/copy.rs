@@ -1,10 +1,11 @@
 //! Moving a registry to other engines.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::directory;
+use super::{directory, edit};
 use crate::support::{Engine, Launch, Ran, Repo, Server, blake3, command, noise, run_command, until};
 
 /// `copy` to a database and a bucket of their own.
@@ -105,6 +106,36 @@ fn a_copy_stops_at_a_damaged_object_and_goes_on_when_that_was_mended() {
     assert!(server.client().get(copied.blob(&blake3(&victim))).expect(200).body == victim);
 }
 
+#[test]
+fn an_object_damaged_in_a_copy_that_is_not_finished_is_sent_again() {
+    let (here, there) = (directory(), directory());
+    let mut original = Launch::on(here.path()).start();
+    let repo = Repo::new(&original.client(), "a");
+    let blob = repo.push_blob(&noise(1, 200_000));
+    let copy = || {
+        let mut command = command();
+        command.args(["copy", "--json", "--from"]).arg(here.path()).arg("--to").arg(there.path());
+        run_command(&mut command)
+    };
+    assert_eq!(copy().expect(1).json()["status"], "closed");
+    original.stop();
+    let hex = blake3(&noise(1, 200_000)).replace("blake3:", "");
+    let folder = there.path().join("storage/blake3").join(&hex[..2]).join(&hex[2..4]);
+    let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let mut permissions = std::fs::metadata(&file).unwrap().permissions();
+    permissions.set_mode(0o600);
+    std::fs::set_permissions(&file, permissions).unwrap();
+    std::fs::write(&file, noise(2, 200_000)).unwrap();
+    let damaged = copy().expect(1).json();
+    assert_eq!(damaged["status"], "damaged", "{damaged}");
+    assert_eq!(damaged["faults"].as_array().map(Vec::len), Some(1), "{damaged}");
+    let whole = copy().expect(0).json();
+    assert_eq!((&whole["status"], &whole["sent"]), (&"whole".into(), &1.into()), "{whole}");
+    let server: Server = Launch::on(there.path()).start();
+    let copied = Repo::new(&server.client(), "a");
+    assert!(server.client().get(copied.blob(&blob)).expect(200).body == noise(1, 200_000));
+}
+
 /// Folders come first, and one without an object is nothing that could be sent twice.
 fn has_file(folder: &Path) -> bool {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -159,4 +190,177 @@ fn a_copy_to_itself_or_onto_another_registry_is_refused() {
     let mut nothing = command();
     nothing.args(["copy", "--from", "/nonexistent", "--to"]).arg(there.path());
     run_command(&mut nothing).refused(&["/nonexistent"]);
+}
+
+/// Every file below a folder with its bytes, in order, but for locks.
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.file_name().is_some_and(|name| name != ".lock") {
+            let bytes = std::fs::read(&path).unwrap();
+            found.push((path, bytes));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_copy_onto_the_folder_of_its_original_removed_the_damaged_objects_of_both() {
+    let (here, there) = (directory(), directory());
+    let mut original = Launch::on(here.path()).start();
+    let repo = Repo::new(&original.client(), "a");
+    repo.push_artifact("v1");
+    repo.push_blob(&noise(1, 200_000));
+    original.stop();
+    let storage = here.path().join("storage");
+    let hex = blake3(&noise(1, 200_000)).replace("blake3:", "");
+    let damaged = std::fs::read_dir(storage.join("blake3").join(&hex[..2]).join(&hex[2..4])).unwrap();
+    let damaged = damaged.last().unwrap().unwrap().path();
+    std::fs::remove_file(&damaged).unwrap();
+    std::fs::write(&damaged, noise(2, 200_000)).unwrap();
+    let link = there.path().join("link");
+    std::os::unix::fs::symlink(&storage, &link).unwrap();
+    let before = files(&storage);
+    let spelled = here.path().join("./storage/../storage");
+    let engine = Engine::create();
+    let (_, url) = engine.settings().into_iter().find(|(name, _)| name.ends_with("DATABASE_URL")).unwrap();
+    let onto = |root: &Path, url: Option<&str>| {
+        let mut command = command();
+        command.args(["copy", "--from"]).arg(here.path()).arg("--to").arg(there.path().join("data"));
+        command.env("ARTIFACTSTORE_STORAGE_LOCAL_ROOT", root);
+        if let Some(url) = url {
+            command.env("ARTIFACTSTORE_DATABASE_URL", url);
+        }
+        run_command(&mut command).refused(&["both sides store in place", "of its own"]);
+        assert!(files(&storage) == before, "nothing of the original is touched");
+    };
+    for root in [&link, &spelled] {
+        onto(root, Some(&url));
+        onto(root, None);
+    }
+    // An unfinished copy whose storage setting was changed since.
+    let copy = |root: Option<&Path>| {
+        let mut command = command();
+        command.args(["copy", "--from"]).arg(here.path()).arg("--to").arg(there.path().join("data"));
+        run_command(command.envs(root.map(|root| ("ARTIFACTSTORE_STORAGE_LOCAL_ROOT", root))))
+    };
+    copy(None).refused(&[&hex]);
+    copy(Some(&link)).refused(&["both sides store in place"]);
+    let other = directory();
+    copy(Some(other.path())).refused(&["the objects of this registry are in place", "a new one"]);
+    assert!(files(&storage) == before);
+    std::fs::remove_file(&damaged).unwrap();
+    std::fs::write(&damaged, noise(1, 200_000)).unwrap();
+    copy(None).expect(0);
+}
+
+/// The settings of an engine as a configuration file, for a side that the environment says nothing about.
+fn file(engine: &Engine, directory: &Path) -> PathBuf {
+    let settings = engine.settings();
+    let of = |name: &str| &settings.iter().find(|(known, _)| known.ends_with(name)).unwrap().1;
+    let text = format!(
+        "data = \"{}\"\n[database]\nurl = {:?}\n[storage]\nbackend = \"s3\"\n[storage.s3]\nbucket = {:?}\n\
+         endpoint = {:?}\nregion = \"us-east-1\"\npath_style = true\naccess_key_id = {:?}\n\
+         secret_access_key = {:?}\n",
+        directory.display(),
+        of("DATABASE_URL"),
+        of("S3_BUCKET"),
+        of("S3_ENDPOINT"),
+        of("ACCESS_KEY_ID"),
+        of("SECRET_ACCESS_KEY")
+    );
+    let file = directory.join("original.toml");
+    std::fs::write(&file, text).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    file
+}
+
+#[test]
+fn a_copy_onto_the_bucket_of_its_original_by_other_settings_is_refused() {
+    let (here, there) = (directory(), directory());
+    let (engine, other) = (Engine::create(), Engine::create());
+    let file = file(&engine, here.path());
+    let mut original = Launch::bare().flag("--config").flag(file.to_str().unwrap());
+    original = original.flag("--listen").flag("127.0.0.1:0");
+    let mut server = original.clone().start();
+    Repo::new(&server.client(), "a").push_artifact("v1");
+    server.stop();
+    let objects = engine.versions();
+    let onto = |more: &[(&str, String)]| {
+        let mut command = command();
+        command.args(["copy", "--at-rest", "--from"]).arg(&file).arg("--to").arg(there.path());
+        run_command(command.envs(other.settings()).envs(more.iter().cloned()))
+    };
+    let bucket = engine.settings().into_iter().find(|(name, _)| name.ends_with("S3_BUCKET")).unwrap();
+    let attempts = ("ARTIFACTSTORE_STORAGE_S3_ATTEMPTS", "2".to_owned());
+    onto(&[bucket.clone(), attempts.clone()]).refused(&["both sides store in place"]);
+    // Beside the objects of the original, in its bucket, is a place of its own. But not for its database.
+    let url = engine.settings().into_iter().find(|(name, _)| name.ends_with("DATABASE_URL")).unwrap();
+    let same = (url.0, format!("{}?application_name=again", url.1));
+    onto(&[same]).refused(&["the objects of this registry are in place"]);
+    assert_eq!(engine.versions(), objects);
+    let prefix = ("ARTIFACTSTORE_STORAGE_S3_PREFIX", "copy/".to_owned());
+    let done = onto(&[bucket, attempts, prefix]).expect(0);
+    assert!(done.out.contains("equal byte for byte"), "{done}");
+    original.start().stop();
+}
+
+#[test]
+fn what_is_damaged_in_a_copy_from_one_versioned_bucket_to_another_is_sent_again() {
+    let (here, there) = (directory(), directory());
+    let (engine, other) = (Engine::create(), Engine::create());
+    engine.keep_versions();
+    other.keep_versions();
+    let file = file(&engine, here.path());
+    let mut server = Launch::bare().flag("--config").flag(file.to_str().unwrap());
+    server = server.flag("--listen").flag("127.0.0.1:0");
+    let mut original = server.start();
+    let repo = Repo::new(&original.client(), "a");
+    repo.push_artifact("v1");
+    let blob = repo.push_blob(&noise(1, 200_000));
+    original.stop();
+    let copy = |at_rest: &[&str]| {
+        let mut command = command();
+        command.args(["copy", "--json", "--from"]).arg(&file).arg("--to").arg(there.path()).args(at_rest);
+        run_command(command.envs(other.settings()))
+    };
+    assert_eq!(copy(&[]).expect(1).json()["status"], "closed");
+    let hex = blake3(&noise(1, 200_000)).replace("blake3:", "");
+    let key = other.versions().into_iter().map(|(key, _)| key).find(|key| key.contains(&hex)).unwrap();
+    other.put(&key, noise(2, 200_000));
+    let before = engine.versions();
+    let damaged = copy(&["--at-rest"]).expect(1).json();
+    assert_eq!(damaged["faults"].as_array().map(Vec::len), Some(1), "{damaged}");
+    let whole = copy(&["--at-rest"]).expect(0).json();
+    assert_eq!((&whole["status"], &whole["sent"]), (&"whole".into(), &1.into()), "{whole}");
+    assert_eq!(engine.versions(), before, "the original has all its versions");
+    let launch =
+        other.settings().into_iter().fold(Launch::on(there.path()), |l, (name, value)| l.env(name, value));
+    let at_work = launch.start();
+    let copied = Repo::new(&at_work.client(), "a");
+    assert!(at_work.client().get(copied.blob(&blob)).expect(200).body == noise(1, 200_000));
+}
+
+#[test]
+fn the_bytes_of_a_manifest_damaged_in_a_copy_are_mended() {
+    let (here, there) = (directory(), directory());
+    let mut original = Launch::on(here.path()).start();
+    let pushed = Repo::new(&original.client(), "a").push_artifact("v1");
+    let copy = || {
+        let mut command = command();
+        command.args(["copy", "--json", "--from"]).arg(here.path()).arg("--to").arg(there.path());
+        run_command(&mut command)
+    };
+    assert_eq!(copy().expect(1).json()["status"], "closed");
+    original.stop();
+    edit(&there.path().join("registry.db"), &["UPDATE manifest_contents SET bytes = x'00'"]);
+    let whole = copy().expect(0).json();
+    assert_eq!(whole["status"], "whole", "{whole}");
+    let server: Server = Launch::on(there.path()).start();
+    let copied = Repo::new(&server.client(), "a");
+    assert_eq!(server.client().get(copied.manifest("v1")).expect(200).body, pushed.1);
 }

@@ -99,6 +99,21 @@ fn an_empty_registry_began_over_the_objects_of_a_lost_database() {
 }
 
 #[test]
+fn a_second_server_with_a_folder_of_its_own_was_ready_too() {
+    let (here, there, database) = (directory(), directory(), database());
+    let first = Launch::on(here.path()).env(URL, database.url()).start();
+    let words = ["the objects of this registry are in place", "a new one", "storage.local.root"];
+    for _ in 0..2 {
+        for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"]] {
+            run_command(&mut on(&database.url(), there.path(), arguments)).refused(&words);
+        }
+        // Also once there is something to be lost.
+        Repo::new(&first.client(), "a").push_artifact("v1");
+    }
+    assert!(!there.path().join("storage/.registry").exists(), "what is refused is not claimed");
+}
+
+#[test]
 fn an_empty_one_cannot_be_looked_at() {
     let (database, directory) = (database(), directory());
     for arguments in [&["health"][..], &["verify"], &["replay", "--check"]] {

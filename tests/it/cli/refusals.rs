@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::{directory, edit, filled};
-use crate::support::{Launch, Request, Server, command, run, run_command, run_on};
+use crate::support::{Launch, Repo, Request, Server, command, run, run_command, run_on};
 
 #[test]
 fn a_command_line_that_means_nothing_is_refused_with_a_hint() {
@@ -241,4 +241,26 @@ fn a_head_that_is_not_where_the_log_ends_is_refused() {
         let health = run_on(server.data(), &["health"]).expect(1);
         assert!(health.out.contains("the head says"), "{health}");
     }
+}
+
+#[test]
+fn a_marker_of_the_first_release_is_completed_and_its_registry_goes_on() {
+    let directory = directory();
+    let start = || Launch::on(directory.path()).start();
+    let mut server = start();
+    Repo::new(&server.client(), "a").push_artifact("v1");
+    server.stop();
+    let marker = directory.path().join("storage/.registry");
+    let first_line = |text: &str| text.lines().next().unwrap().to_owned() + "\n";
+    let bound = fs::read_to_string(&marker).unwrap();
+    assert_eq!(bound.lines().count(), 2, "{bound}");
+    // As the first release has left it.
+    fs::write(&marker, first_line(&bound)).unwrap();
+    edit(&directory.path().join("registry.db"), &["DELETE FROM storage_places"]);
+    start().stop();
+    let completed = fs::read_to_string(&marker).unwrap();
+    assert!(completed != bound && first_line(&completed) == first_line(&bound), "{completed}");
+    assert_eq!(completed.lines().count(), 2, "{completed}");
+    start().stop();
+    assert_eq!(fs::read_to_string(&marker).unwrap(), completed);
 }

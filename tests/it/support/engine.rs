@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::runtime::Runtime;
 
@@ -63,6 +64,35 @@ impl Engine {
         ]
     }
 
+    /// From now on the bucket keeps every version of an object.
+    pub(crate) fn keep_versions(&self) {
+        let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let ask = self.client.put_bucket_versioning().bucket(&self.bucket).versioning_configuration(on);
+        runtime().block_on(ask.send()).unwrap();
+    }
+
+    /// Writes an object behind the back of the program.
+    pub(crate) fn put(&self, key: &str, bytes: Vec<u8>) {
+        let put = self.client.put_object().bucket(&self.bucket).key(key).body(bytes.into());
+        runtime().block_on(put.send()).unwrap();
+    }
+
+    /// A small object as text.
+    pub(crate) fn get(&self, key: &str) -> String {
+        let object = self.client.get_object().bucket(&self.bucket).key(key);
+        let bytes = runtime().block_on(async { object.send().await.unwrap().body.collect().await.unwrap() });
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    /// Everything in the bucket: keys and versions.
+    pub(crate) fn versions(&self) -> Vec<(String, String)> {
+        let page = self.client.list_object_versions().bucket(&self.bucket);
+        let page = runtime().block_on(page.send()).unwrap();
+        assert_ne!(page.is_truncated(), Some(true), "no test leaves a thousand");
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        page.versions().iter().map(|object| (text(object.key()), text(object.version_id()))).collect()
+    }
+
     /// What must never be shown.
     pub(crate) fn secret() -> String {
         service().1
@@ -76,12 +106,16 @@ impl Engine {
             abort.set_key(upload.key.clone()).set_upload_id(upload.upload_id.clone()).send().await?;
         }
         loop {
-            let page = client.list_objects_v2().bucket(bucket).send().await?;
-            if page.contents().is_empty() {
+            let page = client.list_object_versions().bucket(bucket).send().await?;
+            let objects = page.versions().iter().map(|object| (&object.key, &object.version_id));
+            let markers = page.delete_markers().iter().map(|marker| (&marker.key, &marker.version_id));
+            let all: Vec<_> = objects.chain(markers).collect();
+            if all.is_empty() {
                 break;
             }
-            for object in page.contents() {
-                client.delete_object().bucket(bucket).set_key(object.key.clone()).send().await?;
+            for (key, version) in all {
+                let delete = client.delete_object().bucket(bucket).set_key(key.clone());
+                delete.set_version_id(version.clone()).send().await?;
             }
         }
         client.delete_bucket().bucket(bucket).send().await?;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::storage::{Deletion, Leftover};
+use crate::storage::{Deletion, Leftover, Owner};
 
 #[tokio::test]
 async fn an_object_is_the_file_its_key_says() {
@@ -118,4 +118,23 @@ async fn health_tells_the_space_on_the_volume() {
     let (_dir, local) = folder();
     let capacity = local.health().await.capacity.unwrap();
     assert!(capacity.total > 0 && capacity.available > 0, "{capacity:?}");
+}
+
+#[tokio::test]
+async fn a_marker_of_the_first_release_is_completed_once() {
+    let (dir, local) = folder();
+    let marker = dir.path().join(".registry");
+    fs::write(&marker, "log\n").unwrap();
+    local.put(&key(OBJECT), bytes("one")).await.unwrap();
+    assert_eq!(local.owner().await.unwrap(), Some(Owner { log_id: "log".into(), place: None }));
+    assert!(matches!(local.claim("other").await, Err(Error::Foreign(_))));
+    assert_eq!(fs::read(&marker).unwrap(), b"log\n");
+    let again = Local::open(dir.path()).unwrap();
+    let claims = (0..16).map(|n| if n % 2 == 0 { local.claim("log") } else { again.claim("log") });
+    let claims = futures_util::future::join_all(claims).await;
+    let place = local.claim("log").await.unwrap();
+    assert!(claims.iter().all(|claim| claim.as_ref().is_ok_and(|claimed| *claimed == place)), "{claims:?}");
+    assert_eq!(fs::read_to_string(&marker).unwrap(), format!("log\n{place}\n"));
+    fs::write(&marker, "log\nsomething\n").unwrap();
+    assert!(matches!(local.claim("log").await, Err(Error::Io { .. })), "what is no marker stays");
 }

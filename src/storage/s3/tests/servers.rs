@@ -4,10 +4,11 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::super::part::Part;
 use super::super::{Checksums, Redirect};
 use super::{Options, S3, Server, fresh, key};
 use crate::storage::testing::{collect, pattern};
-use crate::storage::{Backend, Deletion, Error};
+use crate::storage::{Backend, Deletion, Error, Owner};
 
 const MIB: usize = 1 << 20;
 
@@ -148,6 +149,65 @@ async fn a_place_with_foreign_objects_is_refused() {
     s3.put(&key("holiday.jpg"), Bytes::from_static(b"1")).await.unwrap();
     let refused = s3.claim("log").await;
     assert!(matches!(&refused, Err(Error::Foreign(text)) if text.contains("\"holiday.jpg\"")), "{refused:?}");
+}
+
+#[tokio::test]
+async fn of_many_registries_that_claim_one_new_place_one_has_it() {
+    for server in [Server::rgw(), Server::versity()] {
+        let options = server.bucket().await;
+        for _ in 0..5 {
+            let options = Options { prefix: format!("{}/", fresh("claimed")), ..options.clone() };
+            let s3 = S3::open(&options).await.unwrap();
+            let ids: Vec<String> = (0..8).map(|n| format!("log{n}")).collect();
+            let claims = futures_util::future::join_all(ids.iter().map(|id| s3.claim(id))).await;
+            let owner = s3.owner().await.unwrap();
+            for (id, claim) in ids.iter().zip(&claims) {
+                match claim {
+                    Ok(place) => {
+                        let claimed = Owner { log_id: id.clone(), place: Some(place.clone()) };
+                        assert_eq!(owner.as_ref(), Some(&claimed), "{claims:?}");
+                    }
+                    Err(error) => assert!(matches!(error, Error::Foreign(_)), "{claims:?}"),
+                }
+            }
+            assert_eq!(claims.iter().filter(|claim| claim.is_ok()).count(), 1, "{claims:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_marker_of_the_first_release_is_completed_once() {
+    for server in [Server::rgw(), Server::versity()] {
+        let options = server.bucket().await;
+        for _ in 0..5 {
+            let options = Options { prefix: format!("{}/", fresh("old")), ..options.clone() };
+            let s3 = S3::open(&options).await.unwrap();
+            s3.bucket.put(".registry", &Part::of(Bytes::from_static(b"log\n"))).await.unwrap();
+            s3.put(&key("blake3/a"), Bytes::from_static(b"1")).await.unwrap();
+            assert_eq!(s3.owner().await.unwrap(), Some(Owner { log_id: "log".into(), place: None }));
+            assert!(matches!(s3.claim("other").await, Err(Error::Foreign(_))));
+            let claims = futures_util::future::join_all((0..8).map(|_| s3.claim("log"))).await;
+            let place = s3.claim("log").await.unwrap();
+            let is_same = claims.iter().all(|claim| claim.as_ref().is_ok_and(|claimed| *claimed == place));
+            assert!(is_same, "{}: {claims:?}", server.endpoint);
+            assert_eq!(s3.owner().await.unwrap(), Some(Owner { log_id: "log".into(), place: Some(place) }));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_version_of_another_bucket_is_no_version_here() {
+    let (rgw, versity) = (Server::rgw(), Server::versity());
+    for (here, version) in
+        [(&rgw, "01JD0000000000000000000000"), (&versity, "2ssBcTf0gKfP0w.aPaNNT2bIOZFyMfg")]
+    {
+        let options = here.bucket().await;
+        let s3 = S3::open(&options).await.unwrap();
+        s3.put(&key("a"), Bytes::from_static(b"1")).await.unwrap();
+        let deleted = s3.delete(&key("a"), Some(version)).await;
+        assert!(matches!(deleted, Ok(Deletion::Missing)), "{}: {deleted:?}", here.endpoint);
+        assert_eq!(s3.delete(&key("a"), None).await.unwrap(), Deletion::Deleted);
+    }
 }
 
 #[tokio::test]

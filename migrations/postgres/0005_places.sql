@@ -1,0 +1,5 @@
+-- Beside the truth: the place each storage was when it was first used. Not copied with the log, and never rebuilt.
+CREATE TABLE storage_places (
+    backend TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    place   TEXT COLLATE "C" NOT NULL
+);
