@@ -155,8 +155,7 @@ packages_one_more() {
     cp -a "$SCRATCH/tree" "$SCRATCH/more"
     echo new >"$SCRATCH/more/new.txt"
     again=$(artifactstore package push "$SCRATCH/more" --to pack/cli:v2 --kind test-run --json)
-    # The new file and the new table.
-    same "uploads" 2 "$(jq .uploaded <<<"$again")"
+    same "uploads" 1 "$(jq .uploaded <<<"$again")"
 }
 
 packages_kept() {
@@ -185,7 +184,7 @@ PYTHON
     artifactstore package verify "$SCRATCH/many-pulled"
     same "files" 20000 "$(api GET "_artifactstore/packages/$(jq -r .id "$SCRATCH/many.json")" | jq -r '.file_count // (.files | length)')"
     echo more >"$many/more.txt"
-    same "uploads" 2 "$(artifactstore package push "$many" --to pack/many:v2 --json | jq .uploaded)"
+    same "uploads" 1 "$(artifactstore package push "$many" --to pack/many:v2 --json | jq .uploaded)"
     for peak in "$SCRATCH/push.peak" "$SCRATCH/pull.peak"; do
         (($(<"$peak") < 256 * 1024)) || { echo "$peak: $(<"$peak") KiB"; return 1; }
     done
