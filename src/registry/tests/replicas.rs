@@ -387,7 +387,9 @@ async fn sweeps_of_many_replicas_take_what_is_old_and_nothing_else(on: On) {
     let swept = tokio::try_join!(a, b, c, d).unwrap();
     let swept = [swept.0, swept.1, swept.2, swept.3];
     assert_eq!(swept.iter().map(|swept| swept.sessions).sum::<u64>(), 2, "each session by one of them");
-    assert_eq!(swept.iter().map(|swept| swept.leftovers).sum::<u64>(), 1);
+    // That of the session whose row one removed may be taken by another before that one gets to it.
+    let leftovers = swept.iter().map(|swept| swept.leftovers).sum::<u64>();
+    assert!(matches!(leftovers, 1 | 2), "{leftovers}");
     assert_eq!(cluster.pull(0, &sha256(&bytes)).await.unwrap(), bytes);
     assert!(is_unknown(&cluster.progress(0, &idle).await));
     cluster.finish(0, &young, &other).await.unwrap();
