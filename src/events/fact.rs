@@ -13,6 +13,17 @@ use crate::oci::{Digest, RepositoryName, Tag};
 pub use crate::package::Manifest as PackageFinalized;
 use crate::package::{Description, File, Object, PackageId, PackagePath};
 
+use super::Target;
+use super::collecting::{
+    BlobCorrupted, BlobRecovered, BlobRevived, BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged,
+    BlobsReleased, ClockResynchronised, ClockTicked, GcCompleted, ScrubCompleted,
+};
+use super::retaining::{
+    CertificateIssued, DispositionApproved, DispositionExecuted, DispositionProposed, DispositionRejected,
+    DispositionVoided, HoldPlaced, HoldReleased, PackageDeleted, PolicyChanged, RetentionDenied,
+    RetentionExtended, RetentionResolved, RetentionShortened, RetentionStarted,
+};
+
 /// A payload, and a view row, may hold what a manifest of 4 MiB holds: one long annotation, escaped.
 pub(super) const LIMITS: Limits = Limits { text: 16 * 1024 * 1024, ..Limits::DOCUMENT };
 
@@ -392,6 +403,33 @@ facts! {
     "v1.schema.registered" => SchemaRegistered,
     "v1.object.stored" => ObjectStored,
     "v1.object.deleted" => ObjectDeleted,
+    "v1.policy.changed" => PolicyChanged,
+    "v1.retention.resolved" => RetentionResolved,
+    "v1.retention.extended" => RetentionExtended,
+    "v1.retention.started" => RetentionStarted,
+    "v1.retention.shortened" => RetentionShortened,
+    "v1.retention.denied" => RetentionDenied,
+    "v1.hold.placed" => HoldPlaced,
+    "v1.hold.released" => HoldReleased,
+    "v1.disposition.proposed" => DispositionProposed,
+    "v1.disposition.approved" => DispositionApproved,
+    "v1.disposition.rejected" => DispositionRejected,
+    "v1.disposition.voided" => DispositionVoided,
+    "v1.disposition.executed" => DispositionExecuted,
+    "v1.package.deleted" => PackageDeleted,
+    "v1.certificate.issued" => CertificateIssued,
+    "v1.blob.released" => BlobsReleased,
+    "v1.blob.kept" => BlobsKept,
+    "v1.blob.condemned" => BlobsCondemned,
+    "v1.blob.revived" => BlobRevived,
+    "v1.blob.delete_intended" => BlobsDeleteIntended,
+    "v1.blob.purged" => BlobsPurged,
+    "v1.blob.corrupted" => BlobCorrupted,
+    "v1.blob.recovered" => BlobRecovered,
+    "v1.gc.completed" => GcCompleted,
+    "v1.scrub.completed" => ScrubCompleted,
+    "v1.clock.ticked" => ClockTicked,
+    "v1.clock.resynchronised" => ClockResynchronised,
 }
 
 /// Why a stored payload could not be read.
@@ -416,7 +454,18 @@ impl Fact {
             Self::BlobStored(_)
             | Self::BlobRepaired(_)
             | Self::ContentDigested(_)
-            | Self::SchemaRegistered(_) => None,
+            | Self::SchemaRegistered(_)
+            | Self::PolicyChanged(_)
+            | Self::BlobsCondemned(_)
+            | Self::BlobRevived(_)
+            | Self::BlobsDeleteIntended(_)
+            | Self::BlobsPurged(_)
+            | Self::BlobCorrupted(_)
+            | Self::BlobRecovered(_)
+            | Self::GcCompleted(_)
+            | Self::ScrubCompleted(_)
+            | Self::ClockTicked(_)
+            | Self::ClockResynchronised(_) => None,
             Self::BlobLinked(fact) => Some(&fact.repository),
             Self::BlobUnlinked(fact) => Some(&fact.repository),
             Self::ManifestPushed(fact) => Some(&fact.repository),
@@ -431,6 +480,22 @@ impl Fact {
             Self::PackageFailed(fact) => Some(&fact.repository),
             Self::ObjectStored(fact) => Some(&fact.repository),
             Self::ObjectDeleted(fact) => Some(&fact.repository),
+            Self::RetentionResolved(fact) => Some(&fact.repository),
+            Self::RetentionExtended(fact) => Some(&fact.repository),
+            Self::RetentionStarted(fact) => Some(&fact.repository),
+            Self::RetentionShortened(fact) => Some(&fact.repository),
+            Self::RetentionDenied(fact) => Some(&fact.repository),
+            Self::HoldPlaced(fact) => Some(&fact.repository),
+            Self::HoldReleased(fact) => Some(&fact.repository),
+            Self::DispositionProposed(fact) => Some(&fact.repository),
+            Self::DispositionApproved(fact) => Some(&fact.repository),
+            Self::DispositionRejected(fact) => Some(&fact.repository),
+            Self::DispositionVoided(fact) => Some(&fact.repository),
+            Self::DispositionExecuted(fact) => Some(&fact.repository),
+            Self::PackageDeleted(fact) => Some(&fact.repository),
+            Self::CertificateIssued(fact) => Some(&fact.repository),
+            Self::BlobsReleased(fact) => Some(&fact.repository),
+            Self::BlobsKept(fact) => Some(&fact.repository),
         }
     }
 
@@ -455,6 +520,34 @@ impl Fact {
             Self::SchemaRegistered(fact) => &fact.name,
             Self::ObjectStored(fact) => fact.content.as_str(),
             Self::ObjectDeleted(fact) => fact.content.as_str(),
+            Self::PolicyChanged(fact) => fact.digest.as_str(),
+            Self::RetentionResolved(fact) => fact.target.as_str(),
+            Self::RetentionExtended(fact) => fact.target.as_str(),
+            Self::RetentionStarted(fact) => fact.target.as_str(),
+            Self::RetentionShortened(fact) => fact.target.as_str(),
+            Self::RetentionDenied(fact) => &fact.subject,
+            Self::HoldPlaced(fact) => {
+                fact.target.as_ref().map_or_else(|| fact.repository.as_str(), Target::as_str)
+            }
+            Self::HoldReleased(fact) => fact.hold.as_str(),
+            Self::DispositionProposed(fact) => fact.target.as_str(),
+            Self::DispositionApproved(fact) => fact.disposition.as_str(),
+            Self::DispositionRejected(fact) => fact.disposition.as_str(),
+            Self::DispositionVoided(fact) => fact.disposition.as_str(),
+            Self::DispositionExecuted(fact) => fact.target.as_str(),
+            Self::PackageDeleted(fact) => fact.package.as_str(),
+            Self::CertificateIssued(fact) => fact.disposition.as_str(),
+            Self::BlobsReleased(fact) => &fact.run,
+            Self::BlobsKept(fact) => fact.repository.as_str(),
+            Self::BlobsCondemned(fact) => &fact.run,
+            Self::BlobRevived(fact) => fact.content.as_str(),
+            Self::BlobsDeleteIntended(fact) => &fact.run,
+            Self::BlobsPurged(fact) => &fact.run,
+            Self::BlobCorrupted(fact) => fact.content.as_str(),
+            Self::BlobRecovered(fact) => fact.content.as_str(),
+            Self::GcCompleted(fact) => &fact.run,
+            Self::ScrubCompleted(fact) => &fact.run,
+            Self::ClockTicked(_) | Self::ClockResynchronised(_) => "clock",
         }
     }
 }
@@ -537,6 +630,8 @@ pub(super) mod tests {
         ]
         .into_iter()
         .chain(package_examples(&repository))
+        .chain(crate::events::retaining::tests::examples(&repository))
+        .chain(crate::events::collecting::tests::examples(&repository))
         .collect()
     }
 
@@ -650,6 +745,19 @@ pub(super) mod tests {
                     fact.retention_summary.expires_at = None;
                 }
                 Fact::ObjectStored(fact) => fact.previous = None,
+                Fact::RetentionResolved(fact) => {
+                    fact.rule.period = None;
+                    fact.rule.auto_dispose_after = None;
+                    (fact.from, fact.until) = (None, None);
+                }
+                Fact::RetentionExtended(fact) => {
+                    fact.rule = None;
+                    (fact.from, fact.until, fact.previous) = (None, None, None);
+                }
+                Fact::RetentionStarted(fact) => fact.until = None,
+                Fact::RetentionShortened(fact) => fact.previous = None,
+                Fact::HoldPlaced(fact) => fact.target = None,
+                Fact::GcCompleted(fact) => fact.failure = None,
                 _ => {}
             }
         }

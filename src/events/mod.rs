@@ -14,6 +14,7 @@
 //! - **The log does not know the views.** It owns the [`Projection`] trait; the registry hands it the list.
 
 mod appender;
+mod collecting;
 mod command;
 mod event;
 mod fact;
@@ -24,9 +25,11 @@ mod patience;
 pub mod places;
 mod query;
 mod replay;
+mod retaining;
 mod rows;
 mod state;
 mod tail;
+mod target;
 pub mod transfer;
 
 #[cfg(test)]
@@ -34,6 +37,10 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use collecting::{
+    BlobCorrupted, BlobRecovered, BlobRevived, BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged,
+    BlobsReleased, ClockResynchronised, ClockTicked, Copy, Damage, GcCompleted, ScrubCompleted,
+};
 pub use command::{Command, Committed, Decision, Refusal};
 pub use event::{Actor, CommandId, Event, EventError, Sequence};
 pub use fact::{
@@ -45,8 +52,15 @@ pub use fact::{
 pub use head::Head;
 pub use log::{Log, Observer};
 pub use replay::{Replayed, check, rebuild};
+pub use retaining::{
+    CertificateIssued, DispositionApproved, DispositionExecuted, DispositionProposed, DispositionRejected,
+    DispositionVoided, HoldPlaced, HoldReleased, PackageDeleted, PolicyChanged, RetentionDenied,
+    RetentionExtended, RetentionResolved, RetentionShortened, RetentionStarted,
+};
 pub use rows::{Change, Read, Rows};
 pub use state::{StateDigest, TableDigest, digest};
+
+pub use target::Target;
 
 use crate::db::{self, Column, Table};
 

@@ -129,7 +129,7 @@ mod tests {
             backend: "local".to_owned(),
             key: "k".to_owned(),
             version: None,
-            is_live: true,
+            state: crate::views::blobs::State::Live,
         };
         let noted = cache.version(&repository);
         cache.invalidate(&repository); // a write commits while the reader is at the database

@@ -70,7 +70,7 @@ impl Command for LinkBlob {
             return Err(unknown());
         }
         let mut facts: Vec<Fact> = Vec::new();
-        let live = blobs::get(rows, &self.content).filter(|blob| blob.is_live);
+        let live = blobs::get(rows, &self.content).filter(blobs::Blob::is_live);
         if let Some(blob) = live {
             if self.lost.as_ref() == Some(&blob.key) {
                 let stored = self.stored.as_ref().ok_or_else(unknown)?;

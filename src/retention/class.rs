@@ -1,26 +1,7 @@
 //! Retention classes.
 
-use super::Period;
+use super::{Mode, Period, Retained, Rule, Start};
 use crate::clock::Micros;
-
-/// Who may shorten a retention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Those with a special right, leaving a trace.
-    Governance,
-    /// Nobody.
-    Compliance,
-}
-
-impl Mode {
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Governance => "governance",
-            Self::Compliance => "compliance",
-        }
-    }
-}
 
 /// A retention class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +12,30 @@ pub struct Class {
     pub mode: Mode,
     /// How long it lasts; `None` for ever.
     pub period: Option<Period>,
+    /// When it begins.
+    pub start: Start,
+    /// How long after its end it may be disposed of without anybody asking; `None`: never.
+    pub auto_dispose_after: Option<Period>,
+    /// How many principals, other than the proposer, must approve a disposition.
+    pub approvals: u8,
+    /// Seconds between the last approval and the execution of a disposition.
+    pub cooling_off: u32,
+}
+
+impl Class {
+    /// The class as a version of the policy pins it to something.
+    pub fn rule(&self, policy_version: u64) -> Rule {
+        Rule {
+            class: self.name.clone(),
+            policy_version,
+            mode: self.mode,
+            period: self.period,
+            start: self.start,
+            auto_dispose_after: self.auto_dispose_after,
+            approvals: self.approvals,
+            cooling_off: self.cooling_off,
+        }
+    }
 }
 
 /// What a class comes to at a moment.
@@ -40,7 +45,7 @@ pub struct Resolved {
     pub class: String,
     /// Which version of the policy said so.
     pub policy_version: u64,
-    /// The earliest permitted deletion; `None` for never.
+    /// The earliest permitted deletion; `None` for never, or not before an event.
     pub expires_at: Option<Micros>,
 }
 
@@ -61,20 +66,30 @@ pub struct Classes {
     all: Vec<Class>,
 }
 
+/// Seconds.
+const DAY: u32 = 24 * 60 * 60;
+
 impl Default for Classes {
     /// The five seeded classes (RET-1).
     fn default() -> Self {
-        let class = |name: &str, mode, period: Option<&str>| Class {
+        let period = |text: &str| Some(text.parse().expect("seeded periods are periods"));
+        let class = |name: &str, mode, period, auto_dispose_after, approvals, cooling_off| Class {
             name: name.to_owned(),
             mode,
-            period: period.map(|text| text.parse().expect("seeded periods are periods")),
+            period,
+            start: Start::Finalized,
+            auto_dispose_after,
+            approvals,
+            cooling_off,
         };
+        let (open, strict) = (Mode::Governance, Mode::Compliance);
+        let at_once: Option<Period> = period("P1D");
         let classes = vec![
-            class("transient", Mode::Governance, Some("P7D")),
-            class("raw-evidence", Mode::Governance, Some("P180D")),
-            class("summary-evidence", Mode::Governance, Some("P3Y")),
-            class("release-evidence", Mode::Compliance, Some("P10Y")),
-            class("permanent-record", Mode::Compliance, None),
+            class("transient", open, period("P7D"), at_once, 0, 0),
+            class("raw-evidence", open, period("P180D"), period("P7D"), 1, DAY),
+            class("summary-evidence", open, period("P3Y"), None, 1, DAY),
+            class("release-evidence", strict, period("P10Y"), None, 2, DAY),
+            class("permanent-record", strict, None, None, 2, DAY),
         ];
         Self { version: 1, default: "raw-evidence".to_owned(), all: classes }
     }
@@ -96,18 +111,21 @@ impl Classes {
         &self.default
     }
 
-    /// What a class, or the default, comes to for something finalized at `at`.
-    pub fn resolve(&self, name: Option<&str>, at: Micros) -> Result<Resolved, UnknownClass> {
+    /// What a class, or the default, demands.
+    pub fn rule(&self, name: Option<&str>) -> Result<Rule, UnknownClass> {
         let name = name.unwrap_or(&self.default);
         let class = self.all.iter().find(|class| class.name == name).ok_or_else(|| UnknownClass {
             name: name.chars().take(64).collect(),
             known: self.all.iter().map(|class| &*class.name).collect::<Vec<_>>().join(", "),
         })?;
-        Ok(Resolved {
-            class: class.name.clone(),
-            policy_version: self.version,
-            expires_at: class.period.map(|period| period.after(at)),
-        })
+        Ok(class.rule(self.version))
+    }
+
+    /// What a class, or the default, comes to for something finalized at `at`.
+    pub fn resolve(&self, name: Option<&str>, at: Micros) -> Result<Resolved, UnknownClass> {
+        let rule = self.rule(name)?;
+        let expires_at = Retained::begin(rule.clone(), at).until;
+        Ok(Resolved { class: rule.class, policy_version: rule.policy_version, expires_at })
     }
 }
 

@@ -1,7 +1,20 @@
-//! Retention: how long something stays. Pure.
+//! Retention: how long something stays, what holds it, and whether it may leave. Pure.
+//!
+//! A [`Class`] of the policy in force becomes a [`Rule`] that is pinned to what is finalized under it; [`Retained`] is
+//! that rule with its dates. [`judge`] says with reasons whether something may leave.
 
 mod class;
+mod hold;
+mod id;
+mod judge;
 mod period;
+mod retained;
+mod rule;
 
-pub use class::{Class, Classes, Mode, Resolved, UnknownClass};
+pub use class::{Class, Classes, Resolved, UnknownClass};
+pub use hold::HoldKind;
+pub use id::{DispositionId, DispositionIdError, HoldId, HoldIdError};
+pub use judge::{Facts, Hold, Reason, Verdict, judge};
 pub use period::{Period, PeriodError, rfc3339};
+pub use retained::{Refused, Retained};
+pub use rule::{Mode, Rule, Start};

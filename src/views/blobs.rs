@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::contents::stored_digest;
-use crate::db::{Column, Db, Error, Key, Row, Table};
-use crate::events::{Change, Event, Fact, Projection, Read, Rows};
+use super::links;
+use crate::db::{Column, Db, Error, Key, Row, Table, Value};
+use crate::events::{Change, Copy, Event, Fact, Projection, Read, Rows};
 use crate::oci::Digest;
 
 /// One row per stored blob.
@@ -18,6 +19,9 @@ pub static BLOBS: Table = Table {
         Column::text("storage_key"),
         Column::integer("sequence"),
         Column::text("version"),
+        Column::integer("unlinked_since"),
+        Column::integer("condemned_at"),
+        Column::text("damage"),
     ],
     key: 1,
     indexes: &[],
@@ -48,17 +52,22 @@ pub struct Blob {
     pub key: String,
     /// Which version of the key it is, where the backend keeps several.
     pub version: Option<String>,
-    /// Whether it may be linked and served.
-    pub is_live: bool,
+    /// Where it is between its first push and its end.
+    pub state: State,
 }
 
 impl Blob {
+    /// Whether it may be linked and served.
+    pub fn is_live(&self) -> bool {
+        self.state == State::Live
+    }
+
     /// Reads `content, size, state, backend, storage_key, sequence, version` from columns `at..`.
     pub(super) fn from_columns(row: &Row, at: usize) -> Self {
         Self {
             content: stored_digest(row, at),
             size: row.integer(at + 1).unsigned_abs(),
-            is_live: row.text(at + 2) == LIVE,
+            state: State::parse(row.text(at + 2)).expect("views hold only known states"),
             backend: row.text(at + 3).to_owned(),
             key: row.text(at + 4).to_owned(),
             version: row.optional_text(at + 6).map(str::to_owned),
@@ -66,7 +75,36 @@ impl Blob {
     }
 }
 
-const LIVE: &str = "live";
+/// Where a blob is between its first push and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It may be linked and served.
+    Live,
+    /// No repository holds it, and it waits for its deletion. A push revives it.
+    Condemned,
+    /// Its copy is about to be deleted, or is already: not there for anybody. A push stores another copy.
+    Deleting,
+    /// Its copy is gone.
+    Purged,
+}
+
+impl State {
+    const ALL: [Self; 4] = [Self::Live, Self::Condemned, Self::Deleting, Self::Purged];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Condemned => "condemned",
+            Self::Deleting => "deleting",
+            Self::Purged => "purged",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
 
 /// The fold.
 #[derive(Debug)]
@@ -77,27 +115,130 @@ impl Projection for Blobs {
         vec![&BLOBS]
     }
 
-    fn reads(&self, _: &Event) -> Vec<Read> {
-        Vec::new()
+    fn reads(&self, event: &Event) -> Vec<Read> {
+        let row = |content: &Digest| Read::row(&BLOBS, key(content));
+        match &event.fact {
+            Fact::BlobRepaired(fact) => vec![row(&fact.content)],
+            Fact::BlobLinked(fact) => vec![row(&fact.content)],
+            Fact::BlobUnlinked(fact) => vec![row(&fact.content), links::of(&fact.content)],
+            Fact::BlobsReleased(fact) => {
+                fact.contents.iter().flat_map(|content| [row(content), links::of(content)]).collect()
+            }
+            Fact::BlobsCondemned(fact) => fact.contents.iter().map(row).collect(),
+            Fact::BlobRevived(fact) => vec![row(&fact.content)],
+            Fact::BlobsDeleteIntended(fact) => fact.copies.iter().map(|copy| row(&copy.content)).collect(),
+            Fact::BlobsPurged(fact) => fact.copies.iter().map(|copy| row(&copy.content)).collect(),
+            Fact::BlobCorrupted(fact) => vec![row(&fact.content)],
+            Fact::BlobRecovered(fact) => vec![row(&fact.content)],
+            _ => Vec::new(),
+        }
     }
 
-    fn apply(&self, event: &Event, _: &Rows) -> Vec<Change> {
-        let (content, size, backend, key, version) = match &event.fact {
-            Fact::BlobStored(fact) => (&fact.content, fact.size, &fact.backend, &fact.key, &fact.version),
-            Fact::BlobRepaired(fact) => (&fact.content, fact.size, &fact.backend, &fact.key, &fact.version),
-            _ => return Vec::new(),
-        };
-        let row = Row(vec![
-            content.as_str().into(),
-            size.cast_signed().into(),
-            LIVE.into(),
-            backend.as_str().into(),
-            key.as_str().into(),
-            event.sequence.into(),
-            version.as_deref().into(),
-        ]);
-        vec![Change::Upsert(&BLOBS, row)]
+    fn apply(&self, event: &Event, rows: &Rows) -> Vec<Change> {
+        match &event.fact {
+            Fact::BlobStored(fact) => {
+                let row = Row(vec![
+                    fact.content.as_str().into(),
+                    fact.size.cast_signed().into(),
+                    State::Live.as_str().into(),
+                    fact.backend.as_str().into(),
+                    fact.key.as_str().into(),
+                    event.sequence.into(),
+                    fact.version.as_deref().into(),
+                    event.recorded_at.into(),
+                    Value::Null,
+                    Value::Null,
+                ]);
+                vec![Change::Upsert(&BLOBS, row)]
+            }
+            Fact::BlobRepaired(fact) => changed(rows, &fact.content, |row| {
+                row[SIZE] = fact.size.cast_signed().into();
+                row[BACKEND] = fact.backend.as_str().into();
+                row[KEY] = fact.key.as_str().into();
+                row[SEQUENCE] = event.sequence.into();
+                row[VERSION] = fact.version.as_deref().into();
+                row[DAMAGE] = Value::Null;
+            }),
+            Fact::BlobLinked(fact) => changed(rows, &fact.content, |row| row[UNLINKED_SINCE] = Value::Null),
+            Fact::BlobUnlinked(fact) => unlinked(event, rows, &fact.content),
+            Fact::BlobsReleased(fact) => {
+                fact.contents.iter().flat_map(|content| unlinked(event, rows, content)).collect()
+            }
+            Fact::BlobsCondemned(fact) => {
+                let condemned = |content| {
+                    changed(rows, content, |row| {
+                        row[STATE] = State::Condemned.as_str().into();
+                        row[CONDEMNED_AT] = event.recorded_at.into();
+                    })
+                };
+                fact.contents.iter().flat_map(condemned).collect()
+            }
+            Fact::BlobRevived(fact) => changed(rows, &fact.content, |row| {
+                row[STATE] = State::Live.as_str().into();
+                row[CONDEMNED_AT] = Value::Null;
+            }),
+            Fact::BlobsDeleteIntended(fact) => {
+                let leaving = |copy: &Copy| {
+                    changed(rows, &copy.content, |row| row[STATE] = State::Deleting.as_str().into())
+                };
+                fact.copies.iter().flat_map(leaving).collect()
+            }
+            Fact::BlobsPurged(fact) => {
+                let purged = |copy: &Copy| {
+                    let blob = get(rows, &copy.content);
+                    // A push may have stored another copy meanwhile (G2): the row is that one's.
+                    if !blob.is_some_and(|blob| blob.state == State::Deleting && blob.key == copy.key) {
+                        return Vec::new();
+                    }
+                    changed(rows, &copy.content, |row| row[STATE] = State::Purged.as_str().into())
+                };
+                fact.copies.iter().flat_map(purged).collect()
+            }
+            Fact::BlobCorrupted(fact) => of_copy(rows, &fact.content, &fact.key, |row| {
+                row[DAMAGE] = fact.damage.as_str().into();
+            }),
+            Fact::BlobRecovered(fact) => {
+                of_copy(rows, &fact.content, &fact.key, |row| row[DAMAGE] = Value::Null)
+            }
+            _ => Vec::new(),
+        }
     }
+}
+
+/// Columns by their place in [`BLOBS`].
+const SIZE: usize = 1;
+const STATE: usize = 2;
+const BACKEND: usize = 3;
+const KEY: usize = 4;
+const SEQUENCE: usize = 5;
+const VERSION: usize = 6;
+const UNLINKED_SINCE: usize = 7;
+const CONDEMNED_AT: usize = 8;
+const DAMAGE: usize = 9;
+
+/// The row of a blob after a change, unless it comes to the same.
+fn changed(rows: &Rows, content: &Digest, change: impl FnOnce(&mut Vec<Value>)) -> Vec<Change> {
+    let Some(before) = rows.get(&BLOBS, &key(content)) else { return Vec::new() };
+    let mut row = before.clone();
+    change(&mut row.0);
+    if row == *before { Vec::new() } else { vec![Change::Upsert(&BLOBS, row)] }
+}
+
+/// [`changed`], unless the blob has another copy by now.
+fn of_copy(rows: &Rows, content: &Digest, key: &str, change: impl FnOnce(&mut Vec<Value>)) -> Vec<Change> {
+    if get(rows, content).is_some_and(|blob| blob.key == key) {
+        changed(rows, content, change)
+    } else {
+        Vec::new()
+    }
+}
+
+/// A repository gives a blob up; the rows are as they were before.
+fn unlinked(event: &Event, rows: &Rows, content: &Digest) -> Vec<Change> {
+    if links::count(rows, content) > 1 {
+        return Vec::new();
+    }
+    changed(rows, content, |row| row[UNLINKED_SINCE] = event.recorded_at.into())
 }
 
 /// The key of a blob.
@@ -113,7 +254,7 @@ pub fn get(rows: &Rows, content: &Digest) -> Option<Blob> {
 /// The live blob with this content address, whoever holds it.
 pub async fn find(db: &Db, content: &Digest) -> Result<Option<Blob>, Error> {
     let rows = db.query(FIND, key(content)).await?;
-    Ok(rows.first().map(|row| Blob::from_columns(row, 0)).filter(|blob| blob.is_live))
+    Ok(rows.first().map(|row| Blob::from_columns(row, 0)).filter(Blob::is_live))
 }
 
 /// The live blobs among these content addresses.
@@ -126,7 +267,7 @@ pub async fn find_all(db: &Db, contents: &[Digest]) -> Result<HashMap<Digest, Bl
         keys.dedup();
         for row in tx.load(&BLOBS, None, &keys).await? {
             let blob = Blob::from_columns(&row, 0);
-            if blob.is_live {
+            if blob.is_live() {
                 found.insert(blob.content.clone(), blob);
             }
         }

@@ -152,6 +152,20 @@ pub fn parents(rows: &Rows, repository: &RepositoryName, target: &Digest) -> Vec
     naming.iter().filter(is_child).map(|row| stored_digest(row, 1)).collect()
 }
 
+/// The blobs a manifest names, by their content where the repository had them, among loaded rows.
+pub fn blobs_of(rows: &Rows, repository: &RepositoryName, content: &Digest) -> Vec<Digest> {
+    let named = rows.lookup(&MANIFEST_REFERENCES, BY_MANIFEST, &key(repository, content));
+    let is_blob = |row: &&&Row| row.text(2) != Role::Child.as_str();
+    named.iter().filter(is_blob).map(|row| stored_digest(row, 3)).collect()
+}
+
+/// The children an index names, by their content where the repository had them, among loaded rows.
+pub fn children_of(rows: &Rows, repository: &RepositoryName, content: &Digest) -> Vec<Digest> {
+    let named = rows.lookup(&MANIFEST_REFERENCES, BY_MANIFEST, &key(repository, content));
+    let is_child = |row: &&&Row| row.text(2) == Role::Child.as_str();
+    named.iter().filter(is_child).map(|row| stored_digest(row, 3)).collect()
+}
+
 /// The digest a manifest was pushed by, if the repository holds it, among loaded rows.
 pub fn pushed_as(rows: &Rows, repository: &RepositoryName, content: &Digest) -> Option<Digest> {
     rows.get(&MANIFESTS, &key(repository, content)).map(|row| stored_digest(row, 2))

@@ -5,16 +5,23 @@
 //! [`STATEMENTS`] so that a test can prepare each.
 
 pub mod blobs;
+pub mod compliance;
 pub mod contents;
+pub mod dispositions;
+pub mod holds;
 pub mod links;
 pub mod manifests;
 pub mod objects;
 pub mod package_files;
 pub mod packages;
+pub mod policies;
 pub mod referrers;
 pub mod repositories;
+pub mod retentions;
+pub mod runs;
 pub mod schemas;
 pub mod tags;
+pub mod tombstones;
 
 #[cfg(test)]
 mod tests;
@@ -22,7 +29,7 @@ mod tests;
 use crate::events::{Projection, Projections};
 
 /// Grows whenever a fold or a view's schema changes; stored views of another version are rebuilt.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// Every projection of the registry.
 pub fn projections() -> Projections {
@@ -38,6 +45,13 @@ pub fn projections() -> Projections {
         Box::new(repositories::Repositories),
         Box::new(schemas::Schemas),
         Box::new(tags::Tags),
+        Box::new(compliance::ComplianceClock),
+        Box::new(dispositions::Dispositions),
+        Box::new(holds::Holds),
+        Box::new(policies::Policies),
+        Box::new(retentions::Retentions),
+        Box::new(runs::Runs),
+        Box::new(tombstones::Tombstones),
     ];
     Projections::new(list, VERSION)
 }
@@ -55,4 +69,11 @@ pub static STATEMENTS: &[&[&str]] = &[
     repositories::STATEMENTS,
     schemas::STATEMENTS,
     tags::STATEMENTS,
+    compliance::STATEMENTS,
+    dispositions::STATEMENTS,
+    holds::STATEMENTS,
+    policies::STATEMENTS,
+    retentions::STATEMENTS,
+    runs::STATEMENTS,
+    tombstones::STATEMENTS,
 ];

@@ -63,6 +63,7 @@ impl Projection for PackageFiles {
             Fact::PackageFileReplaced(fact) => vec![read(&fact.package, &fact.file.path)],
             Fact::PackageFileDropped(fact) => vec![read(&fact.package, &fact.path)],
             Fact::PackageFailed(fact) => vec![of_package(&fact.package)],
+            Fact::PackageDeleted(fact) => vec![of_package(&fact.package)],
             _ => Vec::new(),
         }
     }
@@ -89,10 +90,8 @@ impl Projection for PackageFiles {
                 let package = &manifest.package;
                 manifest.files.iter().map(|file| upsert(&package.id, &package.repository, file)).collect()
             }
-            Fact::PackageFailed(fact) => {
-                let rows = rows.lookup(&PACKAGE_FILES, BY_PACKAGE, &[fact.package.as_str().into()]);
-                rows.iter().map(|row| Change::Delete(&PACKAGE_FILES, PACKAGE_FILES.key_of(row))).collect()
-            }
+            Fact::PackageFailed(fact) => without(&fact.package, rows),
+            Fact::PackageDeleted(fact) => without(&fact.package, rows),
             _ => Vec::new(),
         }
     }
@@ -107,6 +106,18 @@ fn file(row: &Row) -> File {
         sha256: stored_digest(row, 6),
         role: row.optional_text(7).map(str::to_owned),
     }
+}
+
+/// No file of a package stays; the manifest of one that was finalized still lists them.
+fn without(package: &PackageId, rows: &Rows) -> Vec<Change> {
+    let rows = rows.lookup(&PACKAGE_FILES, BY_PACKAGE, &[package.as_str().into()]);
+    rows.iter().map(|row| Change::Delete(&PACKAGE_FILES, PACKAGE_FILES.key_of(row))).collect()
+}
+
+/// What the files of a package hold, among loaded rows.
+pub fn contents_of(rows: &Rows, package: &PackageId) -> Vec<Digest> {
+    let rows = rows.lookup(&PACKAGE_FILES, BY_PACKAGE, &[package.as_str().into()]);
+    rows.iter().map(|row| stored_digest(row, 5)).collect()
 }
 
 /// The key of a file.
@@ -170,7 +181,7 @@ pub async fn page(
 ) -> Result<Vec<(File, Option<Blob>)>, Error> {
     let rows = db.query(PAGE, vec![package.as_str().into(), after.into(), limit.into()]).await?;
     let blob = |row: &Row| row.optional_text(9).map(|_| Blob::from_columns(row, 9));
-    Ok(rows.iter().map(|row| (file(row), blob(row).filter(|blob| blob.is_live))).collect())
+    Ok(rows.iter().map(|row| (file(row), blob(row).filter(Blob::is_live))).collect())
 }
 
 /// A file of a package.

@@ -4,7 +4,7 @@ use super::contents::stored_digest;
 use crate::clock::Micros;
 use crate::db::{Column, Db, Error, Index, Key, Row, Table};
 use crate::events::{
-    Change, Event, Fact, PackageCreated, PackageFinalized, Projection, Read, Rows, Sequence,
+    Change, Event, Fact, PackageCreated, PackageFinalized, Projection, Read, Rows, Sequence, Target,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::package::{Description, Manifest, Object, PackageId};
@@ -202,7 +202,19 @@ fn changed(fact: &Fact) -> Option<&PackageId> {
         Fact::PackageFileDropped(fact) => Some(&fact.package),
         Fact::PackageFinalized(manifest) => Some(&manifest.package.id),
         Fact::PackageFailed(fact) => Some(&fact.package),
+        Fact::PackageDeleted(fact) => Some(&fact.package),
+        Fact::RetentionResolved(fact) => package_of(&fact.target),
+        Fact::RetentionExtended(fact) => package_of(&fact.target),
+        Fact::RetentionStarted(fact) => package_of(&fact.target),
+        Fact::RetentionShortened(fact) => package_of(&fact.target),
         _ => None,
+    }
+}
+
+fn package_of(target: &Target) -> Option<&PackageId> {
+    match target {
+        Target::Package(id) => Some(id),
+        Target::Manifest(_) => None,
     }
 }
 
@@ -257,7 +269,7 @@ fn finalized(event: &Event, manifest: &PackageFinalized, rows: &Rows) -> Package
     }
 }
 
-/// A draft after one of its files changed, or after its end.
+/// A draft after one of its files changed or after its end; a package after its retention changed, or after its own.
 fn changed_by(fact: &Fact, mut package: Package, rows: &Rows) -> Package {
     match fact {
         Fact::PackageFileIngested(fact) => {
@@ -280,6 +292,16 @@ fn changed_by(fact: &Fact, mut package: Package, rows: &Rows) -> Package {
             package.expires_at = None;
             (package.files, package.size) = (0, 0);
         }
+        Fact::PackageDeleted(_) => package.status = Status::Deleted,
+        Fact::RetentionResolved(fact) => package.expires_at = fact.until,
+        Fact::RetentionExtended(fact) => {
+            package.expires_at = fact.until;
+            if let Some(rule) = &fact.rule {
+                package.description.retention_class = Some(rule.class.clone());
+            }
+        }
+        Fact::RetentionStarted(fact) => package.expires_at = fact.until,
+        Fact::RetentionShortened(fact) => package.expires_at = Some(fact.until),
         _ => {}
     }
     package

@@ -1,0 +1,253 @@
+//! The facts of collection and verification, and the compliance clock. Those of a run are found by its id.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Micros;
+use crate::oci::{Digest, RepositoryName};
+
+/// A repository gave up blobs that nothing of it named for the grace period.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobsReleased {
+    /// The run that found them.
+    pub run: String,
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The blobs, sorted.
+    pub contents: Vec<Digest>,
+}
+
+/// Links that looked unused are in use, or were just asked for: their grace begins again, if they need any.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobsKept {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The blobs, sorted.
+    pub contents: Vec<Digest>,
+    /// Whether something names them; otherwise somebody only asked.
+    pub is_named: bool,
+}
+
+/// Blobs that no repository holds wait for their deletion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobsCondemned {
+    /// The run that found them.
+    pub run: String,
+    /// The blobs, sorted.
+    pub contents: Vec<Digest>,
+}
+
+/// A condemned blob was pushed again, and its copy kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobRevived {
+    /// The blob.
+    pub content: Digest,
+}
+
+/// One stored copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Copy {
+    /// The content.
+    pub content: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// The backend that holds it.
+    pub backend: String,
+    /// Its key there.
+    pub key: String,
+    /// Which version of the key it is, where the backend keeps several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// Exactly these copies are about to be deleted (G2): from here on they are not there for anybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobsDeleteIntended {
+    /// The run.
+    pub run: String,
+    /// The copies, by content.
+    pub copies: Vec<Copy>,
+}
+
+/// These copies are gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobsPurged {
+    /// The run.
+    pub run: String,
+    /// The copies, by content.
+    pub copies: Vec<Copy>,
+}
+
+/// What is wrong with a stored copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Damage {
+    /// Other bytes than were stored, or fewer, or more.
+    Corrupt,
+    /// No bytes at all.
+    Missing,
+}
+
+impl Damage {
+    /// As the views store it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Corrupt => "corrupt",
+            Self::Missing => "missing",
+        }
+    }
+
+    /// The damage of this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Corrupt, Self::Missing].into_iter().find(|damage| damage.as_str() == text)
+    }
+}
+
+/// The live copy of a blob is not what was stored. Nobody is served from it until it is repaired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobCorrupted {
+    /// The content.
+    pub content: Digest,
+    /// The backend that holds the copy.
+    pub backend: String,
+    /// Its key there.
+    pub key: String,
+    /// What is wrong.
+    pub damage: Damage,
+    /// What was found, in words.
+    pub finding: String,
+}
+
+/// A copy that was thought damaged is whole: it could not be read rightly before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobRecovered {
+    /// The content.
+    pub content: Digest,
+    /// The key of the copy.
+    pub key: String,
+}
+
+/// What a collection came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GcCompleted {
+    /// The run.
+    pub run: String,
+    /// When it began.
+    pub started_at: Micros,
+    /// Links that repositories gave up.
+    pub released: u64,
+    /// Blobs condemned.
+    pub condemned: u64,
+    /// Copies purged.
+    pub purged: u64,
+    /// Their bytes.
+    pub purged_bytes: u64,
+    /// Objects without an event that were removed.
+    pub orphans: u64,
+    /// Why it ended early, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// A cycle over everything stored ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScrubCompleted {
+    /// The cycle.
+    pub run: String,
+    /// When it began.
+    pub started_at: Micros,
+    /// Blobs read.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Damaged ones found.
+    pub damaged: u64,
+    /// Of those, repaired from another copy.
+    pub repaired: u64,
+}
+
+/// The compliance clock was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockTicked {
+    /// What the system's clock showed.
+    pub wall: Micros,
+    /// Compliance time.
+    pub compliance: Micros,
+    /// Whether dispositions are frozen: the system's clock went ahead further than time did.
+    pub is_frozen: bool,
+}
+
+/// Somebody confirmed the system's clock, and the compliance clock follows it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockResynchronised {
+    /// Compliance time from now on.
+    pub compliance: Micros,
+    /// Why.
+    pub reason: String,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::events::Fact;
+    use crate::hash;
+    use crate::oci::Algorithm;
+
+    /// One fact of every type, with everything optional set.
+    pub(in crate::events) fn examples(repository: &RepositoryName) -> Vec<Fact> {
+        let content = hash::digest(Algorithm::Blake3, b"content");
+        let contents = vec![content.clone()];
+        let run = || "gc_01arz3ndektsv4rrffq69g5fav".to_owned();
+        let copies = vec![Copy {
+            content: content.clone(),
+            size: 7,
+            backend: "local".to_owned(),
+            key: "blake3/ab/cd/ab.01".to_owned(),
+            version: Some("null".to_owned()),
+        }];
+        let (backend, key) = ("local".to_owned(), "blake3/ab/cd/ab.01".to_owned());
+        vec![
+            BlobsReleased { run: run(), repository: repository.clone(), contents: contents.clone() }.into(),
+            BlobsKept { repository: repository.clone(), contents: contents.clone(), is_named: true }.into(),
+            BlobsCondemned { run: run(), contents }.into(),
+            BlobRevived { content: content.clone() }.into(),
+            BlobsDeleteIntended { run: run(), copies: copies.clone() }.into(),
+            BlobsPurged { run: run(), copies }.into(),
+            BlobCorrupted {
+                content: content.clone(),
+                backend,
+                key: key.clone(),
+                damage: Damage::Missing,
+                finding: "is not there".to_owned(),
+            }
+            .into(),
+            BlobRecovered { content, key }.into(),
+            GcCompleted {
+                run: run(),
+                started_at: 1,
+                released: 2,
+                condemned: 3,
+                purged: 4,
+                purged_bytes: 5,
+                orphans: 6,
+                failure: Some("the disk failed".to_owned()),
+            }
+            .into(),
+            ScrubCompleted { run: run(), started_at: 1, blobs: 2, bytes: 3, damaged: 4, repaired: 5 }.into(),
+            ClockTicked { wall: 2, compliance: 1, is_frozen: true }.into(),
+            ClockResynchronised { compliance: 2, reason: "looked at it".to_owned() }.into(),
+        ]
+    }
+}

@@ -1,0 +1,166 @@
+//! The retention of one thing, and how it may change.
+
+use super::{Mode, Rule, Start};
+use crate::clock::Micros;
+
+/// Under which rule something is kept, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retained {
+    /// What its class demanded when it was resolved.
+    pub rule: Rule,
+    /// When the period began; `None` while it waits for an event.
+    pub from: Option<Micros>,
+    /// The earliest permitted deletion; `None` for never, or while it waits for an event.
+    pub until: Option<Micros>,
+}
+
+/// Why a retention may not be changed so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The new end is before the old one.
+    #[error("a retention is only ever extended; it lasts longer already")]
+    Backwards,
+    /// Nobody shortens it.
+    #[error("class {class} is in compliance mode: its retention is never shortened, by nobody")]
+    Compliance {
+        /// The class.
+        class: String,
+    },
+    /// The other class demands less.
+    #[error("class {to} demands less than {from}; a class is only ever raised")]
+    Weaker {
+        /// The class it has.
+        from: String,
+        /// The class that was asked for.
+        to: String,
+    },
+}
+
+impl Retained {
+    /// The retention of something pushed or finalized at `at`.
+    pub fn begin(rule: Rule, at: Micros) -> Self {
+        match rule.start {
+            Start::Finalized => {
+                let until = rule.until(at);
+                Self { rule, from: Some(at), until }
+            }
+            Start::Event => Self { rule, from: None, until: None },
+        }
+    }
+
+    /// Whether the period has not begun yet.
+    pub fn is_waiting(&self) -> bool {
+        self.from.is_none()
+    }
+
+    /// Whether it is over at a moment. One without an end is never over.
+    pub fn is_over(&self, now: Micros) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+
+    /// The event it waited for happened; `None` when it waits for none.
+    pub fn started(&self, at: Micros) -> Option<Self> {
+        let (from, until) = (Some(at), self.rule.until(at));
+        self.is_waiting().then(|| Self { rule: self.rule.clone(), from, until })
+    }
+
+    /// Lasts until a later moment, `None` for ever. Asked for what is so already it comes to the same (R11).
+    pub fn extended(&self, until: Option<Micros>) -> Result<Self, Refused> {
+        if is_later(until, self.until) || until == self.until {
+            Ok(Self { until, ..self.clone() })
+        } else {
+            Err(Refused::Backwards)
+        }
+    }
+
+    /// Ends earlier. Never in compliance mode.
+    pub fn shortened(&self, until: Micros) -> Result<Self, Refused> {
+        if self.rule.mode == Mode::Compliance {
+            return Err(Refused::Compliance { class: self.rule.class.clone() });
+        }
+        Ok(Self { until: Some(until), ..self.clone() })
+    }
+
+    /// Under a class that demands no less (R2). The period of the new class counts from when the old one's did.
+    pub fn raised(&self, rule: Rule, at: Micros) -> Result<Self, Refused> {
+        let begin = self.from.unwrap_or(at);
+        // One that waits for an event may wait longer than any period that has begun.
+        let waits_less = self.is_waiting() && rule.start == Start::Finalized && rule.period.is_some();
+        let is_weaker = rule.mode < self.rule.mode
+            || rule.approvals < self.rule.approvals
+            || rule.cooling_off < self.rule.cooling_off
+            || is_later(self.rule.until(begin), rule.until(begin))
+            || waits_less;
+        if is_weaker {
+            let (from, to) = (self.rule.class.clone(), rule.class);
+            return Err(Refused::Weaker { from, to });
+        }
+        let from = self.from.or((rule.start == Start::Finalized).then_some(at));
+        let until = from.and_then(|from| rule.until(from));
+        // What was extended beyond the new class stays so.
+        let until = if is_later(self.until, until) { self.until } else { until };
+        Ok(Self { rule, from, until })
+    }
+}
+
+/// Whether one end is after another; without an end is after all.
+fn is_later(a: Option<Micros>, b: Option<Micros>) -> bool {
+    match (a, b) {
+        (None, b) => b.is_some(),
+        (Some(_), None) => false,
+        (Some(a), Some(b)) => a > b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retention::Classes;
+
+    const AT: Micros = 1_801_353_600_000_000;
+
+    fn of(class: &str) -> Retained {
+        Retained::begin(Classes::default().rule(Some(class)).unwrap(), AT)
+    }
+
+    #[test]
+    fn an_end_only_moves_away() {
+        let kept = of("raw-evidence");
+        let until = kept.until.unwrap();
+        assert_eq!(kept.extended(Some(until)), Ok(kept.clone()));
+        assert_eq!(kept.extended(Some(until + 1)).unwrap().until, Some(until + 1));
+        assert_eq!(kept.extended(None).unwrap().until, None);
+        assert_eq!(kept.extended(Some(until - 1)), Err(Refused::Backwards));
+        assert_eq!(kept.extended(None).unwrap().extended(Some(i64::MAX)), Err(Refused::Backwards));
+    }
+
+    #[test]
+    fn only_governance_is_shortened() {
+        assert_eq!(of("raw-evidence").shortened(AT).unwrap().until, Some(AT));
+        assert!(matches!(of("release-evidence").shortened(AT), Err(Refused::Compliance { .. })));
+        assert!(matches!(of("permanent-record").shortened(AT), Err(Refused::Compliance { .. })));
+    }
+
+    #[test]
+    fn a_class_is_only_raised_and_keeps_what_was_promised() {
+        let raise = |from: &Retained, to| from.raised(Classes::default().rule(Some(to)).unwrap(), AT + 5);
+        let raised = raise(&of("raw-evidence"), "release-evidence").unwrap();
+        assert_eq!((raised.until, raised.from), (of("release-evidence").until, Some(AT)));
+        assert!(matches!(raise(&raised, "summary-evidence"), Err(Refused::Weaker { .. })));
+        assert!(matches!(raise(&of("permanent-record"), "release-evidence"), Err(Refused::Weaker { .. })));
+        let for_ever = of("transient").extended(None).unwrap();
+        assert_eq!(raise(&for_ever, "raw-evidence").unwrap().until, None);
+        assert_eq!(raise(&for_ever, "permanent-record").unwrap().until, None);
+    }
+
+    #[test]
+    fn a_clock_that_waits_for_an_event_starts_with_it() {
+        let mut rule = Classes::default().rule(Some("raw-evidence")).unwrap();
+        rule.start = Start::Event;
+        let waiting = Retained::begin(rule.clone(), AT);
+        assert!(waiting.is_waiting() && !waiting.is_over(i64::MAX));
+        let started = waiting.started(AT + 7).unwrap();
+        assert_eq!((started.from, started.until), (Some(AT + 7), rule.until(AT + 7)));
+        assert_eq!(started.started(AT + 8), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! What collections and scrubs came to.
+
+use crate::clock::Micros;
+use crate::db::{Column, Db, Error, Row, Table};
+use crate::events::{Change, Event, Fact, GcCompleted, Projection, Read, Rows, ScrubCompleted};
+
+/// One row per collection.
+pub static GC_RUNS: Table = Table {
+    name: "gc_runs",
+    columns: &[
+        Column::text("run"),
+        Column::integer("started_at"),
+        Column::integer("finished_at"),
+        Column::integer("released"),
+        Column::integer("condemned"),
+        Column::integer("purged"),
+        Column::integer("purged_bytes"),
+        Column::integer("orphans"),
+        Column::text("failure"),
+        Column::integer("sequence"),
+    ],
+    key: 1,
+    indexes: &[],
+};
+
+/// One row per cycle of the scrub.
+pub static SCRUB_RUNS: Table = Table {
+    name: "scrub_runs",
+    columns: &[
+        Column::text("run"),
+        Column::integer("started_at"),
+        Column::integer("finished_at"),
+        Column::integer("blobs"),
+        Column::integer("bytes"),
+        Column::integer("damaged"),
+        Column::integer("repaired"),
+        Column::integer("sequence"),
+    ],
+    key: 1,
+    indexes: &[],
+};
+
+/// The newest first: ids sort by when they were made.
+const COLLECTIONS: &str = "SELECT run, started_at, finished_at, released, condemned, purged, purged_bytes, orphans, \
+    failure, sequence FROM gc_runs WHERE run < $1 ORDER BY run DESC LIMIT $2";
+
+const SCRUBS: &str = "SELECT run, started_at, finished_at, blobs, bytes, damaged, repaired, sequence \
+    FROM scrub_runs WHERE run < $1 ORDER BY run DESC LIMIT $2";
+
+/// Every named statement of this view.
+pub static STATEMENTS: &[&str] = &[COLLECTIONS, SCRUBS];
+
+/// After every run there is.
+const LAST: &str = "~";
+
+/// The fold.
+#[derive(Debug)]
+pub struct Runs;
+
+impl Projection for Runs {
+    fn tables(&self) -> Vec<&'static Table> {
+        vec![&GC_RUNS, &SCRUB_RUNS]
+    }
+
+    fn reads(&self, _: &Event) -> Vec<Read> {
+        Vec::new()
+    }
+
+    fn apply(&self, event: &Event, _: &Rows) -> Vec<Change> {
+        match &event.fact {
+            Fact::GcCompleted(fact) => {
+                let row = Row(vec![
+                    fact.run.as_str().into(),
+                    fact.started_at.into(),
+                    event.recorded_at.into(),
+                    fact.released.cast_signed().into(),
+                    fact.condemned.cast_signed().into(),
+                    fact.purged.cast_signed().into(),
+                    fact.purged_bytes.cast_signed().into(),
+                    fact.orphans.cast_signed().into(),
+                    fact.failure.as_deref().into(),
+                    event.sequence.into(),
+                ]);
+                vec![Change::Upsert(&GC_RUNS, row)]
+            }
+            Fact::ScrubCompleted(fact) => {
+                let row = Row(vec![
+                    fact.run.as_str().into(),
+                    fact.started_at.into(),
+                    event.recorded_at.into(),
+                    fact.blobs.cast_signed().into(),
+                    fact.bytes.cast_signed().into(),
+                    fact.damaged.cast_signed().into(),
+                    fact.repaired.cast_signed().into(),
+                    event.sequence.into(),
+                ]);
+                vec![Change::Upsert(&SCRUB_RUNS, row)]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Up to `limit` collections, the newest first, before a run if one is given, each with when it ended.
+pub async fn collections(
+    db: &Db,
+    before: Option<&str>,
+    limit: i64,
+) -> Result<Vec<(GcCompleted, Micros)>, Error> {
+    let rows = db.query(COLLECTIONS, vec![before.unwrap_or(LAST).into(), limit.into()]).await?;
+    let run = |row: &Row| GcCompleted {
+        run: row.text(0).to_owned(),
+        started_at: row.integer(1),
+        released: row.integer(3).unsigned_abs(),
+        condemned: row.integer(4).unsigned_abs(),
+        purged: row.integer(5).unsigned_abs(),
+        purged_bytes: row.integer(6).unsigned_abs(),
+        orphans: row.integer(7).unsigned_abs(),
+        failure: row.optional_text(8).map(str::to_owned),
+    };
+    Ok(rows.iter().map(|row| (run(row), row.integer(2))).collect())
+}
+
+/// Up to `limit` cycles of the scrub, the newest first, before a run if one is given, each with when it ended.
+pub async fn scrubs(
+    db: &Db,
+    before: Option<&str>,
+    limit: i64,
+) -> Result<Vec<(ScrubCompleted, Micros)>, Error> {
+    let rows = db.query(SCRUBS, vec![before.unwrap_or(LAST).into(), limit.into()]).await?;
+    let run = |row: &Row| ScrubCompleted {
+        run: row.text(0).to_owned(),
+        started_at: row.integer(1),
+        blobs: row.integer(3).unsigned_abs(),
+        bytes: row.integer(4).unsigned_abs(),
+        damaged: row.integer(5).unsigned_abs(),
+        repaired: row.integer(6).unsigned_abs(),
+    };
+    Ok(rows.iter().map(|row| (run(row), row.integer(2))).collect())
+}
