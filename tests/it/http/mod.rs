@@ -7,6 +7,7 @@ mod errors;
 mod headers;
 mod limits;
 mod lists;
+mod locations;
 mod objects;
 mod packages;
 mod packages_refused;
