@@ -8,7 +8,7 @@ use crate::support::{MANIFEST, Repo, Request, Server, blake3, image, is_producti
 const PACKAGE: &str = "application/vnd.artifactstore.package.v1";
 
 /// A plain tar of files.
-fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     for (path, bytes) in files {
         let mut header = tar::Header::new_ustar();
@@ -37,7 +37,7 @@ fn push(repo: &Repo, tag: &str, layers: &[(&str, &[u8], Value)]) -> Pack {
 
 /// Where the files of a package are, by path.
 #[track_caller]
-fn locations(pack: &Pack) -> Vec<(String, Value)> {
+pub(super) fn locations(pack: &Pack) -> Vec<(String, Value)> {
     let list = shaped(&pack.get("/files").expect(200), "Files");
     let all = list["files"].as_array().unwrap().iter();
     all.map(|file| (file["path"].as_str().unwrap().to_owned(), file["location"].clone())).collect()

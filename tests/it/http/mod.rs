@@ -1,5 +1,6 @@
 //! The HTTP surface beyond the tricky cases, against the real binary.
 
+mod archives;
 mod buckets;
 mod conditional;
 mod connections;
