@@ -11,6 +11,7 @@ mod lists;
 mod locations;
 mod objects;
 mod packages;
+mod packages_parallel;
 mod packages_refused;
 mod probes;
 mod ranges;
