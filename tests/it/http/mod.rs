@@ -12,6 +12,7 @@ mod locations;
 mod objects;
 mod packages;
 mod packages_parallel;
+mod packages_pushed_refused;
 mod packages_refused;
 mod probes;
 mod ranges;
