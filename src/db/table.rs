@@ -143,9 +143,9 @@ impl Table {
 
     /// How many bytes of text and bytes each row of that page has.
     pub(super) fn page_sizes(&self, after: bool) -> String {
-        let sized = self.columns.iter().filter(|column| column.kind != Kind::Integer);
+        let large = self.columns.iter().filter(|column| column.kind != Kind::Integer);
         let sizes: Vec<_> =
-            sized.map(|column| format!("COALESCE(OCTET_LENGTH({}), 0)", column.name)).collect();
+            large.map(|column| format!("COALESCE(OCTET_LENGTH({}), 0)", column.name)).collect();
         let size = if sizes.is_empty() { "0".to_owned() } else { sizes.join(" + ") };
         self.page_of(&format!("CAST({size} AS BIGINT)"), after)
     }
