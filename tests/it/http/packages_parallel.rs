@@ -49,6 +49,13 @@ fn at_once<T: Send>(
     })
 }
 
+#[track_caller]
+fn assert_all_taken(answers: &[Response]) {
+    for answer in answers {
+        assert_eq!(answer.status, 201, "{answer}");
+    }
+}
+
 /// Finalizes a draft that others are at, which may have to be asked for more than once.
 #[track_caller]
 fn finalize(pack: &Pack) -> Value {
@@ -84,7 +91,7 @@ fn thirty_two_files_at_once_are_all_in_the_package() {
         seen.repo.client.send(&seen.put(&format!("d{}/f{n:02}", n % 3), &bytes(n)))
     };
     let (answers, ()) = at_once(CROWD, send, || ());
-    answers.iter().for_each(|answer| assert_eq!(answer.status, 201, "{answer}"));
+    assert_all_taken(&answers);
     finalize(&pack);
     let mut expected: Vec<_> =
         (0..CROWD).map(|n| (format!("d{}/f{n:02}", n % 3), sha256(&bytes(n)))).collect();
@@ -116,7 +123,7 @@ fn of_thirty_two_files_of_one_path_one_is_taken_and_the_others_are_told() {
     }
     assert_eq!(pack.get("/files/same").expect(200).body, bytes(taken));
     let (answers, ()) = at_once(CROWD, send("?replace=true"), || ());
-    answers.iter().for_each(|answer| assert_eq!(answer.status, 201, "{answer}"));
+    assert_all_taken(&answers);
     let draft = pack.read();
     assert_eq!((&draft["file_count"], &draft["size"]), (&json!(1), &json!(40_000)));
     finalize(&pack);
