@@ -33,7 +33,7 @@ pub use error::Error;
 pub use listener::Listener;
 pub use options::{Options, Url};
 pub use shape::Shape;
-pub use table::{Column, Index, Table};
+pub use table::{Column, Index, PAGE_BYTES, Table};
 pub use tx::{Operational, Tx};
 pub use value::{Key, Kind, Row, Value};
 
@@ -191,7 +191,8 @@ impl Db {
 
     /// Every statement a table descriptor can generate for this engine, in its smallest form.
     pub fn statements_of(&self, table: &Table) -> Vec<String> {
-        let mut all = vec![table.page(false), table.page(true)];
+        let pages = [false, true].map(|after| [table.page(after), table.page_sizes(after)]);
+        let mut all = pages.concat();
         match &self.engine {
             Engine::Sqlite(_) => {
                 all.extend([table.upsert(1), table.insert(1), table.delete(1), table.load(None, 1)]);

@@ -64,6 +64,10 @@ impl Eq for Table {}
 /// number of distinct statements, and so of prepared ones, small.
 pub(super) const CHUNKS: [usize; 6] = [1024, 256, 64, 16, 4, 1];
 
+/// Bytes in the texts and bytes of the rows of one page, unless it has a single row: an event may have 16 MiB, and a
+/// thousand of them are not to be in memory at once.
+pub const PAGE_BYTES: i64 = 4 << 20;
+
 impl Table {
     /// The primary key of a row.
     pub fn key_of(&self, row: &Row) -> Key {
@@ -134,9 +138,22 @@ impl Table {
 
     /// The first `limit` rows after a key, in key order; without `after`, from the start.
     pub(super) fn page(&self, after: bool) -> String {
+        self.page_of(&names(self.columns), after)
+    }
+
+    /// How many bytes of text and bytes each row of that page has.
+    pub(super) fn page_sizes(&self, after: bool) -> String {
+        let large = self.columns.iter().filter(|column| column.kind != Kind::Integer);
+        let sizes: Vec<_> =
+            large.map(|column| format!("COALESCE(OCTET_LENGTH({}), 0)", column.name)).collect();
+        let size = if sizes.is_empty() { "0".to_owned() } else { sizes.join(" + ") };
+        self.page_of(&format!("CAST({size} AS BIGINT)"), after)
+    }
+
+    fn page_of(&self, what: &str, after: bool) -> String {
         let columns = &self.columns[..self.key];
         let keys = names(columns);
-        let mut sql = format!("SELECT {} FROM {}", names(self.columns), self.name);
+        let mut sql = format!("SELECT {what} FROM {}", self.name);
         if after {
             let _ = write!(sql, " WHERE ({keys}) > ");
             tuples(&mut sql, columns, 1, true);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::table::CHUNKS;
+use super::table::{CHUNKS, PAGE_BYTES};
 use super::{Error, Key, Row, Table, Value, postgres, sqlite};
 
 /// A transaction. Dropping it without [`commit`](Self::commit) undoes everything. One that was begun by
@@ -99,11 +99,21 @@ impl Tx {
         Ok(())
     }
 
-    /// Up to `limit` rows in key order, after the key `after`.
+    /// Up to `limit` rows in key order, after the key `after`: fewer at the end, and where they would have more than
+    /// [`PAGE_BYTES`]. Only an empty page says that there are no more.
     pub async fn page(&mut self, table: &Table, after: Option<&Key>, limit: i64) -> Result<Vec<Row>, Error> {
-        let mut args = after.cloned().unwrap_or_default();
-        args.push(Value::Integer(limit));
-        self.rows(table.page(after.is_some()), args).await
+        let args = |limit: i64| {
+            let mut args = after.cloned().unwrap_or_default();
+            args.push(Value::Integer(limit));
+            args
+        };
+        let mut rows = limit;
+        if limit > 1 {
+            // Asked before, since what a query has found is in memory. Both engines know a size without reading.
+            let sizes = self.rows(table.page_sizes(after.is_some()), args(limit)).await?;
+            rows = fitting(sizes.iter().map(|row| row.integer(0)));
+        }
+        self.rows(table.page(after.is_some()), args(rows)).await
     }
 
     /// Empties a table.
@@ -175,6 +185,19 @@ impl Operational {
         };
         done.map_err(Error::statement)
     }
+}
+
+/// How many rows of these sizes make a page: at least one, if there is one.
+fn fitting(sizes: impl Iterator<Item = i64>) -> i64 {
+    let (mut rows, mut bytes) = (0, 0);
+    for size in sizes {
+        bytes += size;
+        if rows > 0 && bytes > PAGE_BYTES {
+            break;
+        }
+        rows += 1;
+    }
+    rows
 }
 
 /// Counts the one statement that a server needs for any number of rows.

@@ -102,13 +102,14 @@ impl Log {
         self.tail.watch()
     }
 
-    /// Up to `limit` events in order, after the one given.
+    /// Up to `limit` events in order, after the one given. Fewer do not say that there are no more: events with large
+    /// payloads make short pages, of 4 MiB or of one event.
     pub async fn after(&self, after: Sequence, limit: i64) -> Result<Vec<Event>, Error> {
         let log_id = self.tail.watch().borrow().log_id.clone();
         query::after(&self.db, &log_id, after, limit).await
     }
 
-    /// Up to `limit` events of one package in order, after the one given.
+    /// The same of one package.
     pub async fn of_package(
         &self,
         package: &PackageId,

@@ -14,7 +14,6 @@
 //! - **The log does not know the views.** It owns the [`Projection`] trait; the registry hands it the list.
 
 mod appender;
-mod collecting;
 mod command;
 mod event;
 mod fact;
@@ -25,7 +24,6 @@ mod patience;
 pub mod places;
 mod query;
 mod replay;
-mod retaining;
 mod rows;
 mod state;
 mod tail;
@@ -37,26 +35,22 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use collecting::{
-    BlobCorrupted, BlobRecovered, BlobRevived, BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged,
-    BlobsReleased, ClockResynchronised, ClockTicked, Copy, Damage, GcCompleted, ScrubCompleted,
-};
 pub use command::{Command, Committed, Decision, Refusal};
 pub use event::{Actor, CommandId, Event, EventError, Sequence};
 pub use fact::{
-    BlobLinked, BlobRepaired, BlobStored, BlobUnlinked, ContentDigested, Fact, FactError, ManifestDeleted,
-    ManifestPushed, ObjectDeleted, ObjectStored, PackageCreated, PackageFailed, PackageFailure,
-    PackageFileDropped, PackageFileIngested, PackageFileReplaced, PackageFinalized, Reference, Role,
-    SchemaRegistered, Subject, TagDeleted, TagMoved,
+    BlobCorrupted, BlobLinked, BlobRecovered, BlobRepaired, BlobRevived, BlobStored, BlobUnlinked,
+    BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged, BlobsReleased, CertificateIssued,
+    ClockResynchronised, ClockTicked, ContentDigested, Copy, Damage, DispositionApproved,
+    DispositionExecuted, DispositionProposed, DispositionRejected, DispositionVoided, Fact, FactError,
+    GcCompleted, HoldPlaced, HoldReleased, ManifestDeleted, ManifestPushed, ObjectDeleted, ObjectStored,
+    PackageCreated, PackageDeleted, PackageFailed, PackageFailure, PackageFileDropped, PackageFileIngested,
+    PackageFileReplaced, PackageFinalized, PolicyChanged, Reference, RetentionDenied, RetentionExtended,
+    RetentionResolved, RetentionShortened, RetentionStarted, Role, SchemaRegistered, ScrubCompleted, Subject,
+    TagDeleted, TagMoved,
 };
 pub use head::Head;
 pub use log::{Log, Observer};
 pub use replay::{Replayed, check, rebuild};
-pub use retaining::{
-    CertificateIssued, DispositionApproved, DispositionExecuted, DispositionProposed, DispositionRejected,
-    DispositionVoided, HoldPlaced, HoldReleased, PackageDeleted, PolicyChanged, RetentionDenied,
-    RetentionExtended, RetentionResolved, RetentionShortened, RetentionStarted,
-};
 pub use rows::{Change, Read, Rows};
 pub use state::{StateDigest, TableDigest, digest};
 

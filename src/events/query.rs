@@ -1,27 +1,30 @@
 //! Reading events back.
 
+use super::event::EVENTS;
 use super::tail::read;
 use super::{Error, Event, Sequence};
-use crate::db::Db;
+use crate::db::{Db, PAGE_BYTES};
 use crate::package::PackageId;
 
 /// The range of types is what the index is made for.
-const OF_PACKAGE: &str = "SELECT sequence, type, recorded_at, actor, repository, subject, command_id, header, \
-    payload, salt, leaf_hash FROM events WHERE subject = $1 AND type >= 'v1.package.' AND type < 'v1.package/' \
-    AND sequence > $2 ORDER BY sequence LIMIT $3";
-
-const AFTER: &str = "SELECT sequence, type, recorded_at, actor, repository, subject, command_id, header, \
-    payload, salt, leaf_hash FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+const OF_PACKAGE: &str = "WITH sized AS (SELECT sequence, OCTET_LENGTH(payload) AS size FROM events \
+    WHERE subject = $1 AND type >= 'v1.package.' AND type < 'v1.package/' AND sequence > $2 \
+    ORDER BY sequence LIMIT $3), \
+    totals AS (SELECT size, SUM(size) OVER (ORDER BY sequence) AS total FROM sized) \
+    SELECT sequence, type, recorded_at, actor, repository, subject, command_id, header, payload, salt, leaf_hash \
+    FROM events WHERE subject = $1 AND type >= 'v1.package.' AND type < 'v1.package/' AND sequence > $2 \
+    ORDER BY sequence LIMIT (SELECT COUNT(*) FROM totals WHERE total <= CAST($4 AS BIGINT) OR total = size)";
 
 /// Every named statement of this module.
-pub(super) static STATEMENTS: &[&str] = &[OF_PACKAGE, AFTER];
+pub(super) static STATEMENTS: &[&str] = &[OF_PACKAGE];
 
-/// Up to `limit` events in order, after the one given.
+/// Up to `limit` events in order, after the one given: fewer at the end, and where their payloads are large. Only an
+/// empty page says that there are no more.
 pub(super) async fn after(db: &Db, log_id: &str, after: Sequence, limit: i64) -> Result<Vec<Event>, Error> {
-    read(&db.query(AFTER, vec![after.into(), limit.into()]).await?, log_id)
+    read(&db.snapshot().await?.page(&EVENTS, Some(&vec![after.into()]), limit).await?, log_id)
 }
 
-/// Up to `limit` events of one package in order, after the one given.
+/// The same of one package.
 pub(super) async fn of_package(
     db: &Db,
     log_id: &str,
@@ -29,5 +32,6 @@ pub(super) async fn of_package(
     after: Sequence,
     limit: i64,
 ) -> Result<Vec<Event>, Error> {
-    read(&db.query(OF_PACKAGE, vec![package.as_str().into(), after.into(), limit.into()]).await?, log_id)
+    let args = vec![package.as_str().into(), after.into(), limit.into(), PAGE_BYTES.into()];
+    read(&db.query(OF_PACKAGE, args).await?, log_id)
 }

@@ -6,7 +6,7 @@ use super::event::EVENTS;
 use super::{Error, Event, Head, Projections, Rows, Sequence, appender, follower, state};
 use crate::db::{Db, Key, Row, Tx};
 
-/// Events folded between two bulk writes; bounds memory.
+/// Events folded between two bulk writes, unless they are large: see [`Tx::page`]. Bounds memory.
 const PAGE: i64 = 1000;
 
 /// What a replay did.

@@ -9,16 +9,22 @@ use tokio::sync::{Mutex, watch};
 
 use super::event::EVENTS;
 use super::{Error, Event, Forked, Head, Observer, Sequence};
-use crate::db::{Db, Row, Tx};
+use crate::db::{Db, PAGE_BYTES, Row, Tx};
 
-/// Events read at once; bounds memory.
+/// Events read at once, and no more bytes of them than [`PAGE_BYTES`]; bounds memory.
 const PAGE: i64 = 256;
 
 /// More missed events than this are not worth reading: forgetting everything is cheaper.
 const MANY: i64 = 10_000;
 
-const BETWEEN: &str = "SELECT sequence, type, recorded_at, actor, repository, subject, command_id, header, \
-    payload, salt, leaf_hash FROM events WHERE sequence >= $1 AND sequence <= $2 ORDER BY sequence LIMIT $3";
+/// The first one is known already, and does not count to the bytes of the page.
+const BETWEEN: &str = "WITH sized AS (SELECT sequence, \
+    CASE WHEN sequence = $1 THEN 0 ELSE OCTET_LENGTH(payload) END AS size \
+    FROM events WHERE sequence >= $1 AND sequence <= $2 ORDER BY sequence LIMIT $3), \
+    totals AS (SELECT size, SUM(size) OVER (ORDER BY sequence) AS total FROM sized) \
+    SELECT sequence, type, recorded_at, actor, repository, subject, command_id, header, payload, salt, leaf_hash \
+    FROM events WHERE sequence >= $1 AND sequence <= $2 \
+    ORDER BY sequence LIMIT (SELECT COUNT(*) FROM totals WHERE total <= CAST($4 AS BIGINT) OR total = size)";
 const LEAF: &str = "SELECT leaf_hash FROM events WHERE sequence = $1";
 
 /// Every named statement of this module.
@@ -182,7 +188,7 @@ impl Tail {
             told = Told { sequence: until - 1, leaf: None };
         }
         while told.sequence < until {
-            let range = vec![told.sequence.into(), until.into(), PAGE.into()];
+            let range = vec![told.sequence.into(), until.into(), PAGE.into(), PAGE_BYTES.into()];
             let mut rows = self.db.query(BETWEEN, range).await?;
             if rows.first().is_some_and(|row| row.integer(0) == told.sequence) {
                 self.is_known(&told, rows.remove(0).blob(10), head)?;

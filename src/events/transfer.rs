@@ -10,10 +10,10 @@ use crate::db::{Db, Key, Row, Tx};
 use crate::hash::{self, Hasher};
 use crate::oci::{Algorithm, Digest};
 
-/// Events per transaction; bounds memory.
+/// Events per transaction, unless they are large: see [`Tx::page`]. Bounds memory.
 const PAGE: i64 = 500;
 
-/// Manifests in memory at once; one may have megabytes.
+/// The same of manifests.
 const CONTENTS: i64 = 16;
 
 /// Begins a copy of the log in `from`, or finds the one that an earlier run began. Returns the id of the log and

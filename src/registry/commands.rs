@@ -12,6 +12,7 @@ use crate::events::{
     ManifestDeleted, ManifestPushed, Read, Reference, Role, Rows, Subject, TagDeleted, TagMoved,
 };
 use crate::oci::{Algorithm, Digest, Kind, Manifest, RepositoryName, Tag};
+use crate::package::mapping::names;
 use crate::views::packages::Status;
 use crate::views::{
     blobs, contents, links, manifests, objects, package_files, packages, referrers, repositories, tags,
@@ -303,8 +304,28 @@ pub(super) struct DeleteManifest {
 }
 
 impl DeleteManifest {
-    /// The finalized package that a manifest of this content is, or is a part of.
+    /// The finalized package that cannot do without a manifest of this content.
     fn kept_by(&self, rows: &Rows) -> Option<packages::Package> {
+        self.is_or_is_part_of(rows).or_else(|| self.publishes_table_of(rows))
+    }
+
+    /// The package whose table the registry derived and published in this manifest.
+    fn publishes_table_of(&self, rows: &Rows) -> Option<packages::Package> {
+        let (subject, annotations) = referrers::subject_of(rows, &self.repository, &self.content)?;
+        let is_generated = annotations.iter().any(|(key, value)| key == names::GENERATED && value == "true");
+        if !is_generated {
+            return None;
+        }
+        // Anybody can write the annotation: what counts is the table of the package.
+        let named = manifests::named(rows, &self.repository, &self.content);
+        packages::named_by(rows, &self.repository, &subject).into_iter().find(|package| {
+            let table = package.content_manifest.as_ref();
+            package.status == Status::Finalized && table.is_some_and(|table| named.contains(table))
+        })
+    }
+
+    /// The package that the manifest is, or is a part of.
+    fn is_or_is_part_of(&self, rows: &Rows) -> Option<packages::Package> {
         let digests = contents::known(rows, &self.content);
         let parents = digests.iter().flat_map(|digest| manifests::parents(rows, &self.repository, digest));
         let parents: Vec<Vec<Digest>> = parents.map(|parent| contents::known(rows, &parent)).collect();

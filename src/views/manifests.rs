@@ -134,6 +134,12 @@ pub fn references(repository: &RepositoryName, content: &Digest) -> Read {
     Read::lookup(&MANIFEST_REFERENCES, BY_MANIFEST, key(repository, content))
 }
 
+/// Everything a manifest names, by content address where that is held, among loaded rows.
+pub fn named(rows: &Rows, repository: &RepositoryName, content: &Digest) -> Vec<Digest> {
+    let named = rows.lookup(&MANIFEST_REFERENCES, BY_MANIFEST, &key(repository, content));
+    named.into_iter().map(|row| stored_digest(row, 3)).collect()
+}
+
 /// The read of every manifest of a repository that names some content.
 pub fn naming(repository: &RepositoryName, target: &Digest) -> Read {
     Read::lookup(&MANIFEST_REFERENCES, BY_TARGET, key(repository, target))

@@ -99,6 +99,17 @@ pub fn of_manifest(repository: &RepositoryName, content: &Digest) -> Read {
     Read::lookup(&REFERRERS, BY_CONTENT, key)
 }
 
+/// What a manifest refers to, as it was written, and its own annotations, among loaded rows.
+pub fn subject_of(
+    rows: &Rows,
+    repository: &RepositoryName,
+    content: &Digest,
+) -> Option<(Digest, Vec<(String, String)>)> {
+    let key = [repository.as_str().into(), content.as_str().into()];
+    let found = rows.lookup(&REFERRERS, BY_CONTENT, &key);
+    found.first().map(|row| (stored_digest(row, 1), annotations(row, 7)))
+}
+
 /// Up to `limit` referrers of a subject, by any of its digests, in content order after the one given.
 pub async fn page(
     db: &Db,
@@ -114,7 +125,7 @@ pub async fn page(
         media_type: row.text(2).to_owned(),
         size: row.integer(3).unsigned_abs(),
         artifact_type: row.optional_text(4).map(str::to_owned),
-        annotations: serde_json::from_str(row.text(5)).expect("the fold wrote it"),
+        annotations: annotations(row, 5),
     };
     // One question per digest: together they would have to be sorted.
     let mut found = Vec::new();
@@ -130,4 +141,8 @@ pub async fn page(
     found.sort_by(|a, b| a.content.cmp(&b.content));
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(found)
+}
+
+fn annotations(row: &Row, at: usize) -> Vec<(String, String)> {
+    serde_json::from_str(row.text(at)).expect("the fold wrote it")
 }

@@ -67,6 +67,7 @@ on_both![
     rows_are_loaded_by_index_however_many_are_asked_for,
     every_kind_of_cell_comes_back_as_it_was_written,
     rows_are_replaced_by_key_and_deleted_in_bulk,
+    a_page_of_large_rows_was_as_long_as_one_of_small_rows,
     a_row_that_is_there_already_is_a_constraint_error,
     a_null_or_a_value_of_the_wrong_kind_was_taken_for_a_failing_engine,
     a_failing_statement_is_not_a_constraint_error,
@@ -134,6 +135,26 @@ async fn rows_are_replaced_by_key_and_deleted_in_bulk(on: On) {
     assert_eq!(moved(&rows), expected);
     let page = tx.page(&TAGS, Some(&tag_key(698)), 3).await.unwrap();
     assert_eq!(page.iter().map(|row| row.integer(5)).collect::<Vec<_>>(), [699, 700, 701]);
+}
+
+async fn a_page_of_large_rows_was_as_long_as_one_of_small_rows(on: On) {
+    let (_place, db) = fresh(on).await;
+    let mib = 1 << 20;
+    let sizes = [mib - 8, 3 * mib - 8, 1, 5 * mib, 0, 4 * mib - 1, 7];
+    let mut tx = db.write().await.unwrap();
+    let row = |(n, size): (usize, usize)| Row(vec![format!("c{n}").into(), vec![7; size].into()]);
+    tx.insert(&CONTENTS, &sizes.into_iter().enumerate().map(row).collect::<Vec<_>>()).await.unwrap();
+    let (mut pages, mut after) = (Vec::new(), None);
+    loop {
+        let page = tx.page(&CONTENTS, after.as_ref(), 1000).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(CONTENTS.key_of(last));
+        pages.push(page.iter().map(|row| row.blob(1).len()).collect::<Vec<_>>());
+    }
+    // The keys count too.
+    let expected: [&[usize]; 5] = [&[mib - 8, 3 * mib - 8, 1], &[5 * mib], &[0], &[4 * mib - 1], &[7]];
+    assert_eq!(pages, expected);
+    assert_eq!(tx.page(&CONTENTS, None, 2).await.unwrap().len(), 2);
 }
 
 async fn a_row_that_is_there_already_is_a_constraint_error(on: On) {

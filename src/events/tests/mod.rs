@@ -1,6 +1,7 @@
 //! The log over a real database, with one small projection of its own.
 
 mod appending;
+mod paging;
 mod replaying;
 mod replicas;
 mod rows;
@@ -101,7 +102,7 @@ fn projections(version: i64) -> Projections {
 
 /// Remembers what it was told, in order, and how often it had to forget.
 #[derive(Default)]
-struct Told(Mutex<Vec<Sequence>>, AtomicUsize);
+struct Told(Mutex<Vec<Sequence>>, AtomicUsize, Mutex<Vec<Vec<usize>>>);
 
 impl Told {
     fn sequences(&self) -> Vec<Sequence> {
@@ -111,11 +112,17 @@ impl Told {
     fn forgot(&self) -> usize {
         self.1.load(Ordering::SeqCst)
     }
+
+    /// The sizes of the payloads it was told of together.
+    fn pages(&self) -> Vec<Vec<usize>> {
+        self.2.lock().unwrap().clone()
+    }
 }
 
 impl Observer for Told {
     fn committed(&self, events: &[Event]) {
         self.0.lock().unwrap().extend(events.iter().map(|event| event.sequence));
+        self.2.lock().unwrap().push(events.iter().map(|event| event.payload().len()).collect());
     }
 
     fn lost_track(&self) {

@@ -7,10 +7,10 @@ use crate::db::Options;
 use crate::db::testing::{Cut, Database, Proxy};
 
 /// One process among several, as far as one process can be several.
-struct Replica {
+pub(super) struct Replica {
     db: Db,
-    log: Log,
-    told: Arc<Told>,
+    pub(super) log: Log,
+    pub(super) told: Arc<Told>,
 }
 
 impl Replica {
@@ -26,11 +26,11 @@ impl Replica {
         Ok(Self { db, log, told })
     }
 
-    async fn submit(&self, command: Do) -> Result<Committed, Refusal<String>> {
+    pub(super) async fn submit(&self, command: Do) -> Result<Committed, Refusal<String>> {
         self.log.submit(Actor::anonymous(), command).await
     }
 
-    async fn moves(&self, tag: &str, n: i64) -> Sequence {
+    pub(super) async fn moves(&self, tag: &str, n: i64) -> Sequence {
         self.submit(set(tag, n)).await.unwrap().events[0].sequence
     }
 
@@ -51,7 +51,7 @@ impl Replica {
     }
 }
 
-async fn two() -> (Replica, Replica, Database) {
+pub(super) async fn two() -> (Replica, Replica, Database) {
     let database = Database::new().await;
     let (a, b) = (Replica::start(&database.options()).await, Replica::start(&database.options()).await);
     (a, b, database)

@@ -3,6 +3,7 @@
 use super::{Filter, Package};
 use crate::oci::{Digest, RepositoryName};
 use crate::package::{File, PackageId, PackagePath};
+use crate::registry::blobs::location;
 use crate::registry::tags::count;
 use crate::registry::{Blob, Error, Event, Registry};
 use crate::retention::Classes;
@@ -22,17 +23,8 @@ pub struct PackageFile {
 pub struct FileLocation {
     /// The backend that holds them.
     pub backend_id: String,
-    /// `storage://<backend>/<key>`: for people who look into the backend, not to be fetched.
+    /// As that of a keyed object: `file://{absolute path}`, `s3://{bucket}/{key}`.
     pub storage_uri: String,
-}
-
-impl FileLocation {
-    fn of(blob: &views::blobs::Blob) -> Self {
-        Self {
-            backend_id: blob.backend.clone(),
-            storage_uri: format!("storage://{}/{}", blob.backend, blob.key),
-        }
-    }
 }
 
 impl Registry {
@@ -74,11 +66,10 @@ impl Registry {
         if found.is_empty() {
             self.package(id).await?;
         }
-        let file = |(file, blob): (File, Option<views::blobs::Blob>)| PackageFile {
-            file,
-            location: blob.as_ref().map(FileLocation::of),
+        let file = |(file, blob): (File, Option<views::blobs::Blob>)| {
+            Ok(PackageFile { file, location: self.located(blob)? })
         };
-        Ok(found.into_iter().map(file).collect())
+        found.into_iter().map(file).collect()
     }
 
     /// A file of a draft or package, and its bytes for [`open_blob`](Self::open_blob), by SHA-256.
@@ -93,10 +84,21 @@ impl Registry {
         Ok((file, blob))
     }
 
-    /// Where the bytes of a file are by themselves.
-    pub async fn file_location(&self, file: &File) -> Result<Option<FileLocation>, Error> {
-        let blob = views::blobs::find(&self.inner.db, &file.content_address).await?;
-        Ok(blob.as_ref().map(FileLocation::of))
+    /// Where the bytes of a file of this repository are by themselves.
+    pub async fn file_location(
+        &self,
+        repository: &RepositoryName,
+        file: &File,
+    ) -> Result<Option<FileLocation>, Error> {
+        let blob = links::find(&self.inner.db, repository, &file.content_address).await?;
+        self.located(blob)
+    }
+
+    fn located(&self, blob: Option<views::blobs::Blob>) -> Result<Option<FileLocation>, Error> {
+        let Some(blob) = blob else { return Ok(None) };
+        let location = location(blob);
+        let storage_uri = self.inner.data.uri(&location)?;
+        Ok(Some(FileLocation { backend_id: location.backend, storage_uri }))
     }
 
     /// The canonical CBOR of a finalized package's manifest, byte for byte as the log has it.
@@ -108,7 +110,8 @@ impl Registry {
         Err(Error::PackageNotFinalized { package: id.clone(), status })
     }
 
-    /// Up to `limit` events of a package in order, after the one given.
+    /// Up to `limit` events of a package in order, after the one given; fewer where they are large, as of
+    /// [`events`](Self::events). The newest one is the package's revision.
     pub async fn package_events(
         &self,
         id: &PackageId,

@@ -235,6 +235,7 @@ async fn an_implicit_package_gets_its_table_published(on: On) {
     let [referrer] = referrers["manifests"].as_array().unwrap().as_slice() else { panic!("{referrers}") };
     assert_eq!(referrer["artifactType"], names::MANIFEST_CBOR);
     assert_eq!(referrer["annotations"][names::GENERATED], "true");
+    let published = referrer["digest"].as_str().unwrap().to_owned();
     let referrer: Reference = referrer["digest"].as_str().unwrap().parse().unwrap();
     let referrer = bench.registry.manifest(&name("a"), &referrer).await.unwrap();
     let referrer: Value = serde_json::from_slice(&referrer.bytes).unwrap();
@@ -243,6 +244,21 @@ async fn an_implicit_package_gets_its_table_published(on: On) {
     let cbor = collect(bench.registry.open_blob(&cbor, None).await.unwrap().body).await.unwrap();
     assert_eq!(package.content_manifest, Some(hash::digest(Algorithm::Blake3, &cbor)));
     assert_eq!(ContentManifest::decode(&cbor).unwrap().files.len(), 2);
+
+    let kept = bench.delete_manifest("a", &published).await;
+    assert!(
+        matches!(&kept, Err(Error::PackageKeeps { package: by, .. }) if *by == package.id),
+        "the only table of the package was deleted: {kept:?}"
+    );
+    // Nobody keeps a referrer by calling it generated.
+    let subject = descriptor_of(&bytes, media::OCI_IMAGE_MANIFEST);
+    let claims = edited(&artifact(&[titled("z", b"one", "text/plain")]), |manifest| {
+        manifest["artifactType"] = json!(names::MANIFEST_CBOR);
+        manifest["subject"] = subject;
+        manifest["annotations"] = json!({ names::GENERATED: "true" });
+    });
+    let claims = bench.push("a", sha256(&claims).as_str(), &claims).await.unwrap().digest;
+    bench.delete_manifest("a", claims.as_str()).await.unwrap();
 
     let before = bench.registry.last_sequence();
     assert_eq!(bench.push("a", "v1", &bytes).await.unwrap().package, pushed.package);

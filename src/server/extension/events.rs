@@ -15,11 +15,8 @@ use crate::package::PackageId;
 use crate::registry::Event;
 use crate::retention::rfc3339;
 
-/// Events of a page, at most and when nobody says.
+/// Events of a page, at most and when nobody says. The log ends one earlier when it gets too large.
 const MAX_PAGE: usize = 1000;
-
-/// Bytes of payload after which a page ends; one larger payload is a page of its own.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// `GET R/packages/<id>/events?since=&limit=`
 pub(super) async fn of_package(
@@ -29,15 +26,14 @@ pub(super) async fn of_package(
     Since { since, limit }: Since,
 ) -> Result<Answer, Error> {
     let registry = &call.state.registry;
-    registry.package_in(name, id).await?;
+    let package = registry.package_in(name, id).await?;
     let head = registry.head();
     let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
-    let mut events = registry.package_events(id, since, limit).await?;
-    let is_full = events.len() == limit || shorten(&mut events);
+    let events = registry.package_events(id, since, limit).await?;
     let last = events.last().map_or(since, |event| event.sequence);
     // Another replica may have recorded what was just read, and this one not have heard of it.
     let newest = head.last().max(last);
-    let scanned_to = if is_full { last } else { newest };
+    let scanned_to = if last < package.revision { last } else { newest };
     let mut body = String::from("{\"events\":[");
     for (at, event) in events.into_iter().enumerate() {
         if at > 0 {
@@ -50,25 +46,6 @@ pub(super) async fn of_package(
     });
     let _ = write!(body, "],{}", &rest.to_string()[1..]);
     Ok(full(StatusCode::OK, "application/json", body))
-}
-
-/// Leaves out what is beyond the size of a page; whether there was such.
-fn shorten(events: &mut Vec<Event>) -> bool {
-    let fitting = fitting(events.iter().map(|event| event.payload().len()));
-    let is_shortened = fitting < events.len();
-    events.truncate(fitting);
-    is_shortened
-}
-
-/// How many payloads of these sizes make a page.
-fn fitting(sizes: impl Iterator<Item = usize>) -> usize {
-    let mut bytes = 0;
-    let fits = sizes.take_while(|size| {
-        let is_first = bytes == 0;
-        bytes += size;
-        is_first || bytes <= MAX_BYTES
-    });
-    fits.count()
 }
 
 /// The payload goes in as text: that of a large package would be a large tree.
@@ -104,20 +81,5 @@ pub(super) async fn projected(cbor: Vec<u8>) -> Result<Vec<u8>, Error> {
         Ok(Ok(json)) => Ok(json),
         Ok(Err(error)) => Err(Error::Panicked(format!("stored CBOR has no projection: {error}"))),
         Err(error) => Err(Error::Panicked(error.to_string())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_ends_before_it_is_too_large_and_has_at_least_one_event() {
-        let fitting = |sizes: &[usize]| fitting(sizes.iter().copied());
-        assert_eq!(fitting(&[]), 0);
-        assert_eq!(fitting(&[500; 1000]), 1000);
-        assert_eq!(fitting(&[MAX_BYTES - 10, 10, 1]), 2);
-        assert_eq!(fitting(&[10, MAX_BYTES]), 1);
-        assert_eq!(fitting(&[4 * MAX_BYTES, 1]), 1);
     }
 }

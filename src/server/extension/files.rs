@@ -87,7 +87,7 @@ pub(super) async fn put(
         Some(blob) => registry.ingest_blob(name, actor, id, new, blob).await?,
         None => registry.ingest_file(name, actor, id, new, call.body()).await?,
     };
-    let location = registry.file_location(&file).await?;
+    let location = registry.file_location(name, &file).await?;
     let shape = shapes::located(&file, location.as_ref());
     Ok(answer(StatusCode::CREATED, &shape).with(LOCATION, &file_path(name, id, &file.path)))
 }

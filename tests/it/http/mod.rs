@@ -1,5 +1,6 @@
 //! The HTTP surface beyond the tricky cases, against the real binary.
 
+mod archives;
 mod buckets;
 mod conditional;
 mod connections;
@@ -7,8 +8,11 @@ mod errors;
 mod headers;
 mod limits;
 mod lists;
+mod locations;
 mod objects;
 mod packages;
+mod packages_parallel;
+mod packages_pushed_refused;
 mod packages_refused;
 mod probes;
 mod ranges;

@@ -6,7 +6,7 @@ use super::packages::{Pack, shaped};
 use crate::support::{Client, Repo, Request, Server, sha256};
 
 /// A request that is wrong, and how it is told so; words are separated by `|`.
-type Case = (Request, u16, &'static str, &'static str);
+pub(super) type Case = (Request, u16, &'static str, &'static str);
 
 /// The number of the newest event.
 #[track_caller]
@@ -16,7 +16,7 @@ fn recorded(client: &Client) -> Value {
 
 /// Sends every request; nothing is recorded of any.
 #[track_caller]
-fn refused_without_a_trace(client: &Client, cases: Vec<Case>) {
+pub(super) fn refused_without_a_trace(client: &Client, cases: Vec<Case>) {
     let before = recorded(client);
     for (request, status, code, words) in cases {
         let answer = client.send(&request);

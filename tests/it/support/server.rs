@@ -223,6 +223,14 @@ impl Server {
         self.launch.clone().start()
     }
 
+    /// What it had in memory at its peak, MiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells the peak");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("it is a number");
+        kib / 1024
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }

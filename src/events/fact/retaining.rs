@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Target;
 use crate::clock::Micros;
+use crate::events::Target;
 use crate::oci::{Digest, RepositoryName, Tag};
 use crate::package::PackageId;
 use crate::retention::{DispositionId, HoldId, HoldKind, Rule};

@@ -1,0 +1,144 @@
+//! Manifests that begin as a package and are none: refused with what is wrong, and nothing is named.
+
+use artifactstore::package::mapping::{self, BlobRef};
+use artifactstore::package::{ContentManifest, Description, File, Object};
+use serde_json::{Value, json};
+
+use super::packages_refused::refused_without_a_trace;
+use crate::support::{MANIFEST, Repo, Request, Server, blake3, image, sha256};
+
+const PACKAGE: &str = "application/vnd.artifactstore.package.v1";
+
+const FILES: [(&str, &[u8]); 2] = [("logs/a.txt", b"one"), ("z", b"two")];
+
+fn content() -> ContentManifest {
+    let file = |(path, bytes): &(&str, &[u8])| File {
+        path: path.parse().unwrap(),
+        media_type: "text/plain".to_owned(),
+        size: bytes.len() as u64,
+        content_address: blake3(bytes).parse().unwrap(),
+        sha256: sha256(bytes).parse().unwrap(),
+        role: None,
+    };
+    let metadata = Object::from_json(br#"{"n":"x"}"#).unwrap();
+    let description = Description { metadata, ..Description::default() };
+    ContentManifest::new(description, FILES.iter().map(file).collect(), Object::default()).unwrap()
+}
+
+/// The manifest of a package whose content manifest has these bytes, which are pushed.
+#[track_caller]
+fn declared(repo: &Repo, content: &ContentManifest, cbor: &[u8]) -> Value {
+    repo.push_blob(cbor);
+    let composed = mapping::compose(content, &BlobRef::of(cbor));
+    serde_json::from_slice(&composed.manifest).unwrap()
+}
+
+/// The same document in other bytes: the version takes two where one will do.
+fn respelt(cbor: &[u8]) -> Vec<u8> {
+    let key = b"manifest_version";
+    let at = cbor.windows(key.len()).position(|window| window == key).unwrap() + key.len();
+    assert_eq!(cbor[at], 1);
+    [&cbor[..at], &[0x18, 1], &cbor[at + 1..]].concat()
+}
+
+fn edited(manifest: &Value, edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut manifest = manifest.clone();
+    edit(&mut manifest);
+    manifest.to_string().into_bytes()
+}
+
+#[test]
+fn a_declared_package_that_is_none_is_refused_and_names_nothing() {
+    let server = Server::start();
+    let client = server.client();
+    let repo = Repo::new(&client, "a");
+    let schema = json!({ "properties": { "n": { "type": "integer" } } }).to_string();
+    client.send(&Request::put("/v2/_artifactstore/schemas/run").body(schema)).expect(201);
+    for (_, bytes) in FILES {
+        repo.push_blob(bytes);
+    }
+    repo.push_blob(b"six");
+    let good = content();
+    let cbor = good.encode().unwrap();
+    let whole = declared(&repo, &good, &cbor);
+    let put = |bytes: Vec<u8>| Request::put(repo.manifest("v1")).header("Content-Type", MANIFEST).body(bytes);
+    let with = |edit: &dyn Fn(&mut ContentManifest)| {
+        let mut content = content();
+        edit(&mut content);
+        let cbor = content.encode().unwrap();
+        put(declared(&repo, &content, &cbor).to_string().into_bytes())
+    };
+    let spelt = put(declared(&repo, &good, &respelt(&cbor)).to_string().into_bytes());
+    let trailing = put(declared(&repo, &good, &[&cbor[..], &[0xf6]].concat()).to_string().into_bytes());
+    let cut = put(declared(&repo, &good, &cbor[..cbor.len() - 1]).to_string().into_bytes());
+    let layer = |edit: &dyn Fn(&mut Value)| put(edited(&whole, |manifest| edit(&mut manifest["layers"])));
+    let title = "org.opencontainers.image.title";
+    let six: artifactstore::oci::Digest = blake3(b"six").parse().unwrap();
+    let invalid = |request: Request, words: &'static str| (request, 400, "MANIFEST_INVALID", words);
+    let twice = layer(&|layers| {
+        let again = layers[1].clone();
+        layers.as_array_mut().unwrap().push(again);
+    });
+    let cases = vec![
+        // Not in its only spelling
+        invalid(spelt, "canonical CBOR"),
+        invalid(trailing, "canonical CBOR"),
+        invalid(cut, "canonical CBOR"),
+        // Table and layers
+        invalid(twice, "logs/a.txt|two layers"),
+        invalid(layer(&|layers| layers[2]["annotations"][title] = json!("../z")), "../z"),
+        invalid(layer(&|layers| layers[2]["annotations"][title] = json!("y")), "file y"),
+        invalid(layer(&|layers| drop(layers.as_array_mut().unwrap().pop())), "file z|no layer"),
+        invalid(layer(&|layers| layers[2]["digest"] = json!(sha256(b"six"))), "file z|digest"),
+        invalid(layer(&|layers| layers[2]["size"] = json!(4)), "file z|size"),
+        // Table and bytes
+        invalid(with(&|content| content.files[1].content_address = six.clone()), "file z|content address"),
+        invalid(with(&|content| content.files[1].size = 4), "file z|size"),
+        // What it says of itself
+        invalid(
+            with(&|content| content.package.retention_class = Some("for-ever".to_owned())),
+            "\"for-ever\"|raw-evidence",
+        ),
+        invalid(with(&|content| content.package.schema = Some("run".to_owned())), "\"run\"|/n|integer"),
+        invalid(with(&|content| content.package.schema = Some("none".to_owned())), "\"none\"|register"),
+    ];
+    refused_without_a_trace(&client, cases);
+    assert!(repo.tags().is_empty());
+    let listed = client.get(repo.path("_artifactstore/packages")).expect(200).json();
+    assert_eq!(listed["packages"], json!([]));
+    client.send(&put(whole.to_string().into_bytes())).expect(201).required("artifactstore-package");
+}
+
+#[test]
+fn an_implicit_package_that_is_none_is_refused_and_names_nothing() {
+    let server = Server::start();
+    let client = server.client();
+    let repo = Repo::new(&client, "a");
+    repo.push_empty_config();
+    let titled = |title: &str| {
+        let mut layer = repo.push_layer(b"one");
+        layer["annotations"] = json!({ "org.opencontainers.image.title": title });
+        layer
+    };
+    let put = |layers: &[Value], annotations: Value| {
+        let more = json!({ "artifactType": PACKAGE, "annotations": annotations });
+        Request::put(repo.manifest("v1")).header("Content-Type", MANIFEST).body(image(layers, more))
+    };
+    let invalid = |layers: &[Value], words| (put(layers, json!({})), 400, "MANIFEST_INVALID", words);
+    let class = put(&[titled("x")], json!({ "dev.artifactstore.retention.class": "for-ever" }));
+    let kind = put(&[titled("x")], json!({ "dev.artifactstore.package.kind": "A b" }));
+    let cases = vec![
+        invalid(&[titled("x"), titled("x")], "x|two layers"),
+        invalid(&[titled("x"), titled("x/y")], "x/y|folder"),
+        invalid(&[titled("../x")], "\"../x\"|\"..\""),
+        invalid(&[titled("/etc/passwd")], "/etc/passwd"),
+        invalid(&[titled(".artifactstore/package.cbor")], ".artifactstore/"),
+        invalid(&[titled("x"), repo.push_layer(b"one")], "layers[1]|title"),
+        invalid(&[], "at least one file"),
+        (class, 400, "MANIFEST_INVALID", "\"for-ever\"|raw-evidence"),
+        (kind, 400, "MANIFEST_INVALID", "kind|\"A b\""),
+    ];
+    refused_without_a_trace(&client, cases);
+    assert!(repo.tags().is_empty());
+    client.send(&put(&[titled("x")], json!({}))).expect(201).required("artifactstore-package");
+}
