@@ -78,6 +78,7 @@ fn route(error: &RouteError) -> Wire {
         RouteError::Method(_) => refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
         RouteError::Name(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
         RouteError::Digest(_)
+        | RouteError::QueryDigest { .. }
         | RouteError::DigestMissing
         | RouteError::Reference(ReferenceError::Digest(_)) => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid)

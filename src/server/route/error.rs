@@ -56,4 +56,13 @@ pub enum RouteError {
         /// What is wrong.
         reason: String,
     },
+    /// A query parameter of the extension is no digest.
+    #[error("query parameter {name}: invalid digest: {reason}")]
+    QueryDigest {
+        /// The parameter.
+        name: &'static str,
+        /// What is wrong.
+        #[source]
+        reason: DigestError,
+    },
 }

@@ -38,7 +38,7 @@ pub struct Filter {
     pub after: Option<Digest>,
 }
 
-/// Decoded query parameters. Those a route does not know (`ns`, `state`, `origin`, …) are ignored.
+/// Decoded query parameters of the distribution specification: where it leaves one open, clients are borne with. Those a route does not know (`ns`, `state`, `origin`, …) are ignored.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
