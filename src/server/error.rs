@@ -93,6 +93,7 @@ fn route(error: &RouteError) -> Wire {
         RouteError::NoSuchTag(_) | RouteError::Package(_) => {
             refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
+        RouteError::SignedForReading => refused(StatusCode::FORBIDDEN, ErrorCode::Denied),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         RouteError::Key(_) | RouteError::Encoding(_) | RouteError::Query { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)

@@ -7,7 +7,10 @@ use crate::oci::ErrorCode;
 /// The refusals operations share.
 const REFUSALS: [(u16, &str); 8] = [
     (400, "Something in the request is malformed; the message names the field, path or rule."),
-    (403, "The URL is not one the registry signed for what is there now, or it has ended."),
+    (
+        403,
+        "The URL is not one the registry signed for what is there now, or it has ended, or the method changes something.",
+    ),
     (404, "There is no such repository, package, file, object or schema."),
     (409, "It is in another state than the request needs, or something is in the way."),
     (413, "The body is too large."),

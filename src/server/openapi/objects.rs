@@ -105,7 +105,7 @@ const PUT: Operation = Operation {
         bodies: &[Body::Json("Object")],
         headers: &[LOCATION, ETAG],
     }],
-    refusals: &[400, 413],
+    refusals: &[400, 403, 413],
 };
 
 const DELETE: Operation = Operation {
@@ -116,7 +116,7 @@ const DELETE: Operation = Operation {
     parameters: &[&NAME, &KEY],
     body: None,
     answers: &[Answer { status: 204, doc: "It is gone.", bodies: &[], headers: &[] }],
-    refusals: &[400, 404],
+    refusals: &[400, 403, 404],
 };
 
 /// Every operation on keyed objects, by path.
@@ -146,7 +146,7 @@ pub(super) static OBJECTS: &[Operation] = &[
             "A URL of the storage, or a path of this server with its query.",
             &[Body::Json("ObjectUrl")],
         )],
-        refusals: &[400, 404],
+        refusals: &[400, 403, 404],
     },
     Operation { path: URL, id: "getObjectNamedUrl", summary: NAMED_URL, ..GET },
     Operation { path: URL, id: "headObjectNamedUrl", summary: NAMED_URL, ..HEAD },

@@ -88,7 +88,13 @@ static PATH: Parameter = path(
 static SCHEMA: Parameter = path("schema", WORD, "The name of the schema.");
 pub(super) static N: Parameter =
     query("n", Type::Number { min: 0, max: None }, "Entries at most; the server has a limit of its own.");
-pub(super) static LAST: Parameter = query("last", Type::Text, "Those after this one, which need not exist.");
+pub(super) static LAST: Parameter = Parameter {
+    name: "last",
+    place: "query",
+    kind: Type::Text,
+    pattern: Some("^[^\\x00]*$"),
+    doc: "Those after this one, which need not exist.",
+};
 static STATUS: Parameter = query(
     "status",
     Type::OneOf(&["created", "uploading", "finalized", "deleted", "failed"]),

@@ -58,6 +58,7 @@ fn samples(parameter: &Parameter) -> (String, Vec<&'static str>) {
         (_, Type::Flag, _) => ("true".to_owned(), vec!["", "1", "True"]),
         (_, Type::OneOf(values), _) => (values[0].to_owned(), vec!["", "x"]),
         (_, Type::Text, Some(pattern)) if pattern.contains("sha256") => (digest, vec!["", "x", "sha256:0"]),
+        ("last", Type::Text, _) => (String::new(), vec!["%00", "%ff"]),
         (_, Type::Text, Some(_)) => ("word".to_owned(), vec!["", "A b", "%C3%A4"]),
         (_, Type::Text, None) => (String::new(), vec!["%ff"]),
     }

@@ -48,27 +48,29 @@ impl Objects {
         rest: &[&str],
         query: &Parameters,
     ) -> Result<Self, RouteError> {
-        let is_read = matches!(*method, Method::GET | Method::HEAD);
-        match *rest {
-            [] if is_read => Ok(Self::List(name, query.which()?, query.page()?)),
-            [] => Err(RouteError::Method(&["GET", "HEAD"])),
-            [ref parts @ .., "url"] if method == Method::POST && !parts.is_empty() => {
-                Ok(Self::Url(name, key(parts)?, query.expires_in()?))
+        let named_url = match *rest {
+            [] if matches!(*method, Method::GET | Method::HEAD) => {
+                return Ok(Self::List(name, query.which()?, query.page()?));
             }
+            [] => return Err(RouteError::Method(&["GET", "HEAD"])),
+            [ref parts @ .., "url"] if !parts.is_empty() => Some(parts),
+            _ => None,
+        };
+        let is_signed = query.is_signed();
+        match (method, named_url) {
+            (&Method::GET | &Method::HEAD, _) if is_signed => {
+                Ok(Self::GetSigned(name, key(rest)?, query.signature()?))
+            }
+            (&Method::GET | &Method::HEAD, _) => Ok(Self::Get(name, key(rest)?)),
             // Whoever has a URL may read with it: that their method needs more is no reason to ask who they are.
-            _ if !is_read && query.is_signed() => Err(RouteError::Method(&["GET", "HEAD"])),
-            _ => match *method {
-                Method::GET | Method::HEAD if query.is_signed() => {
-                    Ok(Self::GetSigned(name, key(rest)?, query.signature()?))
-                }
-                Method::GET | Method::HEAD => Ok(Self::Get(name, key(rest)?)),
-                Method::PUT => Ok(Self::Put(name, key(rest)?, query.digest("digest")?)),
-                Method::DELETE => Ok(Self::Delete(name, key(rest)?)),
-                _ if matches!(rest, [_, .., "url"]) => {
-                    Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE", "POST"]))
-                }
-                _ => Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE"])),
-            },
+            (&Method::PUT | &Method::DELETE, _) | (&Method::POST, Some(_)) if is_signed => {
+                Err(RouteError::SignedForReading)
+            }
+            (&Method::PUT, _) => Ok(Self::Put(name, key(rest)?, query.digest("digest")?)),
+            (&Method::DELETE, _) => Ok(Self::Delete(name, key(rest)?)),
+            (&Method::POST, Some(parts)) => Ok(Self::Url(name, key(parts)?, query.expires_in()?)),
+            (_, Some(_)) => Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE", "POST"])),
+            (_, None) => Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE"])),
         }
     }
 
@@ -175,6 +177,14 @@ mod tests {
                 Err(RouteError::Query { name: "expires_in", .. })
             ));
         }
+        for query in ["", "expires=0&kid=&signature="] {
+            let allowed = |path: &str| match parse(&Method::OPTIONS, path, query) {
+                Err(RouteError::Method(allowed)) => allowed,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(allowed(path), ["GET", "HEAD", "PUT", "DELETE", "POST"]);
+            assert_eq!(allowed("/v2/a/b/_artifactstore/objects/x"), ["GET", "HEAD", "PUT", "DELETE"]);
+        }
         for path in ["/v2/a/b/_artifactstore/objects/url", "/v2/a/b/_artifactstore/objects/x"] {
             assert!(matches!(parse(&Method::POST, path, ""), Err(RouteError::Method(_))), "{path}");
         }
@@ -192,9 +202,13 @@ mod tests {
             let route = parse(&Method::GET, path, part).unwrap();
             assert!(matches!(route, Objects::GetSigned(..)), "{part}");
         }
-        for method in [Method::PUT, Method::DELETE, Method::POST, Method::PATCH] {
-            let refused = parse(&method, path, whole);
-            assert!(matches!(refused, Err(RouteError::Method(&["GET", "HEAD"]))), "{method}: {refused:?}");
+        for (method, path) in
+            [(Method::PUT, path), (Method::DELETE, path), (Method::POST, &format!("{path}/url"))]
+        {
+            for query in [whole, "signature", "expires_in=1&kid=&digest="] {
+                let refused = parse(&method, path, query);
+                assert!(matches!(refused, Err(RouteError::SignedForReading)), "{method}: {refused:?}");
+            }
         }
     }
 

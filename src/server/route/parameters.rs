@@ -88,7 +88,7 @@ impl Parameters {
 
     pub(super) fn page(&self) -> Result<Page, RouteError> {
         let n = self.number("n", 0, None)?.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-        Ok(Page { n, last: self.text("last")?.unwrap_or_default().to_owned() })
+        Page::after(n, self.text("last")?.unwrap_or_default())
     }
 }
 

@@ -202,9 +202,13 @@ fn a_url_opens_one_object_for_reading_and_nothing_else() {
     assert!(url.starts_with(&format!("{}?expires=", path(&repo, "/x/y"))), "{url}");
     assert_eq!(get(&repo, &url).expect(200).body, b"evidence");
     repo.client.head(&url).expect(200).with("content-length", "8");
-    for method in ["PUT", "DELETE", "POST", "PATCH"] {
+    for method in ["PUT", "DELETE"] {
+        repo.client.send(&Request::new(method, &url)).refused(403, "DENIED");
+    }
+    repo.client.post(url.replace("/x/y?", "/x/y/url?")).refused(403, "DENIED");
+    for method in ["POST", "PATCH", "OPTIONS"] {
         let answer = repo.client.send(&Request::new(method, &url));
-        answer.refused(405, "UNSUPPORTED").with("allow", "GET, HEAD");
+        answer.refused(405, "UNSUPPORTED").with("allow", "GET, HEAD, PUT, DELETE");
     }
     let (target, query) = url.split_once('?').unwrap();
     let expires = query.split('&').next().unwrap();
