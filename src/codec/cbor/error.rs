@@ -26,8 +26,8 @@ pub enum Error {
     #[error("the value does not serialise")]
     Serialize(#[source] ciborium::value::Error),
     /// The bytes are in the profile, but say something else than the wanted type.
-    #[error("canonical CBOR of another type")]
-    Deserialize(#[source] ciborium::value::Error),
+    #[error("canonical CBOR of another type: {0}")]
+    Deserialize(String),
 }
 
 impl Error {

@@ -37,7 +37,7 @@ pub(super) mod tests;
 mod validate;
 
 use ciborium::Value;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::DeserializeOwned;
 
 pub use encode::{to_vec, to_vec_with_limits};
 pub use error::{Error, Reason};
@@ -57,12 +57,14 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 /// takes the front of a longer array; types that must account for every byte deny unknown fields
 /// and avoid tuples.
 pub fn from_slice_with_limits<T: DeserializeOwned>(bytes: &[u8], limits: &Limits) -> Result<T, Error> {
-    tree(bytes, limits)?.deserialized().map_err(Error::Deserialize)
+    let value = tree(bytes, limits)?;
+    // Its own way to say so is that of a debugger.
+    value.deserialized().map_err(|ciborium::value::Error::Custom(said)| Error::Deserialize(said))
 }
 
 /// The validated bytes as a tree.
 pub(super) fn tree(bytes: &[u8], limits: &Limits) -> Result<Value, Error> {
     validate(bytes, limits)?;
     // Valid bytes decode. Should the two ever disagree, the caller gets an error and not a panic.
-    ciborium::from_reader(bytes).map_err(|e| Error::Deserialize(ciborium::value::Error::custom(e)))
+    ciborium::from_reader(bytes).map_err(|e| Error::Deserialize(e.to_string()))
 }

@@ -31,13 +31,23 @@ impl Indexer {
 
     /// Reads one archive to the end of `source`. After an error the indexer is of no use.
     pub fn read(&mut self, source: impl Read) -> Result<(), Error> {
+        self.read_to(source, |_, _| {})
+    }
+
+    /// The same, and hands on what is in the files: path and bytes, at least once for each, with no bytes at the
+    /// beginning of every file. Nothing is known of a file before all of the archive was read.
+    pub fn read_to(
+        &mut self,
+        source: impl Read,
+        mut take: impl FnMut(&PackagePath, &[u8]),
+    ) -> Result<(), Error> {
         let mut stream = Stream::open(source, &self.limits, self.left)?;
         while let Some(member) = header::next(&mut stream)? {
             self.entries += 1;
             if self.entries > self.limits.entries {
                 return Err(stream.over(Limit::Entries(self.limits.entries)));
             }
-            self.add(member, &mut stream)?;
+            self.add(member, &mut stream, &mut take)?;
             stream.place.leave();
         }
         self.left = stream.left();
@@ -66,7 +76,12 @@ impl Indexer {
         Ok(Index { files, links })
     }
 
-    fn add<R: Read>(&mut self, member: Member, stream: &mut Stream<R>) -> Result<(), Error> {
+    fn add<R: Read>(
+        &mut self,
+        member: Member,
+        stream: &mut Stream<R>,
+        take: &mut impl FnMut(&PackagePath, &[u8]),
+    ) -> Result<(), Error> {
         match member.kind {
             Kind::Remark => {}
             Kind::Folder => {
@@ -91,7 +106,13 @@ impl Indexer {
                     return Err(stream.over(Limit::Files(self.limits.files)));
                 }
                 let mut hashers = [Algorithm::Blake3, Algorithm::Sha256].map(Hasher::new);
-                stream.contents(size, |piece| hashers.iter_mut().for_each(|hasher| hasher.update(piece)))?;
+                take(&path, &[]);
+                stream.contents(size, |piece| {
+                    for hasher in &mut hashers {
+                        hasher.update(piece);
+                    }
+                    take(&path, piece);
+                })?;
                 let [content_address, sha256] = hashers.map(Hasher::finish);
                 self.index.files.push(Entry { path, size, content_address, sha256 });
             }

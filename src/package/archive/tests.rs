@@ -73,6 +73,31 @@ fn list(bytes: &[u8]) -> Result<Index, Error> {
     index(bytes, &Limits::default())
 }
 
+#[test]
+fn the_contents_of_every_file_are_handed_on_and_of_nothing_else() {
+    let long = "x".repeat(40_000);
+    let members = [
+        file("./a", "one"),
+        member(EntryType::Directory, "b/", b""),
+        file("b/empty", ""),
+        link(EntryType::Symlink, "link", "a"),
+        file("b/long", &long),
+    ];
+    let mut seen: Vec<(String, String)> = Vec::new();
+    let mut indexer = Indexer::new(Limits::default());
+    let read = indexer.read_to(&gzip(&archive(&members))[..], |path, piece| match piece {
+        [] => seen.push((path.to_string(), String::new())),
+        piece => {
+            let (last, text) = seen.last_mut().expect("a file begins with nothing");
+            assert_eq!(*last, path.to_string());
+            text.push_str(std::str::from_utf8(piece).unwrap());
+        }
+    });
+    read.unwrap();
+    let expected = [("a", "one"), ("b/empty", ""), ("b/long", &long)];
+    assert_eq!(seen, expected.map(|(path, text)| (path.to_owned(), text.to_owned())));
+}
+
 fn entry(path: &str, contents: &[u8]) -> Entry {
     Entry {
         path: path.parse().unwrap(),

@@ -148,6 +148,19 @@ fn canonical_bytes_of_another_type_are_told_apart_from_invalid_ones() {
     assert!(matches!(from_slice::<u8>(&hex("1801")), Err(Error::Bytes { .. })));
 }
 
+#[test]
+fn what_a_type_says_of_bytes_it_does_not_take_was_told_as_to_a_debugger() {
+    #[derive(Debug)]
+    struct Picky;
+    impl<'de> Deserialize<'de> for Picky {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Err(serde::de::Error::custom("\"x\" is not for me"))
+        }
+    }
+    let error = from_slice::<Picky>(&hex("01")).unwrap_err();
+    assert_eq!(error.to_string(), "canonical CBOR of another type: \"x\" is not for me");
+}
+
 /// ciborium's streaming reader takes `[{"Bare": "Full"}, 9]` for `[Bare, Full(9)]`: it leaves the
 /// content of the unit variant unread and then takes it for the next element.
 #[test]
