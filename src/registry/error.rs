@@ -49,10 +49,10 @@ pub enum Error {
         /// One key that names it.
         key: PackagePath,
     },
-    /// A finalized package needs this manifest.
+    /// A finalized package needs this manifest, or this blob, which is its content manifest.
     #[error("manifest {manifest} is kept by package {package} under retention class {class}")]
     PackageKeeps {
-        /// The manifest.
+        /// The manifest, or the content manifest.
         manifest: Digest,
         /// The package.
         package: PackageId,

@@ -1,6 +1,9 @@
 //! Which repository holds which blob. Knowing a digest grants nothing; a link does.
 
-use super::blobs::Blob;
+use std::collections::{BTreeSet, HashSet};
+
+use super::blobs::{self, Blob};
+use super::contents;
 use crate::db::{Column, Db, Error, Key, Row, Table};
 use crate::events::{Change, Event, Fact, Projection, Read, Rows};
 use crate::oci::{Digest, RepositoryName};
@@ -12,6 +15,9 @@ pub static BLOB_LINKS: Table = Table {
     key: 2,
     indexes: &[],
 };
+
+/// Links looked up per statement.
+const CHUNK: usize = 64;
 
 const FIND: &str = "SELECT b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version \
     FROM content_digests d \
@@ -68,6 +74,28 @@ pub fn exists(rows: &Rows, repository: &RepositoryName, content: &Digest) -> boo
 pub async fn find(db: &Db, repository: &RepositoryName, digest: &Digest) -> Result<Option<Blob>, Error> {
     let rows = db.query(FIND, vec![repository.as_str().into(), digest.as_str().into()]).await?;
     Ok(rows.first().map(|row| Blob::from_columns(row, 0)).filter(|blob| blob.is_live))
+}
+
+/// [`find`] for many digests at once, in their order.
+pub async fn find_all(
+    db: &Db,
+    repository: &RepositoryName,
+    digests: &[Digest],
+) -> Result<Vec<Option<Blob>>, Error> {
+    let known = contents::find_all(db, digests).await?;
+    let distinct: BTreeSet<&Digest> = known.iter().flatten().collect();
+    let distinct: Vec<Digest> = distinct.into_iter().cloned().collect();
+    let mut held = HashSet::new();
+    let mut tx = db.snapshot().await?;
+    for chunk in distinct.chunks(CHUNK) {
+        let keys: Vec<Key> = chunk.iter().map(|content| key(repository, content)).collect();
+        let rows = tx.load(&BLOB_LINKS, None, &keys).await?;
+        held.extend(rows.iter().map(|row| contents::stored_digest(row, 1)));
+    }
+    drop(tx);
+    let held: Vec<Digest> = held.into_iter().collect();
+    let blobs = blobs::find_all(db, &held).await?;
+    Ok(known.into_iter().map(|content| content.and_then(|content| blobs.get(&content).cloned())).collect())
 }
 
 /// Up to `limit` repositories that hold the blob, by name.

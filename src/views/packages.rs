@@ -35,11 +35,14 @@ pub static PACKAGES: Table = Table {
         Column::integer("revision"),
     ],
     key: 1,
-    indexes: &[Index { columns: &[1, 16] }],
+    indexes: &[Index { columns: &[1, 16] }, Index { columns: &[1, 15] }],
 };
 
 /// [`PACKAGES`] by repository and the OCI manifest they name.
 const BY_REFERENCE: usize = 0;
+
+/// [`PACKAGES`] by repository and their content manifest.
+const BY_CONTENT: usize = 1;
 
 const FIND: &str = "SELECT id, repository, status, kind, retention_class, schema_name, metadata, provenance, \
     created_at, updated_at, finalized_at, expires_at, files, size, manifest_digest, content_manifest, reference, \
@@ -59,6 +62,12 @@ const NAMED: &str = "SELECT id, repository, status, kind, retention_class, schem
     WHERE repository = $1 AND id > $2 AND ($3 = '' OR status = $3) AND ($4 = '' OR kind = $4) \
     AND ($5 = '' OR retention_class = $5) AND reference = $6 ORDER BY id LIMIT $7";
 
+/// One that needs a content manifest.
+const DESCRIBED: &str = "SELECT id, repository, status, kind, retention_class, schema_name, metadata, provenance, \
+    created_at, updated_at, finalized_at, expires_at, files, size, manifest_digest, content_manifest, reference, \
+    failure, sequence, revision FROM packages \
+    WHERE repository = $1 AND content_manifest = $2 AND status = 'finalized' LIMIT 1";
+
 /// Drafts nobody touched since a moment.
 const IDLE: &str = "SELECT id, repository FROM packages \
     WHERE status IN ('created', 'uploading') AND updated_at < $1 ORDER BY updated_at LIMIT $2";
@@ -68,7 +77,7 @@ const FINALIZED: &str = "SELECT payload FROM events WHERE subject = $1 AND type 
     AND type < 'v1.package/' AND type = 'v1.package.finalized'";
 
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[FIND, PAGE, NAMED, IDLE, FINALIZED];
+pub static STATEMENTS: &[&str] = &[FIND, PAGE, NAMED, DESCRIBED, IDLE, FINALIZED];
 
 /// How far a package is (PKG-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -368,6 +377,28 @@ pub fn of_reference(repository: &RepositoryName, reference: &Digest) -> Read {
 pub fn named_by(rows: &Rows, repository: &RepositoryName, reference: &Digest) -> Vec<Package> {
     let key = vec![repository.as_str().into(), reference.as_str().into()];
     rows.lookup(&PACKAGES, BY_REFERENCE, &key).into_iter().map(Package::from_row).collect()
+}
+
+/// The read of the packages that name a content manifest (BLAKE3).
+pub fn of_content_manifest(repository: &RepositoryName, content: &Digest) -> Read {
+    Read::lookup(&PACKAGES, BY_CONTENT, vec![repository.as_str().into(), content.as_str().into()])
+}
+
+/// A finalized package that names a content manifest (BLAKE3), among loaded rows.
+pub fn described_by(rows: &Rows, repository: &RepositoryName, content: &Digest) -> Option<Package> {
+    let key = vec![repository.as_str().into(), content.as_str().into()];
+    let mut packages = rows.lookup(&PACKAGES, BY_CONTENT, &key).into_iter().map(Package::from_row);
+    packages.find(|package| package.status == Status::Finalized)
+}
+
+/// A finalized package that names a content manifest (BLAKE3). May be outdated by the time it is read.
+pub async fn described_now(
+    db: &Db,
+    repository: &RepositoryName,
+    content: &Digest,
+) -> Result<Option<Package>, Error> {
+    let rows = db.query(DESCRIBED, vec![repository.as_str().into(), content.as_str().into()]).await?;
+    Ok(rows.first().map(Package::from_row))
 }
 
 /// A package by its id.

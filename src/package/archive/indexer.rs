@@ -56,7 +56,7 @@ impl Indexer {
 
     /// The list of everything read.
     pub fn finish(self) -> Result<Index, Error> {
-        let Index { mut files, mut links } = self.index;
+        let Index { mut files, mut links, mut folders } = self.index;
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         links.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         let paths = files.iter().map(|file| &file.path).chain(links.iter().map(|link| &link.path));
@@ -65,15 +65,21 @@ impl Indexer {
         if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::Duplicate(twice[0].clone()));
         }
-        for inside in &paths {
+        folders.sort_unstable();
+        folders.dedup();
+        // An empty folder is as much a reason for a program to unpack otherwise as one with a file in it.
+        if let Some(both) = folders.iter().find(|folder| paths.binary_search(folder).is_ok()) {
+            return Err(Error::FileAndFolder(both.clone()));
+        }
+        for inside in paths.iter().copied().chain(&folders) {
             // Not the neighbours: `a`, `a-b`, `a/c` are in order.
             for folder in inside.folders() {
                 if let Ok(at) = paths.binary_search_by(|path| path.as_str().cmp(folder)) {
-                    return Err(Error::Folder { path: paths[at].clone(), inside: (*inside).clone() });
+                    return Err(Error::Folder { path: paths[at].clone(), inside: inside.clone() });
                 }
             }
         }
-        Ok(Index { files, links })
+        Ok(Index { files, links, folders })
     }
 
     fn add<R: Read>(
@@ -90,7 +96,9 @@ impl Indexer {
                 // `.` or `./`: the folder that everything is in.
                 let is_root = path == "." || path.is_empty() && name.starts_with("./");
                 if !is_root {
-                    path.parse::<PackagePath>()?;
+                    let path: PackagePath = path.parse()?;
+                    self.count(path.as_str().len(), stream)?;
+                    self.index.folders.push(path);
                 }
             }
             Kind::Link { kind, target } => {

@@ -88,6 +88,7 @@ impl Registry {
         blob: &Digest,
     ) -> Result<File, Error> {
         check(&new)?;
+        self.check_place(repository, id, &new).await?;
         let held = links::find(&self.inner.db, repository, blob).await?;
         let held = held.ok_or_else(|| Error::BlobUnknown(blob.clone()))?;
         let digests = contents::digests_of(&self.inner.db, &held.content).await?;

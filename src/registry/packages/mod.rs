@@ -13,6 +13,7 @@ mod archives;
 mod commands;
 mod drafts;
 mod finalize;
+mod generated;
 mod reading;
 mod recognised;
 mod schemas;

@@ -132,7 +132,7 @@ impl Registry {
         reference: &Digest,
         limit: usize,
     ) -> Result<Vec<Package>, Error> {
-        let digests = self.digests_of(reference).await?;
+        let digests = self.digests_of(repository, reference).await?;
         let sha256 = digests.into_iter().find(|digest| digest.algorithm() == crate::oci::Algorithm::Sha256);
         let filter =
             Filter { reference: Some(sha256.unwrap_or_else(|| reference.clone())), ..Filter::default() };

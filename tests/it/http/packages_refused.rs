@@ -45,6 +45,7 @@ fn a_file_that_cannot_be_one_leaves_the_draft_as_it_was() {
     let put = |path: &str| pack.put(path, b"new bytes");
     let long = format!("{}/x", "d".repeat(1023));
     let wrong = format!("new.txt?digest={}", sha256(b"other bytes"));
+    let held = |path: &str| format!("{path}?mount={}", sha256(b"b"));
     let unheld = format!("new.txt?mount={}", sha256(b"never pushed"));
     let other = Repo::new(&client, "other").path(format!("_artifactstore/packages/{}/files/x", pack.id));
     let unknown = repo.path("_artifactstore/packages/pkg_01arz3ndektsv4rrffq69g5fav/files/x");
@@ -57,6 +58,9 @@ fn a_file_that_cannot_be_one_leaves_the_draft_as_it_was() {
             (put("b"), 409, "DENIED", "b already|replace"),
             (put("b/c"), 409, "DENIED", "b would be a file|b/c"),
             (put("logs"), 409, "DENIED", "logs would be a file|logs/a.txt"),
+            (put(&held("b")), 409, "DENIED", "b already|replace"),
+            (put(&held("b/c")), 409, "DENIED", "b would be a file|b/c"),
+            (put(&held("logs")), 409, "DENIED", "logs would be a file|logs/a.txt"),
             // Out of the package
             (put("../x"), 400, "MANIFEST_INVALID", "\"../x\"|\"..\""),
             (put("%2e%2e/x"), 400, "MANIFEST_INVALID", "\"../x\"|\"..\""),
