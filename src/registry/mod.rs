@@ -50,7 +50,7 @@ pub use packages::{
 pub use places::{WrongPlace, refuse_same_place};
 pub use referrers::ReferrersPage;
 pub use signing::Signature;
-pub use signing::keys::rotate_signing_key;
+pub use signing::keys::{LONGEST as LONGEST_URL, rotate_signing_key};
 pub use store::{LOCAL, Stat, Store, Verified};
 pub use sweep::Swept;
 pub use uploads::{Progress, Upload};

@@ -78,6 +78,7 @@ fn route(error: &RouteError) -> Wire {
         RouteError::Method(_) => refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
         RouteError::Name(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
         RouteError::Digest(_)
+        | RouteError::QueryDigest { .. }
         | RouteError::DigestMissing
         | RouteError::Reference(ReferenceError::Digest(_)) => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid)
@@ -92,6 +93,7 @@ fn route(error: &RouteError) -> Wire {
         RouteError::NoSuchTag(_) | RouteError::Package(_) => {
             refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
+        RouteError::SignedForReading => refused(StatusCode::FORBIDDEN, ErrorCode::Denied),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         RouteError::Key(_) | RouteError::Encoding(_) | RouteError::Query { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)

@@ -11,7 +11,7 @@ use super::commands::RegisterSchema;
 use super::finalize::on_a_thread;
 use crate::events::SchemaRegistered;
 use crate::hash;
-use crate::oci::Algorithm;
+use crate::oci::{Algorithm, excerpt};
 use crate::package::{Description, check_kind};
 use crate::registry::tags::count;
 use crate::registry::{Actor, Error, Registry};
@@ -48,8 +48,10 @@ impl Registry {
 
     /// The schema of a name.
     pub async fn schema(&self, name: &str) -> Result<Schema, Error> {
-        let found = schemas::find(&self.inner.db, name).await?;
-        found.ok_or_else(|| Error::SchemaUnknown(name.to_owned()))
+        let unknown = || Error::SchemaUnknown(excerpt(name));
+        // Not every engine can look for a text that has a NUL.
+        check_kind("schema", Some(name)).map_err(|_| unknown())?;
+        schemas::find(&self.inner.db, name).await?.ok_or_else(unknown)
     }
 
     /// Up to `limit` schemas by name, after a text that need not be one.

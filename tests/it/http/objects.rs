@@ -114,12 +114,45 @@ fn what_is_wrong_with_a_put_leaves_the_object_as_it_was() {
     let wrong = request(&format!("?digest={}", sha256(b"three")));
     repo.client.send(&wrong).refused(400, "DIGEST_INVALID");
     repo.client.send(&request("?digest=x")).refused(400, "DIGEST_INVALID");
+    let twice = format!("?digest={0}&digest={0}", sha256(b"two"));
+    for (query, code) in [("?digest=", "DIGEST_INVALID"), (&twice, "UNSUPPORTED")] {
+        let refused = repo.client.send(&request(query)).refused(400, code).json();
+        let message = refused["errors"][0]["message"].as_str().unwrap();
+        assert!(message.starts_with("query parameter digest: "), "{message}");
+    }
     repo.client.send(&request("").header("Content-Type", "nonsense")).refused(400, "UNSUPPORTED");
     repo.client.post(&target).refused(405, "UNSUPPORTED");
     let again = shaped(&repo.client.send(&Request::put(&target).body(&b"one"[..])).expect(201), "Object");
     assert_eq!(again, before, "and the same again changes nothing");
     let right = request(&format!("?digest={}", blake3(b"two")));
     repo.client.send(&right).expect(201).with("docker-content-digest", &sha256(b"two"));
+}
+
+#[test]
+fn a_key_that_ends_in_url_is_a_key_to_all_methods_but_post() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "a");
+    put(&repo, "x", b"of x");
+    assert_eq!(put(&repo, "x/url", b"of x/url")["storage_key"], "x/url");
+    let target = path(&repo, "/x/url");
+    assert_eq!(get(&repo, &target).expect(200).body, b"of x/url");
+    repo.client.head(&target).expect(200).with("content-length", "8");
+    assert_eq!(get(&repo, &url(&repo, "x", 60)).expect(200).body, b"of x");
+    assert_eq!(get(&repo, &url(&repo, "x/url", 60)).expect(200).body, b"of x/url");
+    for (target, allowed) in [
+        (&target[..], "GET, HEAD, PUT, DELETE, POST"),
+        (&path(&repo, "/x"), "GET, HEAD, PUT, DELETE"),
+        (&path(&repo, "/url"), "GET, HEAD, PUT, DELETE"),
+    ] {
+        for method in ["PATCH", "OPTIONS"] {
+            let answer = repo.client.send(&Request::new(method, target));
+            answer.refused(405, "UNSUPPORTED").with("allow", allowed);
+        }
+    }
+    repo.client.post(path(&repo, "/url")).refused(405, "UNSUPPORTED");
+    repo.client.delete(&target).expect(204);
+    get(&repo, &target).refused(404, "BLOB_UNKNOWN");
+    assert_eq!(get(&repo, &path(&repo, "/x")).expect(200).body, b"of x");
 }
 
 #[test]
@@ -152,7 +185,8 @@ fn keys_are_listed_by_prefix_level_and_page() {
             assert_eq!((json!(keys), json!(folders)), (json!(objects), json!(prefixes)), "{query} {n}");
         }
     }
-    for query in ["recursive=1", "prefix=../", "prefix=a%5C", "n=x"] {
+    for query in ["recursive=1", "recursive=", "prefix=../", "prefix=a%5C", "prefix=a&prefix=b", "n=x", "n="]
+    {
         repo.client.get(path(&repo, &format!("?{query}"))).refused(400, "UNSUPPORTED");
     }
 }
@@ -168,9 +202,13 @@ fn a_url_opens_one_object_for_reading_and_nothing_else() {
     assert!(url.starts_with(&format!("{}?expires=", path(&repo, "/x/y"))), "{url}");
     assert_eq!(get(&repo, &url).expect(200).body, b"evidence");
     repo.client.head(&url).expect(200).with("content-length", "8");
-    for method in ["PUT", "DELETE", "POST", "PATCH"] {
+    for method in ["PUT", "DELETE"] {
+        repo.client.send(&Request::new(method, &url)).refused(403, "DENIED");
+    }
+    repo.client.post(url.replace("/x/y?", "/x/y/url?")).refused(403, "DENIED");
+    for method in ["POST", "PATCH", "OPTIONS"] {
         let answer = repo.client.send(&Request::new(method, &url));
-        answer.refused(405, "UNSUPPORTED").with("allow", "GET, HEAD");
+        answer.refused(405, "UNSUPPORTED").with("allow", "GET, HEAD, PUT, DELETE");
     }
     let (target, query) = url.split_once('?').unwrap();
     let expires = query.split('&').next().unwrap();
