@@ -264,6 +264,9 @@ pub enum Error {
          the copy a folder or a bucket of its own"
     )]
     SamePlace(PlaceId),
+    /// Something of which only so much is done at once is being done for others.
+    #[error("{0}; try again in a few seconds")]
+    Busy(&'static str),
     /// Part of a request was ended by a shutdown.
     #[error("the registry is shutting down")]
     Stopping,
@@ -288,7 +291,7 @@ impl Error {
                     matches!(**error, events::Error::Forked(_) | events::Error::Superseded { .. });
                 must_restart || error.is_unavailable()
             }
-            Self::Stopping => true,
+            Self::Stopping | Self::Busy(_) => true,
             _ => false,
         }
     }

@@ -145,7 +145,7 @@ fn wire(error: &registry::Error) -> Wire {
         E::BodyBroken { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
         E::BlobTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
         error if error.is_temporary() => (StatusCode::SERVICE_UNAVAILABLE, None),
-        E::Stopping => (StatusCode::SERVICE_UNAVAILABLE, None),
+        E::Stopping | E::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, None),
         E::CopyDiffers(_)
         | E::WrongPlace(_)
         | E::SamePlace(_)
