@@ -264,6 +264,17 @@ pub enum Error {
          the copy a folder or a bucket of its own"
     )]
     SamePlace(PlaceId),
+    /// A place in the log that is beyond its end.
+    #[error(
+        "event {since} is beyond the end of the log, which is at {head}: compare log_id and epoch with those of your \
+         last answer, and begin again at 0 if they differ"
+    )]
+    CursorAhead {
+        /// What was asked for.
+        since: i64,
+        /// Where the log ends.
+        head: i64,
+    },
     /// Something of which only so much is done at once is being done for others.
     #[error("{0}; try again in a few seconds")]
     Busy(&'static str),

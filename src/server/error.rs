@@ -35,7 +35,7 @@ pub(super) enum Error {
     },
     /// An upload cannot be cancelled while a request writes to it.
     Busy,
-    /// Too many large bodies are being received.
+    /// Too many large bodies are on their way, in or out.
     Crowded,
     /// A bug, or a database altered by hand.
     Panicked(String),
@@ -129,6 +129,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::PackageChanged(_)
         | E::PackageNotFinalized { .. }
         | E::FileExists { .. }
+        | E::CursorAhead { .. }
         | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::MediaTypeInvalid(_) | E::UrlTime { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
@@ -200,7 +201,7 @@ pub(super) fn answer(error: Error) -> Answer {
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
         }
         Error::Crowded => {
-            let body = json!({ "message": "too many large bodies are being received; try again" });
+            let body = json!({ "message": "too many large bodies are on their way; try again" });
             full(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_string()).with(RETRY_AFTER, "5")
         }
         Error::Body(reason) => {
@@ -298,6 +299,7 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
         registry::Error::MetadataInvalid { schema, violations } => {
             Some(json!({ "schema": schema, "violations": violations }))
         }
+        registry::Error::CursorAhead { since, head } => Some(json!({ "since": since, "head": head })),
         registry::Error::UrlExpired { at } => Some(json!({ "expired_at": rfc3339(*at) })),
         registry::Error::DigestMismatch { claimed, actual } => {
             Some(json!({ "claimed": claimed, "actual": actual }))
