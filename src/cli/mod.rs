@@ -293,16 +293,15 @@ const LEAVE: Duration = Duration::from_secs(2);
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::from)
-        .and_then(|runtime| {
-            let outcome = runtime.block_on(arguments.command.run());
-            // What still runs on a thread may run for ever.
-            runtime.shutdown_timeout(LEAVE);
-            outcome
-        });
+    let outcome =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from).and_then(
+            |runtime| {
+                let outcome = runtime.block_on(arguments.command.run());
+                // What still runs on a thread may run for ever.
+                runtime.shutdown_timeout(LEAVE);
+                outcome
+            },
+        );
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),

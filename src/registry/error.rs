@@ -234,6 +234,17 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// The key names something else than its client said it would, or something at all.
+    #[error(
+        "key {key:?} names {now}, which is not what the condition of the request says",
+        key = key.as_str(), now = now.as_ref().map_or("nothing", Digest::as_str)
+    )]
+    KeyDiffers {
+        /// The key.
+        key: PackagePath,
+        /// SHA-256 of what it names.
+        now: Option<Digest>,
+    },
     /// The blob is too large.
     #[error("the blob is larger than {limit} bytes")]
     BlobTooLarge {
@@ -284,6 +295,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether no registry could answer, because what was asked for can not be.
+    pub fn is_unanswerable(&self) -> bool {
+        matches!(self, Self::Db(db::Error::Nul))
+    }
+
     /// Whether stored bytes are not what was stored: gone, cut short or changed.
     pub fn is_damage(&self) -> bool {
         use dataplane::Error as E;

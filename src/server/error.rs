@@ -145,6 +145,8 @@ fn wire(error: &registry::Error) -> Wire {
         E::ChunkSize { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
         E::BodyBroken { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
         E::BlobTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
+        E::KeyDiffers { .. } => refused(StatusCode::PRECONDITION_FAILED, ErrorCode::Denied),
+        error if error.is_unanswerable() => refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
         error if error.is_temporary() => (StatusCode::SERVICE_UNAVAILABLE, None),
         E::Stopping | E::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, None),
         E::CopyDiffers(_)
@@ -299,6 +301,7 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
         registry::Error::MetadataInvalid { schema, violations } => {
             Some(json!({ "schema": schema, "violations": violations }))
         }
+        registry::Error::KeyDiffers { key, now } => Some(json!({ "key": key, "sha256": now })),
         registry::Error::CursorAhead { since, head } => Some(json!({ "since": since, "head": head })),
         registry::Error::UrlExpired { at } => Some(json!({ "expired_at": rfc3339(*at) })),
         registry::Error::DigestMismatch { claimed, actual } => {

@@ -87,9 +87,9 @@ pub static STATEMENTS: &[&str] = &[FIND, PAGE, NAMED, SIZES, SIZES_NAMED, IDLE, 
 /// How far a package is (PKG-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// A draft without files.
+    /// A draft that has had no file yet.
     Created,
-    /// A draft with files.
+    /// A draft that files were sent to, also when all of them were taken out again.
     Uploading,
     /// Immutable and named.
     Finalized,

@@ -17,7 +17,8 @@ use crate::hash;
 use crate::oci::{Algorithm, Digest, Reference, RepositoryName, media};
 use crate::package::mapping::{BlobRef, Composed, compose, names};
 use crate::package::{
-    ContentManifest, Description, File, MAX_FILES, Manifest, PackageId, Record, RetentionSummary, StorageReceipt,
+    ContentManifest, Description, File, MAX_FILES, Manifest, PackageId, Record, RetentionSummary,
+    StorageReceipt,
 };
 use crate::registry::commands::PushManifest;
 use crate::registry::uploads::run;

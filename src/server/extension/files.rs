@@ -67,7 +67,7 @@ pub(super) async fn get(
     let package = registry.package_in(name, id).await?;
     let (file, blob) = registry.package_file(id, path).await?;
     let cache = if package.status.is_draft() { CHANGING } else { IMMUTABLE };
-    let content = Content { digest: &file.sha256, media_type: &file.media_type, cache };
+    let content = Content { digest: &file.sha256, media_type: &file.media_type, cache, left: None };
     Ok(download::answer(call, blob, content).await?.with(CONTENT_SECURITY_POLICY, "sandbox"))
 }
 

@@ -15,8 +15,8 @@ use super::super::route::{Page, package_path, plain};
 use super::super::service::Call;
 use super::{accept, events, files, input, shapes};
 use crate::oci::RepositoryName;
-use crate::package::mapping::names::{MANIFEST_CBOR, MANIFEST_JSON};
 use crate::package::PackageId;
+use crate::package::mapping::names::{MANIFEST_CBOR, MANIFEST_JSON};
 use crate::registry::{Filter, Package};
 
 /// Packages of a page, at most and when nobody says. It ends earlier when their metadata get too large.

@@ -151,7 +151,13 @@ impl Layout {
 
 /// Puts schemas behind those they apply in place; an error where that leads too far, or round.
 fn in_order(schemas: Vec<Schema>) -> Result<Layout, String> {
-    fn visit(at: usize, way: usize, schemas: &[Schema], order: &mut Vec<usize>, longest: &mut [usize]) -> bool {
+    fn visit(
+        at: usize,
+        way: usize,
+        schemas: &[Schema],
+        order: &mut Vec<usize>,
+        longest: &mut [usize],
+    ) -> bool {
         if longest[at] > 0 {
             return way + longest[at] <= MAX_WAY;
         }
@@ -202,7 +208,8 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(document: &'a Value) -> Result<Self, String> {
         // Up to draft 4 it had no dollar, as a name that others may have today.
-        let is_old = document.get("$schema").and_then(Value::as_str).is_some_and(|it| it.contains("draft-04"));
+        let is_old =
+            document.get("$schema").and_then(Value::as_str).is_some_and(|it| it.contains("draft-04"));
         let id_of = |value: &'a Value| value.get(if is_old { "id" } else { "$id" }).and_then(Value::as_str);
         let id = id_of(document);
         let mut anchors = HashMap::new();
@@ -299,7 +306,9 @@ impl<'a> Reader<'a> {
         }
         let strange = || {
             let shown: String = reference.chars().take(100).collect();
-            format!("the reference {shown:?} leads nowhere in this schema; refer to a place in it, as #/$defs/name")
+            format!(
+                "the reference {shown:?} leads nowhere in this schema; refer to a place in it, as #/$defs/name"
+            )
         };
         let (document, fragment) = reference.split_once('#').unwrap_or((reference, ""));
         let is_own = |id: &str| {

@@ -53,7 +53,9 @@ impl Registry {
             return Err(invalid(format!("it is larger than {MAX_SCHEMA} bytes")));
         }
         if matches!(name, "." | "..") {
-            return Err(invalid("a name of dots cannot be asked for: clients take it for a folder".to_owned()));
+            return Err(invalid(
+                "a name of dots cannot be asked for: clients take it for a folder".to_owned(),
+            ));
         }
         let text = std::str::from_utf8(schema).map_err(|error| invalid(error.to_string()))?;
         let compiled = text.to_owned();
@@ -129,7 +131,9 @@ fn violations(schema: &str, metadata: &Value) -> Result<Vec<String>, String> {
         return Ok(Vec::new());
     }
     if checks > MAX_LISTED {
-        return Ok(vec!["metadata: it is not what the schema asks for, and too large to say where".to_owned()]);
+        return Ok(vec![
+            "metadata: it is not what the schema asks for, and too large to say where".to_owned(),
+        ]);
     }
     let violation = |error: jsonschema::ValidationError<'_>| {
         shortened(&format!("metadata{}: {error}", error.instance_path()))

@@ -86,14 +86,17 @@ fn a_schema_that_leads_round_in_place_or_far_is_refused() {
 #[test]
 fn many_references_one_behind_the_other_do_not_exhaust_the_stack() {
     let defs: Map = (0..990)
-        .map(|n| (format!("a{n}"), json!({ "properties": { "x": { "$ref": format!("#/$defs/a{}", n + 1) } } })))
+        .map(|n| {
+            (format!("a{n}"), json!({ "properties": { "x": { "$ref": format!("#/$defs/a{}", n + 1) } } }))
+        })
         .chain([("a990".to_owned(), json!({}))])
         .collect();
     let schema = json!({ "$ref": "#/$defs/a0", "$defs": defs }).to_string();
     let thread = std::thread::Builder::new().stack_size(check::STACK);
     thread.spawn(move || register(&schema).unwrap()).unwrap().join().unwrap();
-    let defs: Map =
-        (0..2000).map(|n| (format!("a{n}"), json!({ "items": { "$ref": format!("#/$defs/a{}", n + 1) } }))).collect();
+    let defs: Map = (0..2000)
+        .map(|n| (format!("a{n}"), json!({ "items": { "$ref": format!("#/$defs/a{}", n + 1) } })))
+        .collect();
     assert!(refusal(&json!({ "$ref": "#/$defs/a0", "$defs": defs })).contains("1000 references"));
 }
 
@@ -138,7 +141,10 @@ fn references_within_a_schema_are_understood_as_far_as_they_are_sure() {
         ("#/$defs/a~1b", json!({ "$defs": { "a/b": target } })),
         ("#/definitions/a/items", json!({ "definitions": { "a": { "items": target } } })),
         ("#here", json!({ "$defs": { "x": { "$anchor": "here", "type": "integer" } } })),
-        ("https://example.org/s/run.json#/$defs/a", json!({ "$id": "https://example.org/s/run.json", "$defs": { "a": target } })),
+        (
+            "https://example.org/s/run.json#/$defs/a",
+            json!({ "$id": "https://example.org/s/run.json", "$defs": { "a": target } }),
+        ),
         ("run.json#/$defs/a", json!({ "$id": "https://example.org/s/run.json", "$defs": { "a": target } })),
     ] {
         let mut schema = more;
@@ -153,7 +159,10 @@ fn references_within_a_schema_are_understood_as_far_as_they_are_sure() {
         (json!({ "$ref": "https://json-schema.org/draft/2020-12/schema" }), "json-schema.org"),
         (json!({ "$defs": { "a": { "$id": "b.json" } } }), "$id"),
         (json!({ "$defs": { "a": { "$anchor": "x" }, "b": { "$anchor": "x" } } }), "twice"),
-        (json!({ "$schema": "http://json-schema.org/draft-04/schema#", "definitions": { "a": { "id": "b" } } }), "$id"),
+        (
+            json!({ "$schema": "http://json-schema.org/draft-04/schema#", "definitions": { "a": { "id": "b" } } }),
+            "$id",
+        ),
     ] {
         assert!(refusal(&schema).contains(reason), "{schema}");
     }
