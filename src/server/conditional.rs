@@ -62,7 +62,9 @@ mod tests {
         let digest = crate::hash::digest(crate::oci::Algorithm::Sha256, b"");
         let read = |name: HeaderName, values: &[String]| {
             let mut headers = HeaderMap::new();
-            values.iter().for_each(|value| drop(headers.append(name.clone(), value.parse().unwrap())));
+            for value in values {
+                headers.append(name.clone(), value.parse().unwrap());
+            }
             condition(&headers)
         };
         let of = |digests: &[&Digest]| Some(Contents::Of(digests.iter().map(|it| (*it).clone()).collect()));

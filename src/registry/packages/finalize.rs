@@ -36,7 +36,7 @@ const FRAME: usize = 256 * 1024;
 
 /// Thousands of files in all packages that are composed or recognised at once. A thousand take some 3 MiB, so one
 /// package of the largest there are has it for itself.
-const AT_ONCE: u32 = (MAX_FILES / 1000) as u32;
+const AT_ONCE: u32 = 40;
 
 /// How long a package may wait for others.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 /// How far a schema leads in place, from schema to schema.
-const MAX_WAY: usize = 32;
+const MAX_WAY: usize = 64;
 
 /// Checks of one part of the metadata at most.
 const MAX_IN_PLACE: u64 = 10_000;
@@ -86,7 +86,9 @@ impl Shape {
             }
             Value::Array(items) => {
                 most(items.len());
-                items.iter().for_each(|item| self.add(item, depth + 1));
+                for item in items {
+                    self.add(item, depth + 1);
+                }
             }
             _ => {}
         }
