@@ -22,6 +22,7 @@ mod stat;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
@@ -290,14 +291,21 @@ impl<E: std::error::Error> From<E> for Failure {
 /// Whether a command that ran found everything in order.
 type Outcome = Result<bool, Failure>;
 
+/// How long work on threads may go on when the command has ended.
+const LEAVE: Duration = Duration::from_secs(2);
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::from)
-        .and_then(|runtime| runtime.block_on(arguments.command.run()));
+    let outcome =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from).and_then(
+            |runtime| {
+                let outcome = runtime.block_on(arguments.command.run());
+                // What still runs on a thread may run for ever.
+                runtime.shutdown_timeout(LEAVE);
+                outcome
+            },
+        );
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),

@@ -33,11 +33,10 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     let sweeper = tokio::spawn(sweep(registry.clone()));
     let run = server.run(async move {
         signals.next().await;
+        if let Err(Failure(error)) = end_at_the_next() {
+            tracing::warn!("A second signal will not stop at once: {error}");
+        }
         tracing::info!("Stopping: requests under way may end; a second signal stops at once");
-        tokio::spawn(async move {
-            signals.next().await;
-            std::process::exit(130);
-        });
     });
     if !run.await {
         tracing::warn!("Some requests did not end in time and were cut off");
@@ -82,6 +81,22 @@ async fn sweep(registry: Registry) {
             }
         }
     }
+}
+
+/// Ends the process at the next signal, also when the runtime that serves is busy or gone: on a thread with a runtime of
+/// its own. The next signal counts when this returns.
+fn end_at_the_next() -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::new()?
+    };
+    let wait = move || {
+        runtime.block_on(signals.next());
+        std::process::exit(130);
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
+    Ok(())
 }
 
 /// The signals that mean "stop".

@@ -54,9 +54,15 @@ impl Registry {
     }
 
     /// A URL of the storage under which anyone can GET the blob's bytes for a few minutes, if the storage gives out
-    /// such. The caller has checked that its client may have the blob; the URL asks nobody again.
-    pub async fn blob_url(&self, blob: &Blob) -> Result<Option<String>, Error> {
-        Ok(self.inner.data.url(&blob.location, URL_TTL).await?)
+    /// such, and for `longest` at most. The caller has checked that its client may have the blob; the URL asks nobody
+    /// again.
+    pub async fn blob_url(&self, blob: &Blob, longest: Option<Duration>) -> Result<Option<String>, Error> {
+        let time = longest.unwrap_or(URL_TTL).min(URL_TTL);
+        // No storage has URLs for less than a second.
+        if time < Duration::from_secs(1) {
+            return Ok(None);
+        }
+        Ok(self.inner.data.url(&blob.location, time).await?)
     }
 
     /// Stores a blob that arrives in one request. On any error nothing of it is kept.

@@ -2,7 +2,7 @@
 
 use super::contents::stored_digest;
 use crate::clock::Micros;
-use crate::db::{Column, Db, Error, Index, Key, Row, Table};
+use crate::db::{Column, Db, Error, Index, Key, Row, Table, Value};
 use crate::events::{
     Change, Event, Fact, PackageCreated, PackageFinalized, Projection, Read, Rows, Sequence,
 };
@@ -68,6 +68,16 @@ const DESCRIBED: &str = "SELECT id, repository, status, kind, retention_class, s
     failure, sequence, revision FROM packages \
     WHERE repository = $1 AND content_manifest = $2 AND status = 'finalized' LIMIT 1";
 
+/// What producers say of the packages of such a page, in bytes of JSON.
+const SIZES: &str = "SELECT OCTET_LENGTH(metadata) + OCTET_LENGTH(provenance) FROM packages \
+    WHERE repository = $1 AND id > $2 AND ($3 = '' OR status = $3) AND ($4 = '' OR kind = $4) \
+    AND ($5 = '' OR retention_class = $5) AND ($6 = '' OR reference = $6) ORDER BY id LIMIT $7";
+
+/// The same of those that one OCI manifest stands for.
+const SIZES_NAMED: &str = "SELECT OCTET_LENGTH(metadata) + OCTET_LENGTH(provenance) FROM packages \
+    WHERE repository = $1 AND id > $2 AND ($3 = '' OR status = $3) AND ($4 = '' OR kind = $4) \
+    AND ($5 = '' OR retention_class = $5) AND reference = $6 ORDER BY id LIMIT $7";
+
 /// Drafts nobody touched since a moment.
 const IDLE: &str = "SELECT id, repository FROM packages \
     WHERE status IN ('created', 'uploading') AND updated_at < $1 ORDER BY updated_at LIMIT $2";
@@ -76,15 +86,20 @@ const IDLE: &str = "SELECT id, repository FROM packages \
 const FINALIZED: &str = "SELECT payload FROM events WHERE subject = $1 AND type >= 'v1.package.' \
     AND type < 'v1.package/' AND type = 'v1.package.finalized'";
 
+/// How large its payload is.
+const FINALIZED_SIZE: &str = "SELECT OCTET_LENGTH(payload) FROM events WHERE subject = $1 AND type >= 'v1.package.' \
+    AND type < 'v1.package/' AND type = 'v1.package.finalized'";
+
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[FIND, PAGE, NAMED, DESCRIBED, IDLE, FINALIZED];
+pub static STATEMENTS: &[&str] =
+    &[FIND, PAGE, NAMED, DESCRIBED, SIZES, SIZES_NAMED, IDLE, FINALIZED, FINALIZED_SIZE];
 
 /// How far a package is (PKG-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// A draft without files.
+    /// A draft that has had no file yet.
     Created,
-    /// A draft with files.
+    /// A draft that files were sent to, also when all of them were taken out again.
     Uploading,
     /// Immutable and named.
     Finalized,
@@ -414,7 +429,26 @@ pub async fn page(
     after: &str,
     limit: i64,
 ) -> Result<Vec<Package>, Error> {
-    let values = vec![
+    let sql = if filter.reference.is_some() { NAMED } else { PAGE };
+    let values = asked(repository, filter, after, limit);
+    Ok(db.query(sql, values).await?.iter().map(Package::from_row).collect())
+}
+
+/// How many bytes of JSON producers say of each package of such a page.
+pub async fn sizes(
+    db: &Db,
+    repository: &RepositoryName,
+    filter: &Filter,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<i64>, Error> {
+    let sql = if filter.reference.is_some() { SIZES_NAMED } else { SIZES };
+    let values = asked(repository, filter, after, limit);
+    Ok(db.query(sql, values).await?.iter().map(|row| row.integer(0)).collect())
+}
+
+fn asked(repository: &RepositoryName, filter: &Filter, after: &str, limit: i64) -> Vec<Value> {
+    vec![
         repository.as_str().into(),
         after.into(),
         filter.status.map_or("", Status::as_str).into(),
@@ -422,9 +456,7 @@ pub async fn page(
         filter.class.as_deref().unwrap_or("").into(),
         filter.reference.as_ref().map_or("", Digest::as_str).into(),
         limit.into(),
-    ];
-    let sql = if filter.reference.is_some() { NAMED } else { PAGE };
-    Ok(db.query(sql, values).await?.iter().map(Package::from_row).collect())
+    ]
 }
 
 /// Up to `limit` drafts that nothing happened to since `before`, with their repositories.
@@ -440,4 +472,10 @@ pub async fn idle(db: &Db, before: Micros, limit: i64) -> Result<Vec<(PackageId,
 /// The manifest of a finalized package: the payload of the event that finalized it, byte for byte.
 pub async fn manifest(db: &Db, id: &PackageId) -> Result<Option<Vec<u8>>, Error> {
     Ok(db.query(FINALIZED, key(id)).await?.first().map(|row| row.blob(0).to_vec()))
+}
+
+/// How many bytes it has.
+pub async fn manifest_size(db: &Db, id: &PackageId) -> Result<Option<usize>, Error> {
+    let rows = db.query(FINALIZED_SIZE, key(id)).await?;
+    Ok(rows.first().map(|row| usize::try_from(row.integer(0)).unwrap_or_default()))
 }

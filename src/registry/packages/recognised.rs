@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 
 use super::archives::Unpacked;
 use super::commands::RecordPackage;
-use super::finalize::{Stamp, Whole, complete, on_a_thread};
+use super::finalize::{ARCHIVE, Stamp, Whole, complete, on_a_thread};
 use super::{Filter, Package, Status};
 use crate::dataplane;
 use crate::hash;
@@ -54,7 +54,7 @@ impl Registry {
             self.submit(actor, push).await?;
             return Ok(Some(package));
         }
-        let _permit = self.permit().await?;
+        let _room = self.inner.composing.take(weight(&push.manifest)?).await?;
         let derived = self.derive(&push).await?;
         let now = self.inner.clock.now();
         let retention = self.settle(&derived.whole.content.package, now).await?;
@@ -241,6 +241,18 @@ impl Registry {
             Err(Error::ReferencesUnknown(missing))
         }
     }
+}
+
+/// How many files a manifest stands for, about.
+fn weight(manifest: &oci::Manifest) -> Result<usize, Error> {
+    Ok(match mapping::recognise(manifest)? {
+        Recognised::Declared(declared) => {
+            usize::try_from(declared.config.size).unwrap_or(usize::MAX) / (LIMITS.total / MAX_FILES)
+        }
+        Recognised::DeclaredIndex { .. } => MAX_FILES,
+        Recognised::Archive { .. } => ARCHIVE,
+        Recognised::Implicit | Recognised::Ordinary => manifest.layers.len(),
+    })
 }
 
 pub(super) fn receipt(blob: blobs::Blob) -> StorageReceipt {

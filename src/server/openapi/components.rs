@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::oci::ErrorCode;
 
 /// The refusals operations share.
-const REFUSALS: [(u16, &str); 8] = [
+const REFUSALS: [(u16, &str); 9] = [
     (400, "Something in the request is malformed; the message names the field, path or rule."),
     (
         403,
@@ -13,6 +13,7 @@ const REFUSALS: [(u16, &str); 8] = [
     ),
     (404, "There is no such repository, package, file, object or schema."),
     (409, "It is in another state than the request needs, or something is in the way."),
+    (412, "The key names something else than `If-Match` or `If-None-Match` says."),
     (413, "The body is too large."),
     (416, "No byte of the range is there."),
     (405, "The path takes other methods, which `Allow` names."),

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::operations::{
-    Answer, Body, DIGEST, ETAG, LAST, LINK, LOCATION, N, NAME, NOT_MODIFIED, Operation, Parameter, Type, ok,
-    path, query,
+    Answer, Body, DIGEST, ETAG, LAST, LINK, LOCATION, N, NAME, NOT_MODIFIED, Operation, Parameter, Type,
+    header, ok, path, query,
 };
 
 static KEY: Parameter = path(
@@ -25,6 +25,15 @@ static EXPIRES: Parameter =
     query("expires", Type::Number { min: 0, max: None }, "Of a signed URL: when it ends.");
 static KID: Parameter = query("kid", Type::Text, "Of a signed URL: the key it was signed with.");
 static SIGNATURE: Parameter = query("signature", Type::Text, "Of a signed URL: the signature.");
+
+static IF_MATCH: Parameter = header(
+    "If-Match",
+    "Only if the key names what one of these entity tags is of; `*`: only if it names something.",
+);
+static IF_NONE_MATCH: Parameter = header(
+    "If-None-Match",
+    "Only if the key names nothing that one of these entity tags is of; `*`: only if it names nothing.",
+);
 
 /// The shapes, as JSON Schema.
 pub(super) fn schemas() -> Value {
@@ -97,7 +106,7 @@ const PUT: Operation = Operation {
     id: "putObject",
     summary: "Store an object, whatever the key named before. `Content-Type` is the object's; without one it is \
               guessed from the key",
-    parameters: &[&NAME, &KEY, &DIGEST],
+    parameters: &[&NAME, &KEY, &DIGEST, &IF_MATCH, &IF_NONE_MATCH],
     body: Some(Body::Any),
     answers: &[Answer {
         status: 201,
@@ -105,7 +114,7 @@ const PUT: Operation = Operation {
         bodies: &[Body::Json("Object")],
         headers: &[LOCATION, ETAG],
     }],
-    refusals: &[400, 403, 413],
+    refusals: &[400, 403, 412, 413],
 };
 
 const DELETE: Operation = Operation {
@@ -113,10 +122,10 @@ const DELETE: Operation = Operation {
     path: OBJECT,
     id: "deleteObject",
     summary: "Make a key name nothing",
-    parameters: &[&NAME, &KEY],
+    parameters: &[&NAME, &KEY, &IF_MATCH, &IF_NONE_MATCH],
     body: None,
     answers: &[Answer { status: 204, doc: "It is gone.", bodies: &[], headers: &[] }],
-    refusals: &[400, 403, 404],
+    refusals: &[400, 403, 404, 412],
 };
 
 /// Every operation on keyed objects, by path.

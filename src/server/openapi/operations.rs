@@ -70,6 +70,10 @@ pub(super) const fn ok(doc: &'static str, schema: &'static [Body]) -> Answer {
     Answer { status: 200, doc, bodies: schema, headers: &[] }
 }
 
+pub(super) const fn header(name: &'static str, doc: &'static str) -> Parameter {
+    Parameter { name, place: "header", kind: Type::Text, pattern: None, doc }
+}
+
 const SHA256: &str = "^sha256:[0-9a-f]{64}$";
 const WORD: &str = "^[a-z0-9._-]{1,64}$";
 
@@ -226,7 +230,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         parameters: &[&NAME, &ID, &SINCE, &LIMIT],
         body: None,
         answers: &[ok("A page; the next one is since `next_since`.", &[Body::Json("Events")])],
-        refusals: &[400, 404],
+        refusals: &[400, 404, 409],
     },
     Operation {
         method: "GET",

@@ -276,3 +276,66 @@ fn urls_outlive_the_key_that_signed_them_and_the_server() {
     let log = server.log();
     assert!(log.contains("objects/x") && !log.contains("signature"), "{log}");
 }
+
+#[test]
+fn a_condition_on_a_change_is_not_ignored() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "a");
+    let target = path(&repo, "/k");
+    let [one, two] = [b"one", b"two"].map(|bytes| format!("\"{}\"", sha256(bytes)));
+    let put = |bytes: &'static [u8], name: &str, value: &str| {
+        repo.client.send(&Request::put(&target).header(name, value).body(bytes))
+    };
+    let delete = |name: &str, value: &str| repo.client.send(&Request::delete(&target).header(name, value));
+    // Of a key that names nothing.
+    put(b"one", "If-Match", "*").refused(412, "DENIED");
+    put(b"one", "If-Match", &one).refused(412, "DENIED");
+    delete("If-Match", &one).refused(412, "DENIED");
+    repo.client.get(&target).refused(404, "BLOB_UNKNOWN");
+    put(b"one", "If-None-Match", "*").expect(201).with("etag", &one);
+    // Of one that names something.
+    for (name, value) in
+        [("If-None-Match", "*"), ("If-None-Match", &one), ("If-Match", &two), ("If-Match", "\"x\"")]
+    {
+        let refused = put(b"two", name, value).refused(412, "DENIED").json();
+        assert_eq!(
+            refused["errors"][0]["detail"],
+            json!({ "key": "k", "sha256": sha256(b"one") }),
+            "{name}: {value}"
+        );
+        delete(name, value).refused(412, "DENIED");
+    }
+    put(b"two", "If-Match", &format!("W/{one}")).refused(412, "DENIED");
+    assert!(get(&repo, &target).expect(200).body == b"one");
+    put(b"two", "If-Match", &format!("\"x\", {one}")).expect(201).with("etag", &two);
+    put(b"one", "If-None-Match", &one).expect(201);
+    delete("If-Match", &one).expect(204);
+    delete("If-None-Match", "*").refused(404, "BLOB_UNKNOWN");
+}
+
+#[test]
+fn of_many_that_create_one_key_at_once_one_does() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "a");
+    let target = path(&repo, "/once");
+    let bodies: Vec<Vec<u8>> = (0..12).map(|n| noise(n, 50_000)).collect();
+    let barrier = std::sync::Barrier::new(bodies.len());
+    let created: Vec<String> = std::thread::scope(|scope| {
+        let all: Vec<_> = bodies
+            .iter()
+            .map(|body| {
+                let (repo, target, barrier) = (&repo, &target, &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    let request = Request::put(target).header("If-None-Match", "*").body(&body[..]);
+                    let answer = repo.client.send(&request);
+                    if answer.status == 412 { None } else { Some(shaped(&answer.expect(201), "Object")) }
+                })
+            })
+            .collect();
+        let won = all.into_iter().filter_map(|one| one.join().unwrap());
+        won.map(|object| object["sha256"].as_str().unwrap().to_owned()).collect()
+    });
+    let [created] = &created[..] else { panic!("{created:?}") };
+    assert_eq!(sha256(&get(&repo, &target).expect(200).body), *created);
+}

@@ -192,3 +192,20 @@ fn enums_options_and_long_texts_come_back() {
         assert_eq!(from_slice::<Event>(&bytes).unwrap(), event);
     }
 }
+
+#[test]
+fn a_value_of_another_type_is_refused_with_the_field_and_not_all_of_a_long_text() {
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        #[allow(dead_code)]
+        size: u64,
+    }
+    let refusal =
+        |value: serde_json::Value| from_slice::<Wanted>(&to_vec(&value).unwrap()).unwrap_err().to_string();
+    assert!(refusal(serde_json::json!({})).contains("`size`"));
+    let strange = refusal(serde_json::json!({ "size": 1, "sizes": 2 }));
+    assert!(strange.contains("`sizes`") && strange.contains("another type"), "{strange}");
+    let long = refusal(serde_json::json!({ "size": "é".repeat(30_000) }));
+    assert!(long.contains("invalid type: string") && long.len() < 400, "{} bytes", long.len());
+}
