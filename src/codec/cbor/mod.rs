@@ -37,7 +37,7 @@ pub(super) mod tests;
 mod validate;
 
 use ciborium::Value;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 
 pub use encode::{to_vec, to_vec_with_limits};
 pub use error::{Error, Reason};
