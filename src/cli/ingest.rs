@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -12,7 +13,7 @@ use super::check::print;
 use super::package::{Meter, Remote, connect, show_pushed, size};
 use super::{Failure, Outcome};
 use crate::client::{Job, Source, push, tree};
-use crate::package::layout::{Applied, Layout, MAX_DOCUMENT, MAX_LAYOUT, Problem};
+use crate::package::layout::{Applied, Layout, MAX_DOCUMENT, MAX_LAYOUT, Problem, check_whole};
 use crate::package::{PackagePath, check_kind, guess_media_type};
 
 /// A run directory of a producer whose layout is given.
@@ -116,6 +117,7 @@ impl Found {
             Problem { document: None, pointer: None, reason }
         };
         let mut problems: Vec<_> = skipped.iter().map(special).collect();
+        problems.extend(files.iter().filter_map(|file| torn(&layout, file)));
         let documents = read(&layout, &files)?;
         let paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
         let applied = match layout.apply(&paths, &documents) {
@@ -139,9 +141,26 @@ impl Found {
 fn read_layout(path: &Path) -> Result<Layout, Failure> {
     let failed =
         |error: std::io::Error| Failure(format!("cannot read the layout {}: {error}", path.display()));
-    let text = bounded(path, MAX_LAYOUT).map_err(failed)?;
+    // One byte more than allowed: what was cut could be read as another layout.
+    let text = bounded(path, MAX_LAYOUT + 1).map_err(failed)?;
+    if text.len() as u64 > MAX_LAYOUT {
+        let path = path.display();
+        return Err(Failure(format!(
+            "the layout {path} has more than {MAX_LAYOUT} bytes, and none needs so many"
+        )));
+    }
     let text = String::from_utf8(text).map_err(|_| Failure(format!("{} is not UTF-8", path.display())))?;
     Ok(Layout::parse(&path.display().to_string(), &text)?)
+}
+
+/// What is wrong with a file that has to be all there. Documents are parsed anyway.
+fn torn(layout: &Layout, Source { path, file, .. }: &Source) -> Option<Problem> {
+    if !layout.is_whole(path) || layout.documents().contains(path) {
+        return None;
+    }
+    let content = fs::File::open(file).map_err(|error| format!("cannot be read: {error}"));
+    let reason = content.and_then(|file| check_whole(path, BufReader::new(file))).err()?;
+    Some(Problem { document: Some(path.clone()), pointer: Some(String::new()), reason })
 }
 
 /// The documents of a layout that are there.
