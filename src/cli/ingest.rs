@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::check::print;
+use super::output::print;
 use super::package::{Meter, Remote, connect, show_pushed, size};
 use super::{Failure, Outcome};
 use crate::client::{Job, Source, push, tree};
@@ -94,7 +94,7 @@ impl Ingest {
         let Applied { description, provenance, .. } = applied;
         let pushed = push(&client, Job { to, files, description, provenance }, &meter.progress).await?;
         drop(meter);
-        show_pushed(&pushed, json);
+        show_pushed(&pushed, json)?;
         Ok(true)
     }
 }

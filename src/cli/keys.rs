@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::check::print;
+use super::output::print;
 use super::{Outcome, open};
 use crate::clock::Clock;
 use crate::config::Settings;

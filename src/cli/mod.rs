@@ -1,15 +1,19 @@
 //! The commands. Thin: parse, open, call the library, print.
 //!
-//! Exit codes: 0 fine, 1 the command ran and found problems, 2 it could not run.
+//! Exit codes: 0 fine, 1 the command ran and found problems, 2 it could not run; 130 and 143 a signal stopped it. With
+//! `--json` standard output is one JSON document, or nothing when the command could not run: why is on standard error,
+//! with and without it.
 
 mod check;
 mod completions;
 mod configuration;
 mod copy;
 mod ingest;
+mod interrupt;
 mod keys;
 mod man;
 mod open;
+mod output;
 mod package;
 mod pull;
 mod push;
@@ -298,7 +302,7 @@ pub fn run() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(Failure(reason)) => {
-            eprintln!("artifactstore: {reason}");
+            output::complain(&reason);
             ExitCode::from(2)
         }
     }
@@ -324,8 +328,11 @@ impl Command {
                 telemetry::start(&to.log).map_err(Failure)?;
                 copy::copy(&sides, &from, &to, json).await
             }
-            Self::Ingest(ingest) => ingest.run().await,
-            Self::Package(package) => package.run().await,
+            Self::Ingest(ingest) => interrupt::until_stopped(ingest.run(), package::GOES_ON).await,
+            Self::Package(package) => {
+                let advice = package.advice();
+                interrupt::until_stopped(package.run(), advice).await
+            }
             Self::Push { path, local: Local { common, repository, json } } => {
                 push::push(&common.start()?, &path, repository, json).await
             }

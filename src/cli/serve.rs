@@ -1,11 +1,13 @@
 //! `artifactstore serve`
 
-use std::io::{IsTerminal as _, Write as _};
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::output::say;
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
 use crate::registry::{Registry, Swept};
@@ -47,15 +49,17 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
 }
 
 fn announce(address: SocketAddr) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on http://{address}")?;
-    if out.is_terminal() {
-        writeln!(out, "\ntry, in a directory with some files:")?;
-        writeln!(out, "  oras push --plain-http {address}/evidence/run:1 ./results.json:application/json")?;
-        writeln!(out, "  oras pull --plain-http {address}/evidence/run:1 -o ./copy")?;
-        writeln!(out, "  oras repo ls --plain-http {address}")?;
+    let mut text = format!("listening on http://{address}");
+    if std::io::stdout().is_terminal() {
+        let _ = write!(text, "\n\ntry, in a directory with some files:");
+        let _ = write!(
+            text,
+            "\n  oras push --plain-http {address}/evidence/run:1 ./results.json:application/json"
+        );
+        let _ = write!(text, "\n  oras pull --plain-http {address}/evidence/run:1 -o ./copy");
+        let _ = write!(text, "\n  oras repo ls --plain-http {address}");
     }
-    Ok(out.flush()?)
+    say(&text)
 }
 
 /// Removes abandoned uploads and drafts, at the start and from time to time.

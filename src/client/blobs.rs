@@ -14,7 +14,7 @@ use crate::oci::{Digest, RepositoryName};
 const ONE_REQUEST: u64 = 8 << 20;
 
 /// The registry shall send bytes itself, even where its storage could; one connection less to set up and to trust.
-const NO_REDIRECT: HeaderName = HeaderName::from_static("x-artifactstore-redirect");
+pub(super) const NO_REDIRECT: HeaderName = HeaderName::from_static("x-artifactstore-redirect");
 
 impl Client {
     /// Whether the repository holds a blob.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::place::PlaceError;
 use crate::oci::Digest;
 use crate::package::mapping::Mismatch;
-use crate::package::{Invalid, ObjectError, PathError};
+use crate::package::{Invalid, ObjectError, PackageId, PackagePath, PathError};
 
 /// One clear sentence each, with what to do about it where that is not plain. None shows a password or a token.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +143,17 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The server is somebody nobody trusted vouches for.
+    #[error(
+        "the certificate of {server} is not trusted; SSL_CERT_FILE names certificates of authorities of your own"
+    )]
+    Certificate {
+        /// The server.
+        server: String,
+        /// The reason.
+        #[source]
+        source: rustls::Error,
+    },
     /// Nothing moved for too long.
     #[error("{server} sent and took nothing for {seconds} s; run the command again, it goes on where it was")]
     Idle {
@@ -185,6 +196,35 @@ pub enum Error {
         code: String,
         /// What it said; may be empty.
         message: String,
+        /// Whether the request was sent before and the answer did not arrive, or was to try again.
+        is_repeated: bool,
+    },
+    /// A package has no such file.
+    #[error("package {package} has no file {path}")]
+    NoFile {
+        /// The package.
+        package: PackageId,
+        /// What was asked for.
+        path: PackagePath,
+    },
+    /// The registry has no such retention class.
+    #[error("{server} has no retention class {class:?}; it has {}", known.join(", "))]
+    UnknownClass {
+        /// The server.
+        server: String,
+        /// What was asked for.
+        class: String,
+        /// What there is, from the shortest to the longest.
+        known: Vec<String>,
+    },
+    /// An archive that was pushed as a package is not what it was.
+    #[error("archive {layer} cannot be unpacked")]
+    Archive {
+        /// The layer.
+        layer: Digest,
+        /// What is wrong with it.
+        #[source]
+        source: crate::package::archive::Error,
     },
     /// The server answered something that is not in the protocol.
     #[error("{server} answered {what} with something else than the protocol says: {reason}")]
@@ -208,6 +248,17 @@ impl Error {
     /// Whether the server says that there is no such thing, or does not know the request.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Refused { status: 404 | 405, .. })
+    }
+
+    /// Whether it may come from a registry without the extension: they say so in many ways.
+    pub(super) fn is_no_extension(&self) -> bool {
+        let is_refusal = matches!(self, Self::Refused { status: 400..=499, .. } | Self::Unauthorized { .. });
+        is_refusal || matches!(self, Self::Protocol { .. })
+    }
+
+    /// Whether an earlier attempt, of whose answer nobody knows, may have done what this one was refused.
+    pub(super) fn may_be_done(&self) -> bool {
+        matches!(self, Self::Refused { status: 404 | 409, is_repeated: true, .. })
     }
 }
 

@@ -66,6 +66,17 @@ pub(super) struct Call<'a> {
     pub(super) is_repeatable: bool,
 }
 
+/// What one attempt brought.
+struct Attempt {
+    answer: Response<Incoming>,
+    /// Whether the registry itself answered, and not the storage it redirected to.
+    is_own: bool,
+}
+
+/// On an answer to a request that was sent more than once.
+#[derive(Clone, Copy, Debug)]
+struct Repeated;
+
 /// Why a request got no answer.
 enum Trouble {
     /// Nothing reached the server.
@@ -150,7 +161,8 @@ impl Client {
             let outcome = self.follow(call, login.as_ref()).await;
             let last = attempt == retry::ATTEMPTS;
             let pause = match outcome {
-                Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
+                // Only the registry's own: where else would be told the password that is for it?
+                Ok(Attempt { answer, is_own: true }) if answer.status() == StatusCode::UNAUTHORIZED => {
                     self.login(call, answer.headers(), login.as_ref()).await?;
                     logins += 1;
                     // The same again would be refused again; a token may have ended meanwhile.
@@ -159,10 +171,15 @@ impl Client {
                     }
                     continue;
                 }
-                Ok(answer) if retry::is_passing(answer.status()) && !last => {
+                Ok(Attempt { answer, .. }) if retry::is_passing(answer.status()) && !last => {
                     retry::pause(attempt, retry::asked(answer.headers()))
                 }
-                Ok(answer) => return Ok(answer),
+                Ok(Attempt { mut answer, .. }) => {
+                    if attempt > 1 {
+                        answer.extensions_mut().insert(Repeated);
+                    }
+                    return Ok(answer);
+                }
                 Err(Trouble::Final(error)) => return Err(error),
                 Err(Trouble::NotSent(error) | Trouble::Broken(error)) if last => return Err(error),
                 Err(Trouble::Broken(error)) if !call.is_repeatable => return Err(error),
@@ -189,8 +206,10 @@ impl Client {
     /// What the server said to a request it did not carry out.
     pub(super) async fn refusal(&self, call: &Call<'_>, answer: Response<Incoming>) -> Error {
         let status = answer.status().as_u16();
+        let is_repeated = answer.extensions().get::<Repeated>().is_some();
         let (code, message) = self.reason(answer).await;
-        Error::Refused { server: self.server().to_string(), what: call.what(), status, code, message }
+        let server = self.server().to_string();
+        Error::Refused { server, what: call.what(), status, code, message, is_repeated }
     }
 
     /// The whole body, of at most `limit` bytes.
@@ -244,7 +263,8 @@ impl Client {
         Error::Unauthorized { server: server.to_string(), host: server.authority().to_owned(), reason }
     }
 
-    /// Logs in as the answer asks, unless another request did so since this one was sent.
+    /// Logs in as the answer asks, unless another request did so since this one was sent. One at a time: when a
+    /// token ends, all requests under way are refused at once, and one new token does for them.
     async fn login(
         &self,
         call: &Call<'_>,
@@ -252,6 +272,7 @@ impl Client {
         used: Option<&HeaderValue>,
     ) -> Result<(), Error> {
         let auth = &self.inner.auth;
+        let _turn = auth.turn(call.scope).await;
         let known = auth.known(call.scope);
         if known.is_some() && known.as_ref() != used {
             return Ok(());
@@ -260,21 +281,19 @@ impl Client {
     }
 
     /// Sends once, and follows where a download leads.
-    async fn follow(
-        &self,
-        call: &Call<'_>,
-        login: Option<&HeaderValue>,
-    ) -> Result<Response<Incoming>, Trouble> {
+    async fn follow(&self, call: &Call<'_>, login: Option<&HeaderValue>) -> Result<Attempt, Trouble> {
         let mut target = self.absolute(&call.target).map_err(Trouble::Final)?;
+        let first = target.authority().cloned();
         for _ in 0..REDIRECTS {
             // Storage behind a redirect has its own credentials in the URL.
-            let login = login.filter(|_| self.is_own(&target));
-            let answer = self.once(call, &target, login).await?;
+            let is_own = self.is_own(&target);
+            let is_elsewhere = target.authority() != first.as_ref();
+            let answer = self.once(call, &target, login.filter(|_| is_own), is_elsewhere).await?;
             if !answer.status().is_redirection() || !matches!(call.method, Method::GET | Method::HEAD) {
-                return Ok(answer);
+                return Ok(Attempt { answer, is_own });
             }
             let Some(location) = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()) else {
-                return Ok(answer);
+                return Ok(Attempt { answer, is_own });
             };
             let next = if location.starts_with('/') {
                 let authority = target.authority().map_or("", http::uri::Authority::as_str);
@@ -301,6 +320,7 @@ impl Client {
         call: &Call<'_>,
         target: &Uri,
         login: Option<&HeaderValue>,
+        is_elsewhere: bool,
     ) -> Result<Response<Incoming>, Trouble> {
         let moved = Arc::new(AtomicU64::new(0));
         let body = call.payload.body(Arc::clone(&moved)).await.map_err(Trouble::Final)?;
@@ -316,6 +336,10 @@ impl Client {
             headers.insert(CONTENT_LENGTH, call.payload.len().into());
         }
         for (name, value) in &call.headers {
+            // A token service that redirects is not who the password is for.
+            if is_elsewhere && *name == AUTHORIZATION {
+                continue;
+            }
             let value = HeaderValue::from_str(value);
             let value = value.map_err(|_| {
                 Trouble::Final(
@@ -329,6 +353,9 @@ impl Client {
         }
         tokio::select! {
             answer = self.inner.pool.request(request) => answer.map_err(|error| {
+                if let Some(source) = untrusted(&error) {
+                    return Trouble::Final(Error::Certificate { server: self.server().to_string(), source });
+                }
                 let not_sent = error.is_connect();
                 let error = self.unreachable(error);
                 if not_sent { Trouble::NotSent(error) } else { Trouble::Broken(error) }
@@ -371,6 +398,20 @@ impl Client {
         };
         (text("code"), text("message"))
     }
+}
+
+/// Why the certificate was refused, if it was that.
+fn untrusted(error: &(dyn std::error::Error + 'static)) -> Option<rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(tls @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return Some(tls.clone());
+        }
+        // What an I/O error holds is not its source.
+        let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = held.map_or_else(|| error.source(), |held| Some(held));
+    }
+    None
 }
 
 fn trusting_nobody() -> rustls::ClientConfig {

@@ -17,14 +17,17 @@
 //! | `http`, `retry`, `payload` | requests with retries, idle time-outs, redirects and streaming bodies |
 //! | `auth`, [`credentials`] | challenges and tokens; docker's files and credential helpers |
 //! | `blobs`, `manifests` | the distribution API |
-//! | [`packages`] | the extension API |
+//! | [`packages`], [`drafts`], [`download`] | the extension API |
 //! | [`tree`], `digests`, [`mod@push`] | the way there |
-//! | [`pull`], `restore`, [`verify`] | the way back |
+//! | [`pull`], `receive`, `archives`, `restore`, [`verify`] | the way back |
 
+mod archives;
 mod auth;
 mod blobs;
 pub mod credentials;
 mod digests;
+pub mod download;
+pub mod drafts;
 mod error;
 mod http;
 mod manifests;
@@ -34,6 +37,7 @@ pub mod place;
 mod progress;
 pub mod pull;
 pub mod push;
+mod receive;
 mod restore;
 mod retry;
 pub mod tree;

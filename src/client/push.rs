@@ -76,6 +76,9 @@ pub struct Pushed {
 /// order of files. Files must not change meanwhile; one that does fails the push with its name.
 pub async fn push(client: &Client, job: Job, progress: &Arc<Progress>) -> Result<Pushed, Error> {
     let Job { to, files: sources, description, provenance } = job;
+    if let Some(class) = &description.retention_class {
+        check_class(client, class).await?;
+    }
     let files = described(&sources, progress).await?;
     let content = ContentManifest::new(description, files, provenance)?;
     let cbor = Bytes::from(content.encode()?);
@@ -123,6 +126,18 @@ pub async fn push(client: &Client, job: Job, progress: &Arc<Progress>) -> Result
         uploaded,
         uploaded_bytes,
     })
+}
+
+/// Refuses a class the registry does not have, before anything is read or sent. Where it cannot be asked, the
+/// answer to the manifest tells.
+async fn check_class(client: &Client, class: &str) -> Result<(), Error> {
+    match client.retention_classes().await? {
+        Some(known) if !known.iter().any(|known| known == class) => {
+            let (server, class) = (client.server().to_string(), class.to_owned());
+            Err(Error::UnknownClass { server, class, known })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The files as the table has them, in the order of the sources.

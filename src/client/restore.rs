@@ -65,6 +65,11 @@ impl Restore {
         self.root.join(OWN).join(INCOMING).join(at.to_string())
     }
 
+    /// Where an archive of the package is received.
+    pub(super) fn archive(&self, number: usize) -> PathBuf {
+        self.root.join(OWN).join(INCOMING).join(format!("archive-{number}"))
+    }
+
     /// Gives a received file its name.
     pub(super) async fn publish(&self, at: usize, file: &File) -> Result<(), Error> {
         let target = target(&self.root, file);

@@ -1,9 +1,11 @@
 //! `package push`, `pull` and `verify`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::super::output::{remark, say};
 use super::super::{Failure, Outcome};
 use super::arguments::Said;
 use super::meter::{Meter, size};
@@ -68,20 +70,16 @@ impl Push {
         let pushed = push(&client, job, &meter.progress).await?;
         drop(meter);
         for path in &tree.skipped {
-            eprintln!("left out {}", path.display());
+            remark(&format!("left out {}\n", path.display()));
         }
-        show_pushed(&pushed, self.remote.json);
+        show_pushed(&pushed, self.remote.json)?;
         Ok(true)
     }
 }
 
 /// Says what was pushed: the id first.
-pub(in crate::cli) fn show_pushed(pushed: &Pushed, as_json: bool) {
-    if as_json {
-        println!("{}", pushed_json(pushed));
-    } else {
-        print(pushed);
-    }
+pub(in crate::cli) fn show_pushed(pushed: &Pushed, as_json: bool) -> Result<(), Failure> {
+    say(&if as_json { pushed_json(pushed).to_string() } else { described(pushed) })
 }
 
 /// A pushed package as `--json` has it.
@@ -102,26 +100,27 @@ fn pushed_json(pushed: &Pushed) -> serde_json::Value {
     })
 }
 
-fn print(pushed: &Pushed) {
-    match &pushed.id {
-        Some(id) => println!("{id}"),
-        // Not every registry knows packages; the digest is a name everywhere.
-        None => println!("{}", pushed.reference),
-    }
-    println!("  {}", reference(pushed));
+fn described(pushed: &Pushed) -> String {
+    // Not every registry knows packages; the digest is a name everywhere.
+    let mut text = match &pushed.id {
+        Some(id) => id.to_string(),
+        None => pushed.reference.to_string(),
+    };
+    let _ = write!(text, "\n  {}", reference(pushed));
     if let Some(tag) = &pushed.tag {
-        println!("  {}:{tag}", pushed.repository);
+        let _ = write!(text, "\n  {}:{tag}", pushed.repository);
     }
     if let Some(class) = &pushed.class {
         let until =
             pushed.expires_at.as_deref().map_or("for ever".to_owned(), |time| format!("until {time}"));
-        println!("  kept as {class}, {until}");
+        let _ = write!(text, "\n  kept as {class}, {until}");
     }
     let sent = match pushed.uploaded {
         0 => "nothing had to be sent".to_owned(),
         count => format!("{count} contents sent, {}", size(pushed.uploaded_bytes)),
     };
-    println!("  {} files, {}; {sent}", pushed.files, size(pushed.bytes));
+    let _ = write!(text, "\n  {} files, {}; {sent}", pushed.files, size(pushed.bytes));
+    text
 }
 
 fn reference(pushed: &Pushed) -> String {
@@ -152,16 +151,16 @@ impl Pull {
                 "downloaded": pulled.downloaded,
                 "downloaded_bytes": pulled.downloaded_bytes,
             });
-            println!("{json}");
+            say(&json.to_string())?;
         } else {
             let kept = pulled.files - pulled.downloaded;
-            println!(
+            say(&format!(
                 "{}: {} files, {}; {} received, {kept} were there",
                 self.output.display(),
                 pulled.files,
                 size(pulled.bytes),
                 pulled.downloaded,
-            );
+            ))?;
         }
         Ok(true)
     }
@@ -185,19 +184,21 @@ impl Verify {
                 "bytes": verified.bytes,
                 "problems": list,
             });
-            println!("{json}");
+            say(&json.to_string())?;
             return Ok(problems.is_empty());
         }
+        let mut text = String::new();
         for problem in problems.iter().take(SHOWN) {
-            println!("{} {}", problem.path.escape_debug(), problem.what);
+            let _ = writeln!(text, "{} {}", problem.path.escape_debug(), problem.what);
         }
         if problems.len() > SHOWN {
-            println!("and {} more", problems.len() - SHOWN);
+            let _ = writeln!(text, "and {} more", problems.len() - SHOWN);
         }
         let (files, bytes) = (verified.files, size(verified.bytes));
         let verdict = if problems.is_empty() { "all as it was" } else { "not as it was" };
-        println!("{files} files, {bytes}: {verdict}");
-        println!("  content manifest {}", verified.content_manifest);
+        let _ = writeln!(text, "{files} files, {bytes}: {verdict}");
+        let _ = write!(text, "  content manifest {}", verified.content_manifest);
+        say(&text)?;
         Ok(problems.is_empty())
     }
 }

@@ -2,8 +2,12 @@
 
 mod drafts;
 mod gate;
+mod hostile;
+mod interrupted;
+mod kinds;
 mod line;
 mod login;
+mod tls;
 mod transfer;
 
 use std::collections::BTreeMap;

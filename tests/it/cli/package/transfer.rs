@@ -173,12 +173,10 @@ fn what_makes_no_package_is_refused_before_anything_is_sent() {
         let push = [&["push", text(tree.path()), "--to", "b:x"], arguments].concat();
         package(&server, &push).refused(&[word]);
     }
-    server.client().get("/v2/b/tags/list").expect(404);
-    // What only the registry knows it says at the end; nothing gets the tag.
     let push = ["push", text(odd.path()), "--to", "b:x", "--class", "no-such-class"];
     fs::rename(odd.path().join("e\u{301}"), odd.path().join("é")).unwrap();
     package(&server, &push).refused(&["no-such-class"]);
-    assert!(Repo::new(&server.client(), "b").tags().is_empty());
+    server.client().get("/v2/b/tags/list").expect(404);
 }
 
 #[test]
