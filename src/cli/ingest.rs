@@ -10,9 +10,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::output::print;
-use super::package::{Meter, Remote, connect, show_pushed, size};
+use super::package::{Meter, Remote, connect, count, remark_foreign, show_pushed, size};
 use super::{Failure, Outcome};
-use crate::client::{Job, Source, push, tree};
+use crate::client::{Job, Source, push, shown, shown_path, tree};
 use crate::package::layout::{Applied, Layout, MAX_DOCUMENT, MAX_LAYOUT, Problem, check_whole};
 use crate::package::{PackagePath, check_kind, guess_media_type};
 
@@ -111,9 +111,10 @@ impl Found {
     /// Lists a directory and reads the documents of its layout. Does blocking I/O.
     fn read(layout: Layout, run: &Path) -> Result<Self, Failure> {
         // What cannot be packed is reported beside what else is wrong, rather than left out.
-        let tree::Tree { mut files, skipped, .. } = tree::walk(run, true)?;
+        let tree::Tree { mut files, skipped, foreign, .. } = tree::walk(run, true)?;
+        remark_foreign(&foreign);
         let special = |path: &PathBuf| {
-            let reason = format!("{} is no regular file; a package holds nothing else", path.display());
+            let reason = format!("{} is no regular file; a package holds nothing else", shown_path(path));
             Problem { document: None, pointer: None, reason }
         };
         let mut problems: Vec<_> = skipped.iter().map(special).collect();
@@ -189,9 +190,9 @@ fn bounded(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
 fn report(layout: &Layout, run: &Path, problems: &[Problem], as_json: bool) -> Outcome {
     let entry = |problem: &Problem| json!({ "file": problem.document, "pointer": problem.pointer, "reason": problem.reason });
     let body = json!({ "problems": problems.iter().map(entry).collect::<Vec<_>>() });
-    let mut text = format!("{} is not as the layout {} says:", run.display(), layout.name());
+    let mut text = format!("{} is not as the layout {} says:", shown_path(run), layout.name());
     for problem in problems {
-        let _ = write!(text, "\n  {problem}");
+        let _ = write!(text, "\n  {}", shown(&problem.to_string()));
     }
     print(as_json, &body, &text)?;
     Ok(false)
@@ -214,9 +215,9 @@ fn preview(layout: &Layout, applied: &Applied, files: &[Source], as_json: bool) 
         table.push(json!({ "path": path, "size": size, "media_type": media_type, "role": role }));
     }
     let text = format!(
-        "{}: {} files, {}, kind {}, class {}\nmetadata {:#}\nprovenance {:#}\nfiles{lines}",
+        "{}: {}, {}, kind {}, class {}\nmetadata {:#}\nprovenance {:#}\nfiles{lines}",
         layout.name(),
-        files.len(),
+        count(files.len() as u64, "file"),
         size(total),
         description.kind.as_deref().unwrap_or("none"),
         description.retention_class.as_deref().unwrap_or("of the registry"),
