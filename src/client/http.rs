@@ -467,7 +467,7 @@ impl fmt::Debug for Client {
 
 /// Ends when nothing was taken from the body for the time, which it tells. A request that ends something and has
 /// been taken whole gets longer.
-async fn quiet(moved: &AtomicU64, all: u64, patience: Patience, is_last: bool) -> Duration {
+pub(super) async fn quiet(moved: &AtomicU64, all: u64, patience: Patience, is_last: bool) -> Duration {
     loop {
         let before = moved.load(Ordering::Relaxed);
         let time = if is_last && before >= all { patience.finish } else { patience.idle };

@@ -43,6 +43,8 @@ mod receive;
 mod restore;
 mod retry;
 mod shown;
+#[cfg(test)]
+mod slow;
 mod stamps;
 mod tls;
 pub mod tree;
