@@ -127,7 +127,7 @@ impl List {
         match &place.reference {
             Some(Reference::Tag(tag)) => {
                 return Err(Failure(format!(
-                    "a repository is listed, and {tag:?} is a tag; leave it out, or ask for --reference DIGEST"
+                    "a repository is listed, and {tag} is a tag; leave it out, or ask for --reference DIGEST"
                 )));
             }
             Some(Reference::Digest(digest)) => reference = Some(digest.clone()),
