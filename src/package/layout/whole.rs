@@ -17,7 +17,7 @@ const MAX_DEPTH: usize = 1024;
 
 /// Looks a file through. The error says what is wrong with it, without its name.
 pub fn check_whole(path: &PackagePath, mut content: impl BufRead) -> Result<(), String> {
-    if content.fill_buf().map_err(unreadable)?.is_empty() {
+    if content.fill_buf().map_err(|error| unreadable(&error))?.is_empty() {
         return Err("is empty".to_owned());
     }
     match path.as_str().rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).as_deref() {
@@ -37,7 +37,7 @@ pub(super) fn json(content: impl BufRead) -> Result<(), serde_json::Error> {
 
 fn lines(content: impl BufRead) -> Result<(), String> {
     for (at, line) in content.split(b'\n').enumerate() {
-        let line = line.map_err(unreadable)?;
+        let line = line.map_err(|error| unreadable(&error))?;
         if !line.trim_ascii().is_empty() {
             json(&*line).map_err(|error| format!("is not JSON on line {}: {error}", at + 1))?;
         }
@@ -47,7 +47,7 @@ fn lines(content: impl BufRead) -> Result<(), String> {
 
 fn xml(content: impl BufRead) -> Result<(), String> {
     let mut bytes = Vec::new();
-    content.take(MAX_XML + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    content.take(MAX_XML + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     if bytes.len() as u64 > MAX_XML {
         return Err(format!("is larger than {MAX_XML} bytes, too large to be looked through"));
     }
@@ -89,10 +89,10 @@ fn well_formed(text: &str) -> Result<(), String> {
                 open.push(name(prefix.as_str(), local.as_str(), text));
                 attributes.clear();
             }
-            Token::Attribute { prefix, local, .. } => {
-                if !attributes.insert((prefix.as_str(), local.as_str())) {
-                    return Err(format!("an element has the attribute {:?} twice", local.as_str()));
-                }
+            Token::Attribute { prefix, local, .. }
+                if !attributes.insert((prefix.as_str(), local.as_str())) =>
+            {
+                return Err(format!("an element has the attribute {:?} twice", local.as_str()));
             }
             Token::ElementEnd { end: ElementEnd::Empty, .. } => drop(open.pop()),
             Token::ElementEnd { end: ElementEnd::Close(prefix, local), .. } => {
@@ -123,7 +123,7 @@ fn name<'a>(prefix: &'a str, local: &'a str, text: &'a str) -> &'a str {
     &text[start..start + prefix.len() + 1 + local.len()]
 }
 
-fn unreadable(error: std::io::Error) -> String {
+fn unreadable(error: &std::io::Error) -> String {
     format!("cannot be read: {error}")
 }
 
