@@ -55,9 +55,9 @@ fn client(address: SocketAddr) -> Client {
     Client::with_patience(server, Credentials::none(), patience).unwrap()
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> Option<String> {
+fn answer(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
-    Some(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"))
+    format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}")
 }
 
 fn repository() -> RepositoryName {
@@ -74,7 +74,7 @@ async fn put(client: &Client) -> Result<(), Error> {
 async fn a_manifest_whose_answer_took_too_long_was_sent_six_times() {
     let body = std::str::from_utf8(BODY).unwrap();
     let (address, seen) =
-        server(move |line| if line.starts_with("put") { None } else { answer("200 OK", "", body) });
+        server(move |line| if line.starts_with("put") { None } else { Some(answer("200 OK", "", body)) });
     put(&client(address)).await.unwrap();
     let seen = seen.lock().unwrap();
     assert_eq!(*seen, ["put /v2/a/manifests/x http/1.1", "get /v2/a/manifests/x http/1.1"]);
@@ -83,7 +83,7 @@ async fn a_manifest_whose_answer_took_too_long_was_sent_six_times() {
 #[tokio::test]
 async fn a_manifest_that_was_not_stored_in_time_is_told_as_what_took_too_long() {
     let (address, seen) =
-        server(|line| if line.starts_with("put") { None } else { answer("404 Not Found", "", "") });
+        server(|line| if line.starts_with("put") { None } else { Some(answer("404 Not Found", "", "")) });
     let error = put(&client(address)).await.unwrap_err();
     assert!(matches!(error, Error::Idle { .. }), "{error}");
     assert_eq!(seen.lock().unwrap().len(), 2);
@@ -93,10 +93,10 @@ async fn a_manifest_that_was_not_stored_in_time_is_told_as_what_took_too_long() 
 async fn an_upload_whose_end_took_too_long_is_asked_for_by_its_digest() {
     let digest: Digest = hash::digest(Algorithm::Sha256, BODY);
     let (address, seen) = server(|line| match line.split(' ').next().unwrap() {
-        "post" => answer("202 Accepted", "Location: 1\r\n", ""),
+        "post" => Some(answer("202 Accepted", "Location: 1\r\n", "")),
         "put" => None,
         // The size of what is there.
-        _ => answer("200 OK", "", "{}"),
+        _ => Some(answer("200 OK", "", "{}")),
     });
     let payload = Payload::Bytes(bytes::Bytes::from_static(BODY));
     client(address).push_blob(&repository(), &digest, payload).await.unwrap();
