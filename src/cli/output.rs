@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Write as _};
 use serde_json::Value;
 
 use super::Failure;
+use crate::client::shown;
 
 /// Writes to standard output.
 pub(super) fn write(bytes: &[u8]) -> Result<(), Failure> {
@@ -36,7 +37,8 @@ pub(super) fn remark(text: &str) {
     let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
 }
 
-/// Says on standard error what went wrong.
+/// Says on standard error what went wrong. A name in it cannot do anything to the terminal.
 pub(super) fn complain(reason: &str) {
-    remark(&format!("artifactstore: {reason}\n"));
+    let lines: Vec<_> = reason.lines().map(|line| shown(line).to_string()).collect();
+    remark(&format!("artifactstore: {}\n", lines.join("\n")));
 }

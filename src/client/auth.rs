@@ -63,7 +63,7 @@ impl Auth {
         let server = client.server();
         let refused = |reason: &str| Error::Unauthorized {
             server: server.to_string(),
-            host: server.authority().to_owned(),
+            host: server.login().to_owned(),
             reason: reason.to_owned(),
         };
         if scope == TOKENS {

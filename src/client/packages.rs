@@ -171,16 +171,27 @@ impl Client {
         repository: &RepositoryName,
         headers: &HeaderMap,
         reference: &Digest,
-    ) -> Result<Option<PackageId>, Error> {
+    ) -> Option<PackageId> {
         let stated = headers.get(PACKAGE).and_then(|value| value.to_str().ok()?.parse().ok());
         match stated {
-            Some(id) => Ok(Some(id)),
+            Some(id) => Some(id),
             None => self.id_of(repository, reference).await,
         }
     }
 
+    /// The package an OCI manifest is, as far as can be found out: what is done is done without its id too.
+    pub(super) async fn id_of(&self, repository: &RepositoryName, reference: &Digest) -> Option<PackageId> {
+        match self.find_id(repository, reference).await {
+            Ok(id) => id,
+            Err(error) => {
+                tracing::debug!(%error, "The id of a package is not known");
+                None
+            }
+        }
+    }
+
     /// The package an OCI manifest is, if the registry knows packages and this one.
-    pub(super) async fn id_of(
+    pub(super) async fn find_id(
         &self,
         repository: &RepositoryName,
         reference: &Digest,

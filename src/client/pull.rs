@@ -86,12 +86,12 @@ pub async fn pull(
     let (from_archives, alone): (Vec<usize>, Vec<usize>) =
         restore.missing.iter().copied().partition(is_packed);
     let downloads = alone.into_iter().map(|at| {
-        let (restore, repository, file) = (&restore, &repository, &content.files[at]);
+        let (restore, repository, content, file) = (&restore, &repository, &content, &content.files[at]);
         async move {
             let incoming = restore.incoming(at);
             let path = file.path.as_str();
-            let found =
-                receive(client, repository, &file.sha256, file.size, path, &incoming, progress).await?;
+            let received = receive(client, repository, &file.sha256, file.size, path, &incoming, progress);
+            let found = received.await.map_err(|error| restore.named(content, error))?;
             if !is_same(file, &found) {
                 return Err(damaged(client, file, found));
             }
@@ -103,7 +103,8 @@ pub async fn pull(
     stream::iter(downloads).buffer_unordered(IN_FLIGHT).try_collect::<()>().await?;
     if !from_archives.is_empty() {
         archives::unpack(client, &repository, &archives, &restore, &content, &from_archives, progress)
-            .await?;
+            .await
+            .map_err(|error| restore.named(&content, error))?;
     }
     let downloaded = missing.len();
     restore.finish(&cbor).await?;
@@ -179,7 +180,7 @@ async fn by_reference(
         }
         Recognised::Implicit | Recognised::Archive { .. } => {
             // Its table is the registry's.
-            let id = client.id_of(repository, &found.digest).await?;
+            let id = client.find_id(repository, &found.digest).await?;
             let found = || "a package without a manifest, in a registry that made none for it".to_owned();
             let id = id.ok_or_else(|| Error::NotAPackage { what: what(), found: found() })?;
             return by_id(client, &id).await;
@@ -192,7 +193,7 @@ async fn by_reference(
             });
         }
     };
-    let id = client.id_of(repository, &found.digest).await?;
+    let id = client.id_of(repository, &found.digest).await;
     let (repository, reference) = (repository.clone(), found.digest);
     Ok(Known { id, repository, reference, content, cbor, archives: Vec::new(), packed: Vec::new() })
 }

@@ -142,7 +142,7 @@ impl Abort {
     pub(super) async fn run(self) -> Outcome {
         let id = id(&self.id)?;
         self.remote.client()?.abort_package(&id).await?;
-        let json = serde_json::json!({ "id": id, "status": "aborted" }).to_string();
+        let json = serde_json::json!({ "id": id, "status": "failed" }).to_string();
         say(&if self.remote.json { json } else { format!("{id} was given up") })?;
         Ok(true)
     }

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-pub(super) use meter::{Meter, size};
-pub(super) use transfer::show_pushed;
+pub(super) use meter::{Meter, count, size};
+pub(super) use transfer::{remark_foreign, show_pushed};
 
 use super::{Failure, Outcome, output};
 use crate::client::place::PlaceError;

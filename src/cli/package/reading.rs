@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::super::output::say;
-use super::super::{Outcome, output};
+use super::super::{Failure, Outcome, output};
 use super::meter::size;
 use super::{Remote, connect, id, write};
 use crate::client::packages::{Encoding, Filter};
-use crate::oci::Digest;
+use crate::oci::{Digest, Reference};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Show {
@@ -123,7 +123,16 @@ impl Show {
 impl List {
     pub(super) async fn run(self) -> Outcome {
         let place = self.remote.place(&self.repository)?;
-        let reference: Option<Digest> = self.reference.as_deref().map(str::parse).transpose()?;
+        let mut reference: Option<Digest> = self.reference.as_deref().map(str::parse).transpose()?;
+        match &place.reference {
+            Some(Reference::Tag(tag)) => {
+                return Err(Failure(format!(
+                    "a repository is listed, and {tag} is a tag; leave it out, or ask for --reference DIGEST"
+                )));
+            }
+            Some(Reference::Digest(digest)) => reference = Some(digest.clone()),
+            None => {}
+        }
         let (status, class, kind, after) = (self.status, self.class, self.kind, self.after);
         let filter = Filter { status, class, kind, reference, after };
         let packages = connect(&place)?.packages(&place.repository, &filter, self.limit).await?;

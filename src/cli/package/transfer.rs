@@ -8,11 +8,11 @@ use serde_json::json;
 use super::super::output::{remark, say};
 use super::super::{Failure, Outcome};
 use super::arguments::Said;
-use super::meter::{Meter, size};
+use super::meter::{Meter, count, size};
 use super::{Remote, connect};
 use crate::client::pull::{What, pull};
 use crate::client::verify::verify;
-use crate::client::{Job, Pushed, push, tree};
+use crate::client::{Job, Pushed, push, shown_path, tree};
 use crate::package::PackageId;
 
 /// How many problems are written out; all of them are in the JSON.
@@ -70,8 +70,9 @@ impl Push {
         let pushed = push(&client, job, &meter.progress).await?;
         drop(meter);
         for path in &tree.skipped {
-            remark(&format!("left out {}\n", path.display()));
+            remark(&format!("left out {}\n", shown_path(path)));
         }
+        remark_foreign(&tree.foreign);
         show_pushed(&pushed, self.remote.json)?;
         Ok(true)
     }
@@ -117,10 +118,20 @@ fn described(pushed: &Pushed) -> String {
     }
     let sent = match pushed.uploaded {
         0 => "nothing had to be sent".to_owned(),
-        count => format!("{count} contents sent, {}", size(pushed.uploaded_bytes)),
+        sent => format!("{} sent, {}", count(sent as u64, "content"), size(pushed.uploaded_bytes)),
     };
-    let _ = write!(text, "\n  {} files, {}; {sent}", pushed.files, size(pushed.bytes));
+    let _ = write!(text, "\n  {}, {}; {sent}", count(pushed.files as u64, "file"), size(pushed.bytes));
     text
+}
+
+/// Names what is not packed although nobody said so.
+pub(in crate::cli) fn remark_foreign(foreign: &[PathBuf]) {
+    for path in foreign {
+        remark(&format!(
+            "{} is not packed: .artifactstore/ is where a pull keeps its own\n",
+            shown_path(path)
+        ));
+    }
 }
 
 fn reference(pushed: &Pushed) -> String {
@@ -155,9 +166,9 @@ impl Pull {
         } else {
             let kept = pulled.files - pulled.downloaded;
             say(&format!(
-                "{}: {} files, {}; {} received, {kept} were there",
-                self.output.display(),
-                pulled.files,
+                "{}: {}, {}; {} received, {kept} there before",
+                shown_path(&self.output),
+                count(pulled.files as u64, "file"),
                 size(pulled.bytes),
                 pulled.downloaded,
             ))?;
@@ -194,9 +205,9 @@ impl Verify {
         if problems.len() > SHOWN {
             let _ = writeln!(text, "and {} more", problems.len() - SHOWN);
         }
-        let (files, bytes) = (verified.files, size(verified.bytes));
+        let (files, bytes) = (count(verified.files as u64, "file"), size(verified.bytes));
         let verdict = if problems.is_empty() { "all as it was" } else { "not as it was" };
-        let _ = writeln!(text, "{files} files, {bytes}: {verdict}");
+        let _ = writeln!(text, "{files}, {bytes}: {verdict}");
         let _ = write!(text, "  content manifest {}", verified.content_manifest);
         say(&text)?;
         Ok(problems.is_empty())

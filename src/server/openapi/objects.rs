@@ -11,7 +11,7 @@ static KEY: Parameter = path(
     "key",
     "^[^/]+(/[^/]+)*$",
     "The key. Its slashes are sent as they are. Doubled slashes, `.` parts and decomposed Unicode are put right; `..`, \
-     backslashes, control characters and more than 1024 bytes are refused.",
+     backslashes, control characters and more than 1024 bytes, or 255 in a part, are refused.",
 );
 static PREFIX: Parameter = query("prefix", Type::Text, "Only keys that begin so.");
 static RECURSIVE: Parameter =

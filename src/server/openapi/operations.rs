@@ -87,7 +87,7 @@ static PATH: Parameter = path(
     "path",
     "^[^/]+(/[^/]+)*$",
     "The path of the file. Its slashes are sent as they are; everything else is percent-encoded UTF-8 in \
-     normalisation form C, at most 1024 bytes, without empty parts, `.`, `..`, backslashes and control characters.",
+     normalisation form C, at most 1024 bytes and 255 in a part, without empty parts, `.`, `..`, backslashes and control characters.",
 );
 static SCHEMA: Parameter = path("schema", WORD, "The name of the schema.");
 pub(super) static N: Parameter =

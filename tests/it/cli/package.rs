@@ -1,5 +1,6 @@
 //! Producers' commands against a real server: push, pull, verify.
 
+mod answers;
 mod drafts;
 mod gate;
 mod hostile;
@@ -7,6 +8,7 @@ mod interrupted;
 mod kinds;
 mod line;
 mod login;
+mod target;
 mod tls;
 mod transfer;
 

@@ -69,7 +69,9 @@ fn lists_are_filtered_and_drafts_can_be_given_up() {
     };
     assert_eq!((count(&[]), count(&["--kind", "one"]), count(&["--status", "finalized"])), (3, 2, 1));
     assert_eq!((count(&["--limit", "2"]), count(&["--kind", "one", "--status", "created"])), (2, 1));
-    package(&server, &["abort", &one]).expect(0);
+    // It said another status than the package has.
+    let aborted = package(&server, &["abort", &one, "--json"]).expect(0).json();
+    assert_eq!(aborted["status"], package(&server, &["show", &one, "--json"]).expect(0).json()["status"]);
     package(&server, &["finalize", &one]).refused(&["409"]);
     package(&server, &["finalize", &other]).refused(&["at least one file"]);
     assert_eq!(count(&["--status", "created"]), 1);

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -99,4 +100,33 @@ fn a_certificate_nobody_vouches_for_is_refused_and_nothing_is_told_to_its_owner(
     // The server's own certificate is no authority.
     let refused = package("server.pem", &["list", "a", "--server", &url]);
     refused.refused(&["the certificate of https://localhost", "is not trusted", "SSL_CERT_FILE"]);
+}
+
+/// It was tried six times, in eleven seconds, and was called a server that cannot be reached.
+#[test]
+fn a_connection_that_cannot_be_encrypted_is_given_up_at_once_with_its_reason() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().map_while(Result::ok) {
+            counted.fetch_add(1, Ordering::Relaxed);
+            // What a server without TLS says to a client with it.
+            let _ = connection.read(&mut [0; 4096]);
+            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+        }
+    });
+    let refused = package("authority.pem", &["list", "a", "--server", &url]);
+    refused.refused(&["cannot be talked to encrypted", "http://"]);
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn certificates_that_were_named_and_cannot_be_read_are_not_replaced_by_those_of_the_system() {
+    let server = Server::start();
+    let url = format!("https://localhost:{}", terminator(server.address()).port());
+    let push = ["list", "a", "--server", &url];
+    package("no-such.pem", &push).refused(&["SSL_CERT_FILE names", "no-such.pem", "cannot be read"]);
+    package("", &push).refused(&["SSL_CERT_FILE names", "is a directory"]);
 }
