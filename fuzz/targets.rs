@@ -121,6 +121,8 @@ pub fn manifest(data: &[u8]) {
 pub fn package(data: &[u8]) {
     if let Ok(content) = ContentManifest::decode(data) {
         assert_eq!(content.encode().expect("what was read can be written"), data);
+        let parts = content.files.iter().flat_map(|file| file.path.as_str().split('/'));
+        assert!(parts.map(str::len).all(|len| (1..=255).contains(&len)));
         let composed = mapping::compose(&content, &BlobRef::of(data));
         let parse = |bytes: &Vec<u8>| Manifest::parse(bytes, None).expect("our own manifest");
         let manifest = parse(&composed.manifest);

@@ -35,15 +35,17 @@ trap 'exit 130' INT TERM
 
 # Installs the pinned packages once, kept under the hash of their pins. Sets SCHEMATHESIS.
 ensure_schemathesis() {
-    local pins=$ROOT/tests/lib/schemathesis.txt folder
+    local pins=$ROOT/tests/lib/schemathesis.txt folder sudo=()
     folder=$ROOT/tests/.cache/schemathesis-$(sha256sum "$pins" | cut -c1-16)
     SCHEMATHESIS=$folder/bin/schemathesis
-    [[ ! -e $folder/complete ]] || return 0
+    # A virtual environment knows where it and Python are: in a clone that was moved it has to be made anew.
+    [[ ! -e $folder/complete ]] || ! "$SCHEMATHESIS" --version >/dev/null 2>&1 || return 0
     apt_ensure curl:curl jq:jq python3:python3 || return
     if ! python3 -c 'import ensurepip' 2>/dev/null; then
-        apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3-venv || return
+        [[ $(id -u) -eq 0 ]] || sudo=(sudo -n)
+        "${sudo[@]}" apt-get -qq update &&
+            "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends python3-venv || return
     fi
-    # A virtual environment knows where it is and cannot be moved: one that is not complete is made anew.
     rm -rf -- "$folder"
     mkdir -p "$ROOT/tests/.cache" && python3 -m venv "$folder" &&
         "$folder/bin/pip" install -q --no-deps -r "$pins" && touch "$folder/complete"
@@ -52,10 +54,10 @@ ensure_schemathesis() {
 # Sets DRAFT and PACKAGE, the ids of one of each.
 make_packages() {
     local packages=http://$SERVER_ADDR/v2/fuzz/repo/_artifactstore/packages
-    DRAFT=$(curl -sf "$packages" -d '{"kind":"fuzz"}' | jq -er .id)
-    PACKAGE=$(curl -sf "$packages" -d '{"kind":"fuzz"}' | jq -er .id)
-    echo text | curl -sfT - "$packages/$PACKAGE/files/logs/a.txt" >/dev/null
-    curl -sf "$packages/$PACKAGE/finalize" -d '{"tag":"v1"}' >/dev/null
+    DRAFT=$(curl -sf "$packages" -d '{"kind":"fuzz"}' | jq -er .id) &&
+        PACKAGE=$(curl -sf "$packages" -d '{"kind":"fuzz"}' | jq -er .id) &&
+        echo text | curl -sfT - "$packages/$PACKAGE/files/logs/a.txt" >/dev/null &&
+        curl -sf "$packages/$PACKAGE/finalize" -d '{"tag":"v1"}' >/dev/null
 }
 
 # fuzz ID SECONDS ARGUMENT…
@@ -66,7 +68,7 @@ fuzz() {
     cd "$WORK"
     "$SCHEMATHESIS" --config-file schemathesis.toml run "$ROOT/docs/openapi.json" --url "http://$SERVER_ADDR" \
         --checks all --exclude-checks positive_data_acceptance --max-time "$seconds" --seed "${SCHEMATHESIS_SEED:-1}" \
-        --workers 1 --suppress-health-check filter_too_much,too_slow --warnings off --continue-on-failure --no-color "$@"
+        --workers 1 --request-timeout 60 --suppress-health-check filter_too_much,too_slow --warnings off --continue-on-failure --no-color "$@"
 }
 
 if ! { ensure_schemathesis && BINARY=$(server_binary) && engine_make "$ENGINE" &&

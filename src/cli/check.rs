@@ -1,9 +1,10 @@
 //! The commands that look at what is stored: `version`, `health`, `migrate`, `replay`, `verify`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use serde_json::{Value, json};
 
+use super::output::{print, remark};
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
 use crate::registry::{self, Capability, Check, Health, StateDigest, Verification};
@@ -124,13 +125,12 @@ pub(super) async fn verify(settings: &Settings, as_json: bool) -> Outcome {
     let shows_progress = !as_json && std::io::stderr().is_terminal();
     let progress = |done: &Verification| {
         if shows_progress && done.blobs.is_multiple_of(64) {
-            eprint!("\r{} blobs, {} MiB", done.blobs, done.bytes >> 20);
-            let _ = std::io::stderr().flush();
+            remark(&format!("\r{} blobs, {} MiB", done.blobs, done.bytes >> 20));
         }
     };
     let done = registry::verify(&parts.db, &parts.data, progress).await?;
     if shows_progress {
-        eprintln!();
+        remark("\n");
     }
     let mut lines: Vec<_> =
         done.faults.iter().map(|fault| format!("{}: {}", fault.content, fault.reason)).collect();
@@ -148,12 +148,6 @@ pub(super) async fn verify(settings: &Settings, as_json: bool) -> Outcome {
     });
     print(as_json, &body, &lines.join("\n"))?;
     Ok(done.faults.is_empty())
-}
-
-pub(super) fn print(as_json: bool, body: &Value, text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    let written = if as_json { writeln!(out, "{body:#}") } else { writeln!(out, "{text}") };
-    written.and_then(|()| out.flush()).map_err(|error| Failure(format!("cannot write the result: {error}")))
 }
 
 /// A directory of our own that goes away with the command.

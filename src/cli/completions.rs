@@ -1,10 +1,8 @@
 //! `artifactstore completions`
 
-use std::io::Write as _;
-
 use clap_complete::generate;
 
-use super::{Failure, Outcome};
+use super::{Outcome, output};
 
 /// The shells there are completions for.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -23,7 +21,6 @@ pub(super) fn completions(mut command: clap::Command, shell: Shell) -> Outcome {
     // Collected first: the generator takes a closed pipe for a reason to panic.
     let mut script = Vec::new();
     generate(shell, &mut command, "artifactstore", &mut script);
-    let written = std::io::stdout().lock().write_all(&script);
-    written.map_err(|error| Failure(format!("cannot write the result: {error}")))?;
+    output::write(&script)?;
     Ok(true)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::check::print;
+use super::output::print;
 use crate::config::{self, Config, Entry, Source};
 
 /// Loading found nothing wrong, or it would not have come here.

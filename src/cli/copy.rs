@@ -1,11 +1,11 @@
 //! `artifactstore copy`
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::check::print;
+use super::output::{print, remark};
 use super::{Failure, Outcome, open};
 use crate::config::{Config, Flags, Settings};
 use crate::registry::{self, Copied, CopyOutcome, Side};
@@ -61,8 +61,7 @@ pub(super) async fn copy(sides: &Sides, from: &Settings, to: &Settings, as_json:
     let progress = |copied: &Copied| {
         if shows_progress && (copied.objects + copied.events.unsigned_abs()).is_multiple_of(64) {
             let (objects, mib, events) = (copied.objects, copied.bytes >> 20, copied.events);
-            eprint!("\r{objects} objects, {mib} MiB sent, {events} events");
-            let _ = std::io::stderr().flush();
+            remark(&format!("\r{objects} objects, {mib} MiB sent, {events} events"));
         }
     };
     let outcome = registry::copy(
@@ -73,7 +72,7 @@ pub(super) async fn copy(sides: &Sides, from: &Settings, to: &Settings, as_json:
     )
     .await;
     if shows_progress {
-        eprintln!();
+        remark("\n");
     }
     let outcome = outcome?;
     copy.db.close().await;

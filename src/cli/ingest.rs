@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::check::print;
-use super::package::{Meter, Remote, connect, show_pushed, size};
+use super::output::print;
+use super::package::{Meter, Remote, connect, count, remark_foreign, show_pushed, size};
 use super::{Failure, Outcome};
-use crate::client::{Job, Source, push, tree};
-use crate::package::layout::{Applied, Layout, MAX_DOCUMENT, MAX_LAYOUT, Problem};
+use crate::client::{Job, Source, push, shown, shown_path, tree};
+use crate::package::layout::{Applied, Layout, MAX_DOCUMENT, MAX_LAYOUT, Problem, check_whole};
 use crate::package::{PackagePath, check_kind, guess_media_type};
 
 /// A run directory of a producer whose layout is given.
@@ -93,7 +94,7 @@ impl Ingest {
         let Applied { description, provenance, .. } = applied;
         let pushed = push(&client, Job { to, files, description, provenance }, &meter.progress).await?;
         drop(meter);
-        show_pushed(&pushed, json);
+        show_pushed(&pushed, json)?;
         Ok(true)
     }
 }
@@ -110,12 +111,14 @@ impl Found {
     /// Lists a directory and reads the documents of its layout. Does blocking I/O.
     fn read(layout: Layout, run: &Path) -> Result<Self, Failure> {
         // What cannot be packed is reported beside what else is wrong, rather than left out.
-        let tree::Tree { mut files, skipped, .. } = tree::walk(run, true)?;
+        let tree::Tree { mut files, skipped, foreign, .. } = tree::walk(run, true)?;
+        remark_foreign(&foreign);
         let special = |path: &PathBuf| {
-            let reason = format!("{} is no regular file; a package holds nothing else", path.display());
+            let reason = format!("{} is no regular file; a package holds nothing else", shown_path(path));
             Problem { document: None, pointer: None, reason }
         };
         let mut problems: Vec<_> = skipped.iter().map(special).collect();
+        problems.extend(files.iter().filter_map(|file| torn(&layout, file)));
         let documents = read(&layout, &files)?;
         let paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
         let applied = match layout.apply(&paths, &documents) {
@@ -139,9 +142,26 @@ impl Found {
 fn read_layout(path: &Path) -> Result<Layout, Failure> {
     let failed =
         |error: std::io::Error| Failure(format!("cannot read the layout {}: {error}", path.display()));
-    let text = bounded(path, MAX_LAYOUT).map_err(failed)?;
+    // One byte more than allowed: what was cut could be read as another layout.
+    let text = bounded(path, MAX_LAYOUT + 1).map_err(failed)?;
+    if text.len() as u64 > MAX_LAYOUT {
+        let path = path.display();
+        return Err(Failure(format!(
+            "the layout {path} has more than {MAX_LAYOUT} bytes, and none needs so many"
+        )));
+    }
     let text = String::from_utf8(text).map_err(|_| Failure(format!("{} is not UTF-8", path.display())))?;
     Ok(Layout::parse(&path.display().to_string(), &text)?)
+}
+
+/// What is wrong with a file that has to be all there. Documents are parsed anyway.
+fn torn(layout: &Layout, Source { path, file, .. }: &Source) -> Option<Problem> {
+    if !layout.is_whole(path) || layout.documents().contains(path) {
+        return None;
+    }
+    let content = fs::File::open(file).map_err(|error| format!("cannot be read: {error}"));
+    let reason = content.and_then(|file| check_whole(path, BufReader::new(file))).err()?;
+    Some(Problem { document: Some(path.clone()), pointer: Some(String::new()), reason })
 }
 
 /// The documents of a layout that are there.
@@ -170,9 +190,9 @@ fn bounded(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
 fn report(layout: &Layout, run: &Path, problems: &[Problem], as_json: bool) -> Outcome {
     let entry = |problem: &Problem| json!({ "file": problem.document, "pointer": problem.pointer, "reason": problem.reason });
     let body = json!({ "problems": problems.iter().map(entry).collect::<Vec<_>>() });
-    let mut text = format!("{} is not as the layout {} says:", run.display(), layout.name());
+    let mut text = format!("{} is not as the layout {} says:", shown_path(run), layout.name());
     for problem in problems {
-        let _ = write!(text, "\n  {problem}");
+        let _ = write!(text, "\n  {}", shown(&problem.to_string()));
     }
     print(as_json, &body, &text)?;
     Ok(false)
@@ -195,9 +215,9 @@ fn preview(layout: &Layout, applied: &Applied, files: &[Source], as_json: bool) 
         table.push(json!({ "path": path, "size": size, "media_type": media_type, "role": role }));
     }
     let text = format!(
-        "{}: {} files, {}, kind {}, class {}\nmetadata {:#}\nprovenance {:#}\nfiles{lines}",
+        "{}: {}, {}, kind {}, class {}\nmetadata {:#}\nprovenance {:#}\nfiles{lines}",
         layout.name(),
-        files.len(),
+        count(files.len() as u64, "file"),
         size(total),
         description.kind.as_deref().unwrap_or("none"),
         description.retention_class.as_deref().unwrap_or("of the registry"),

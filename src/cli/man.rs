@@ -1,21 +1,19 @@
 //! `artifactstore man`
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use clap_mangen::Man;
 
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, output};
 
 /// Prints the page of the program, or writes it and one per command to a folder.
-pub(super) fn man(command: clap::Command, output: Option<&Path>) -> Outcome {
-    match output {
+pub(super) fn man(command: clap::Command, folder: Option<&Path>) -> Outcome {
+    match folder {
         None => {
             let mut page = Vec::new();
             Man::new(command).render(&mut page)?;
-            let written = std::io::stdout().lock().write_all(&page);
-            written.map_err(|error| Failure(format!("cannot write the result: {error}")))?;
+            output::write(&page)?;
         }
         Some(folder) => {
             let failed = |error| Failure(format!("cannot write to {}: {error}", folder.display()));

@@ -1,15 +1,19 @@
 //! The commands. Thin: parse, open, call the library, print.
 //!
-//! Exit codes: 0 fine, 1 the command ran and found problems, 2 it could not run.
+//! Exit codes: 0 fine, 1 the command ran and found problems, 2 it could not run; 130 and 143 a signal stopped it. With
+//! `--json` standard output is one JSON document, or nothing when the command could not run: why is on standard error,
+//! with and without it.
 
 mod check;
 mod completions;
 mod configuration;
 mod copy;
 mod ingest;
+mod interrupt;
 mod keys;
 mod man;
 mod open;
+mod output;
 mod package;
 mod pull;
 mod push;
@@ -18,6 +22,7 @@ mod stat;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
@@ -286,19 +291,26 @@ impl<E: std::error::Error> From<E> for Failure {
 /// Whether a command that ran found everything in order.
 type Outcome = Result<bool, Failure>;
 
+/// How long work on threads may go on when the command has ended.
+const LEAVE: Duration = Duration::from_secs(2);
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::from)
-        .and_then(|runtime| runtime.block_on(arguments.command.run()));
+    let outcome =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from).and_then(
+            |runtime| {
+                let outcome = runtime.block_on(arguments.command.run());
+                // What still runs on a thread may run for ever.
+                runtime.shutdown_timeout(LEAVE);
+                outcome
+            },
+        );
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(Failure(reason)) => {
-            eprintln!("artifactstore: {reason}");
+            output::complain(&reason);
             ExitCode::from(2)
         }
     }
@@ -324,8 +336,11 @@ impl Command {
                 telemetry::start(&to.log).map_err(Failure)?;
                 copy::copy(&sides, &from, &to, json).await
             }
-            Self::Ingest(ingest) => ingest.run().await,
-            Self::Package(package) => package.run().await,
+            Self::Ingest(ingest) => interrupt::until_stopped(ingest.run(), package::GOES_ON).await,
+            Self::Package(package) => {
+                let advice = package.advice();
+                interrupt::until_stopped(package.run(), advice).await
+            }
             Self::Push { path, local: Local { common, repository, json } } => {
                 push::push(&common.start()?, &path, repository, json).await
             }

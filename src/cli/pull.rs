@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use futures_util::StreamExt as _;
 use serde_json::json;
 
-use super::check::print;
+use super::output::{complain, print};
 use super::stat::{describe, find};
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
@@ -51,6 +51,8 @@ pub(super) async fn pull(
     parts.close().await;
     match written {
         Ok(()) => {}
+        // Whoever reads along has had enough.
+        Err(Stopped::Output(error)) if is_stdout && error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(Stopped::Output(error)) => return Err(failed(error)),
         Err(Stopped::Content(error)) if error.is_damage() => {
             let Failure(problem) = Failure::from(error);
@@ -58,7 +60,7 @@ pub(super) async fn pull(
             if as_json {
                 print(true, &json!({ "digest": digest, "problem": text }), "")?;
             }
-            eprintln!("artifactstore: {text}");
+            complain(&text);
             return Ok(false);
         }
         Err(Stopped::Content(error)) => return Err(error.into()),

@@ -9,7 +9,7 @@ use futures_util::stream;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::check::print;
+use super::output::print;
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
 use crate::oci::RepositoryName;

@@ -1,11 +1,13 @@
 //! `artifactstore serve`
 
-use std::io::{IsTerminal as _, Write as _};
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::output::say;
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
 use crate::registry::{Registry, Swept};
@@ -31,11 +33,10 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     let sweeper = tokio::spawn(sweep(registry.clone()));
     let run = server.run(async move {
         signals.next().await;
+        if let Err(Failure(error)) = end_at_the_next() {
+            tracing::warn!("A second signal will not stop at once: {error}");
+        }
         tracing::info!("Stopping: requests under way may end; a second signal stops at once");
-        tokio::spawn(async move {
-            signals.next().await;
-            std::process::exit(130);
-        });
     });
     if !run.await {
         tracing::warn!("Some requests did not end in time and were cut off");
@@ -47,15 +48,17 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
 }
 
 fn announce(address: SocketAddr) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on http://{address}")?;
-    if out.is_terminal() {
-        writeln!(out, "\ntry, in a directory with some files:")?;
-        writeln!(out, "  oras push --plain-http {address}/evidence/run:1 ./results.json:application/json")?;
-        writeln!(out, "  oras pull --plain-http {address}/evidence/run:1 -o ./copy")?;
-        writeln!(out, "  oras repo ls --plain-http {address}")?;
+    let mut text = format!("listening on http://{address}");
+    if std::io::stdout().is_terminal() {
+        let _ = write!(text, "\n\ntry, in a directory with some files:");
+        let _ = write!(
+            text,
+            "\n  oras push --plain-http {address}/evidence/run:1 ./results.json:application/json"
+        );
+        let _ = write!(text, "\n  oras pull --plain-http {address}/evidence/run:1 -o ./copy");
+        let _ = write!(text, "\n  oras repo ls --plain-http {address}");
     }
-    Ok(out.flush()?)
+    say(&text)
 }
 
 /// Removes abandoned uploads and drafts, at the start and from time to time.
@@ -78,6 +81,22 @@ async fn sweep(registry: Registry) {
             }
         }
     }
+}
+
+/// Ends the process at the next signal, also when the runtime that serves is busy or gone: on a thread with a runtime of
+/// its own. The next signal counts when this returns.
+fn end_at_the_next() -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::new()?
+    };
+    let wait = move || {
+        runtime.block_on(signals.next());
+        std::process::exit(130);
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
+    Ok(())
 }
 
 /// The signals that mean "stop".

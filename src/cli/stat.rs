@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::check::print;
+use super::output::{complain, print};
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
 use crate::oci::{Digest, RepositoryName};
@@ -37,7 +37,7 @@ pub(super) async fn find(
             if as_json {
                 print(true, &json!({ "digest": digest, "problem": problem }), "")?;
             }
-            eprintln!("artifactstore: {problem}");
+            complain(&problem);
             Ok(None)
         }
         Err(error) => Err(error.into()),

@@ -26,6 +26,7 @@ const TOKENS: &str = "\0tokens";
 pub(super) struct Auth {
     credentials: Credentials,
     known: Mutex<HashMap<String, HeaderValue>>,
+    turns: tokio::sync::Semaphore,
 }
 
 /// One challenge of a `WWW-Authenticate` header.
@@ -37,7 +38,15 @@ struct Challenge {
 
 impl Auth {
     pub(super) fn new(credentials: Credentials) -> Self {
-        Self { credentials, known: Mutex::default() }
+        Self { credentials, known: Mutex::default(), turns: tokio::sync::Semaphore::new(1) }
+    }
+
+    /// Waits until nobody else logs in. Requests that are part of a log-in do not wait for it.
+    pub(super) async fn turn(&self, scope: &str) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        if scope == TOKENS {
+            return None;
+        }
+        Some(self.turns.acquire().await.expect("the semaphore is never closed"))
     }
 
     /// What to send for a repository, if a log-in is known.
@@ -49,12 +58,12 @@ impl Auth {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(scope.to_owned(), login);
     }
 
-    /// Does what the challenge asks. Requests under way at the same time may each do so; no lock is held meanwhile.
+    /// Does what the challenge asks.
     pub(super) async fn login(&self, client: &Client, scope: &str, headers: &HeaderMap) -> Result<(), Error> {
         let server = client.server();
         let refused = |reason: &str| Error::Unauthorized {
             server: server.to_string(),
-            host: server.authority().to_owned(),
+            host: server.login().to_owned(),
             reason: reason.to_owned(),
         };
         if scope == TOKENS {

@@ -1,7 +1,7 @@
 //! Blobs over the distribution API.
 
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, LOCATION, RANGE};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RANGE};
+use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::http::Call;
@@ -14,15 +14,31 @@ use crate::oci::{Digest, RepositoryName};
 const ONE_REQUEST: u64 = 8 << 20;
 
 /// The registry shall send bytes itself, even where its storage could; one connection less to set up and to trust.
-const NO_REDIRECT: HeaderName = HeaderName::from_static("x-artifactstore-redirect");
+pub(super) const NO_REDIRECT: HeaderName = HeaderName::from_static("x-artifactstore-redirect");
+
+/// What a server says it gives or has taken.
+pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 impl Client {
-    /// Whether the repository holds a blob.
-    pub(super) async fn has_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool, Error> {
+    /// Whether the repository holds a blob of this size. A server that says yes to everything is not believed: the
+    /// answer has the blob's digest or its size, and no other ones.
+    pub(super) async fn has_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<bool, Error> {
         let target = format!("/v2/{repository}/blobs/{digest}");
         let call = Call::new(Method::HEAD, target, repository.as_str()).header(NO_REDIRECT, "never");
         let answer = self.expect(&call, &[StatusCode::OK, StatusCode::NOT_FOUND]).await?;
-        Ok(answer.status() == StatusCode::OK)
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(false);
+        }
+        let header = |name: &HeaderName| answer.headers().get(name)?.to_str().ok();
+        let its_digest = header(&CONTENT_DIGEST).map(|stated| stated == digest.as_str());
+        let its_size = header(&CONTENT_LENGTH).map(|stated| stated.parse() == Ok(size));
+        let stated = [its_digest, its_size];
+        Ok(!stated.contains(&Some(false)) && stated.contains(&Some(true)))
     }
 
     /// The bytes of a blob from `start` on.
@@ -69,6 +85,10 @@ impl Client {
         digest: &Digest,
         payload: Payload,
     ) -> Result<(), Error> {
+        if self.wants_sessions() {
+            let location = self.begin(repository).await?;
+            return self.finish(repository, digest, &location, payload).await;
+        }
         let target = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
         let post = Call::new(Method::POST, target, repository.as_str())
             .header(CONTENT_TYPE, OCTET_STREAM)
@@ -78,6 +98,8 @@ impl Client {
         if answer.status() == StatusCode::CREATED {
             return Ok(());
         }
+        // The next ones are not sent for nothing.
+        self.use_sessions();
         let location = self.location(&post, answer.headers())?;
         self.finish(repository, digest, &location, payload).await
     }
@@ -124,7 +146,7 @@ impl Client {
                 }
             }
         }
-        self.finish(repository, digest, &location, Payload::empty()).await
+        self.complete(repository, digest, &location, Payload::empty(), part.size).await
     }
 
     async fn begin(&self, repository: &RepositoryName) -> Result<String, Error> {
@@ -151,6 +173,7 @@ impl Client {
         }
     }
 
+    /// Ends a session with everything in it.
     async fn finish(
         &self,
         repository: &RepositoryName,
@@ -158,24 +181,36 @@ impl Client {
         location: &str,
         payload: Payload,
     ) -> Result<(), Error> {
+        let size = payload.len();
+        self.complete(repository, digest, location, payload, size).await
+    }
+
+    /// Ends a session with the last part of a blob of this size.
+    async fn complete(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        location: &str,
+        payload: Payload,
+        size: u64,
+    ) -> Result<(), Error> {
         let separator = if location.contains('?') { '&' } else { '?' };
         let target = format!("{location}{separator}digest={digest}");
         let put = Call::new(Method::PUT, target, repository.as_str())
             .header(CONTENT_TYPE, OCTET_STREAM)
-            .payload(payload);
+            .payload(payload)
+            .last();
         match self.expect(&put, &[StatusCode::CREATED, StatusCode::NO_CONTENT]).await {
             Ok(_) => Ok(()),
             // The answer to a first attempt may have been lost, and the session has ended with it.
-            Err(error) if error.is_unknown() && self.has_blob(repository, digest).await? => Ok(()),
+            Err(error) if error.is_unknown() && self.has_blob(repository, digest, size).await? => Ok(()),
+            // It took too long to say; it may be done all the same.
+            Err(error @ Error::Idle { .. }) => match self.has_blob(repository, digest, size).await {
+                Ok(true) => Ok(()),
+                _ => Err(error),
+            },
             Err(error) => Err(error),
         }
-    }
-
-    fn location(&self, call: &Call<'_>, headers: &HeaderMap) -> Result<String, Error> {
-        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        location
-            .map(str::to_owned)
-            .ok_or_else(|| self.protocol(&call.what(), "its answer has no Location to go on at"))
     }
 }
 

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::Error;
+use super::place::HUB_NAMES;
 use crate::secret::Secret;
 
 /// Bytes of a configuration file at most.
@@ -22,6 +23,9 @@ const HELPER: Duration = Duration::from_mins(1);
 
 /// How often it is looked whether the helper ended.
 const POLL: Duration = Duration::from_millis(10);
+
+/// What docker calls the server of `docker.io` in its files.
+const HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// What docker calls the user of an identity token.
 const TOKEN_USER: &str = "<token>";
@@ -99,13 +103,14 @@ impl Credentials {
         Self::in_files(docker.map(|folder| folder.join("config.json")).into_iter().chain(podman).collect())
     }
 
-    /// How to log in at a server, `host[:port]`. In each file a helper for the server comes before its own entry,
+    /// How to log in at a server, `host[:port]`; that of `docker.io` under any of its names. In each file a helper for the server comes before its own entry,
     /// and the common helper last.
     pub async fn of(&self, host: &str) -> Result<Option<Login>, Error> {
+        let asked = if HUB_NAMES.contains(&host) { HUB_KEY } else { host };
         for path in &self.files {
             let Some(file) = read(path, host)? else { continue };
             if let Some(helper) = entry(&file.cred_helpers, host)
-                && let Some(login) = helped(helper, host).await?
+                && let Some(login) = helped(helper, asked).await?
             {
                 return Ok(Some(login));
             }
@@ -115,7 +120,7 @@ impl Credentials {
                 return Ok(Some(login));
             }
             if !file.creds_store.is_empty()
-                && let Some(login) = helped(&file.creds_store, host).await?
+                && let Some(login) = helped(&file.creds_store, asked).await?
             {
                 return Ok(Some(login));
             }
@@ -149,7 +154,9 @@ fn entry<'a, T>(entries: &'a HashMap<String, T>, host: &str) -> Option<&'a T> {
         let key = key.split_once("://").map_or(key, |(_, rest)| rest);
         key.split('/').next().unwrap_or_default()
     };
-    entries.get(host).or_else(|| entries.iter().find(|(key, _)| plain(key) == host).map(|(_, value)| value))
+    let names: &[&str] = if HUB_NAMES.contains(&host) { &HUB_NAMES } else { &[host] };
+    let spelt = |name: &&str| entries.iter().find(|(key, _)| plain(key) == *name).map(|(_, value)| value);
+    entries.get(host).or_else(|| names.iter().find_map(spelt))
 }
 
 fn stored(entry: &Entry, host: &str) -> Result<Option<Login>, Error> {
@@ -255,6 +262,10 @@ mod tests {
             assert_eq!(login(&file, "host:5000").await.unwrap(), Some(expected.clone()), "{key}");
             assert_eq!(login(&file, "host").await.unwrap(), None);
             assert_eq!(login(&file, "other").await.unwrap(), None);
+        }
+        for key in ["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"] {
+            let file = json!({ "auths": { key: { "auth": auth }, "docker.iox": {} } });
+            assert_eq!(login(&file, "registry-1.docker.io").await.unwrap(), Some(expected.clone()), "{key}");
         }
         let file = json!({ "auths": { "host": { "auth": auth, "identitytoken": "t" } } });
         assert_eq!(login(&file, "host").await.unwrap(), Some(Login::Identity("t".into())));

@@ -4,9 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use super::place::PlaceError;
+use super::shown_path;
 use crate::oci::Digest;
 use crate::package::mapping::Mismatch;
-use crate::package::{Invalid, ObjectError, PathError};
+use crate::package::{Invalid, ObjectError, PackageId, PackagePath, PathError};
 
 /// One clear sentence each, with what to do about it where that is not plain. None shows a password or a token.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +16,7 @@ pub enum Error {
     #[error(transparent)]
     Place(#[from] PlaceError),
     /// The file system refused.
-    #[error("{} cannot be {action}", path.display())]
+    #[error("{} cannot be {action}", shown_path(path))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -28,7 +29,7 @@ pub enum Error {
     /// A directory holds something that is no regular file.
     #[error(
         "{} is {what}, and a package holds regular files only; remove it, or leave such entries out with --skip-special",
-        path.display()
+        shown_path(path)
     )]
     Special {
         /// Where.
@@ -37,7 +38,7 @@ pub enum Error {
         what: &'static str,
     },
     /// A name cannot be a path in a package.
-    #[error("{} cannot be in a package; rename it", path.display())]
+    #[error("{} cannot be in a package; rename it", shown_path(path))]
     Name {
         /// The file.
         path: PathBuf,
@@ -45,14 +46,25 @@ pub enum Error {
         #[source]
         source: PathError,
     },
+    /// A file has the name of the folder where a pull keeps its own.
+    #[error("{} is {what}, and this name is kept for the folder a pull makes; rename it", shown_path(path))]
+    Own {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// A name is not UTF-8.
-    #[error("{} cannot be in a package, its name is not UTF-8; rename it", path.display())]
+    #[error("{} cannot be in a package, its name is not UTF-8; rename it", shown_path(path))]
     NotUnicode {
         /// The file.
         path: PathBuf,
     },
     /// A file is no longer what it was when its digests were computed.
-    #[error("{} changed while it was being read; run the command again when nobody writes to it", path.display())]
+    #[error(
+        "{} changed while it was being read; run the command again when nobody writes to it",
+        shown_path(path)
+    )]
     Changed {
         /// The file.
         path: PathBuf,
@@ -103,7 +115,7 @@ pub enum Error {
     /// A file to be written is there already, with other content.
     #[error(
         "{} exists with other content{}; pull into another directory, or replace with --force",
-        path.display(),
+        shown_path(path),
         if *others == 0 { String::new() } else { format!(" (and {others} more)") }
     )]
     Exists {
@@ -113,7 +125,10 @@ pub enum Error {
         others: usize,
     },
     /// A name of the package is taken by something that is no file.
-    #[error("{} is {what} where the package has a file; remove it, or pull into another directory", path.display())]
+    #[error(
+        "{} is {what} where the package has a file; remove it, or pull into another directory",
+        shown_path(path)
+    )]
     InTheWay {
         /// Where.
         path: PathBuf,
@@ -121,15 +136,24 @@ pub enum Error {
         what: &'static str,
     },
     /// A folder on the way to a file is a link, or something else that leads out of the directory.
-    #[error("{} is not a folder but {what}; nothing is written through it", path.display())]
+    #[error("{} is not a folder but {what}; nothing is written through it", shown_path(path))]
     NotAFolder {
         /// Where.
         path: PathBuf,
         /// What it is.
         what: &'static str,
     },
+    /// Another process pulls into the same directory.
+    #[error("another pull is writing into {}; wait for it, or pull into another directory", shown_path(path))]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+    },
     /// There is no content manifest to compare with.
-    #[error("{} has no .artifactstore/package.cbor to compare with; `package pull` leaves one", path.display())]
+    #[error(
+        "{} has no .artifactstore/package.cbor to compare with; `package pull` leaves one",
+        shown_path(path)
+    )]
     NoManifest {
         /// The directory.
         path: PathBuf,
@@ -142,6 +166,35 @@ pub enum Error {
         /// The reason.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server is somebody nobody trusted vouches for.
+    #[error(
+        "the certificate of {server} is not trusted; SSL_CERT_FILE names certificates of authorities of your own"
+    )]
+    Certificate {
+        /// The server.
+        server: String,
+        /// The reason.
+        #[source]
+        source: rustls::Error,
+    },
+    /// A connection cannot be encrypted.
+    #[error("{server} cannot be talked to encrypted; write http:// for a server without encryption")]
+    Encryption {
+        /// The server.
+        server: String,
+        /// The reason.
+        #[source]
+        source: rustls::Error,
+    },
+    /// Certificates were named and cannot be read.
+    #[error("SSL_CERT_FILE names {}, which cannot be read", shown_path(path))]
+    Roots {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        source: io::Error,
     },
     /// Nothing moved for too long.
     #[error("{server} sent and took nothing for {seconds} s; run the command again, it goes on where it was")]
@@ -185,6 +238,35 @@ pub enum Error {
         code: String,
         /// What it said; may be empty.
         message: String,
+        /// Whether the request was sent before and the answer did not arrive, or was to try again.
+        is_repeated: bool,
+    },
+    /// A package has no such file.
+    #[error("package {package} has no file {path}")]
+    NoFile {
+        /// The package.
+        package: PackageId,
+        /// What was asked for.
+        path: PackagePath,
+    },
+    /// The registry has no such retention class.
+    #[error("{server} has no retention class {class:?}; it has {}", known.join(", "))]
+    UnknownClass {
+        /// The server.
+        server: String,
+        /// What was asked for.
+        class: String,
+        /// What there is, from the shortest to the longest.
+        known: Vec<String>,
+    },
+    /// An archive that was pushed as a package is not what it was.
+    #[error("archive {layer} cannot be unpacked")]
+    Archive {
+        /// The layer.
+        layer: Digest,
+        /// What is wrong with it.
+        #[source]
+        source: crate::package::archive::Error,
     },
     /// The server answered something that is not in the protocol.
     #[error("{server} answered {what} with something else than the protocol says: {reason}")]
@@ -208,6 +290,17 @@ impl Error {
     /// Whether the server says that there is no such thing, or does not know the request.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Refused { status: 404 | 405, .. })
+    }
+
+    /// Whether it may come from a registry without the extension: they say so in many ways, 401, 500 and 501 among
+    /// them.
+    pub(super) fn is_no_extension(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Unauthorized { .. } | Self::Protocol { .. })
+    }
+
+    /// Whether an earlier attempt, of whose answer nobody knows, may have done what this one was refused.
+    pub(super) fn may_be_done(&self) -> bool {
+        matches!(self, Self::Refused { status: 404 | 409, is_repeated: true, .. })
     }
 }
 

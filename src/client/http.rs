@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -15,15 +15,20 @@ use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use super::address::resolve;
 use super::auth::Auth;
 use super::credentials::Credentials;
 use super::payload::{Outgoing, Payload};
 use super::place::Server;
-use super::{Error, IN_FLIGHT, retry};
+use super::{Error, IN_FLIGHT, retry, tls};
 
 /// Nothing moves for this long, and the connection is given up; noticed within twice the time. There is no limit on
 /// a whole transfer.
 const IDLE: Duration = Duration::from_mins(1);
+
+/// The same where the server has all of a request and what it has to do may take long: look at every part of a
+/// package, or move a large file to its place.
+const FINISH: Duration = Duration::from_mins(10);
 
 /// Connections are made within this time.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -50,6 +55,16 @@ struct Inner {
     server: Server,
     pool: Pool<HttpsConnector<HttpConnector>, Outgoing>,
     auth: Auth,
+    patience: Patience,
+    /// Whether the registry takes blobs in sessions only; it said so.
+    wants_sessions: AtomicBool,
+}
+
+/// How long nothing may move.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    pub(super) idle: Duration,
+    pub(super) finish: Duration,
 }
 
 /// A request, as often as it has to be sent.
@@ -64,7 +79,21 @@ pub(super) struct Call<'a> {
     pub(super) payload: Payload,
     /// Whether the server may get it twice, so that it is sent again when nobody knows whether it arrived.
     pub(super) is_repeatable: bool,
+    /// Whether it ends something, which may take the server long. It is not sent again when that is too long: the
+    /// caller asks whether it was done.
+    is_last: bool,
 }
+
+/// What one attempt brought.
+struct Attempt {
+    answer: Response<Incoming>,
+    /// Whether the registry itself answered, and not the storage it redirected to.
+    is_own: bool,
+}
+
+/// On an answer to a request that was sent more than once.
+#[derive(Clone, Copy, Debug)]
+struct Repeated;
 
 /// Why a request got no answer.
 enum Trouble {
@@ -80,7 +109,7 @@ impl<'a> Call<'a> {
     pub(super) fn new(method: Method, target: impl Into<String>, scope: &'a str) -> Self {
         let is_repeatable = method != Method::POST;
         let (headers, payload) = (Vec::new(), Payload::empty());
-        Self { method, target: target.into(), scope, headers, payload, is_repeatable }
+        Self { method, target: target.into(), scope, headers, payload, is_repeatable, is_last: false }
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
@@ -90,6 +119,12 @@ impl<'a> Call<'a> {
 
     pub(super) fn payload(mut self, payload: Payload) -> Self {
         self.payload = payload;
+        self
+    }
+
+    /// A request that ends something.
+    pub(super) fn last(mut self) -> Self {
+        self.is_last = true;
         self
     }
 
@@ -115,6 +150,17 @@ impl<'a> Call<'a> {
 impl Client {
     /// A client that logs in with these credentials where the server asks for them. Nothing is sent yet.
     pub fn new(server: Server, credentials: Credentials) -> Result<Self, Error> {
+        Self::with_patience(server, credentials, Patience { idle: IDLE, finish: FINISH })
+    }
+
+    pub(super) fn with_patience(
+        server: Server,
+        credentials: Credentials,
+        patience: Patience,
+    ) -> Result<Self, Error> {
+        if !server.is_plain() {
+            tls::check_roots()?;
+        }
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -123,7 +169,7 @@ impl Client {
         let connector = match builder().with_native_roots() {
             Ok(connector) => connector,
             // A small container has no certificates, and needs none here.
-            Err(_) if server.is_plain() => builder().with_tls_config(trusting_nobody()),
+            Err(_) if server.is_plain() => builder().with_tls_config(tls::trusting_nobody()),
             Err(error) => return Err(Error::NoRoots(error)),
         };
         let connector = connector.https_or_http().enable_http1().wrap_connector(tcp);
@@ -132,12 +178,23 @@ impl Client {
             .pool_idle_timeout(KEEP)
             .pool_max_idle_per_host(IN_FLIGHT)
             .build(connector);
-        Ok(Self { inner: Arc::new(Inner { server, pool, auth: Auth::new(credentials) }) })
+        let (auth, wants_sessions) = (Auth::new(credentials), AtomicBool::new(false));
+        Ok(Self { inner: Arc::new(Inner { server, pool, auth, patience, wants_sessions }) })
     }
 
     /// The registry it talks to.
     pub fn server(&self) -> &Server {
         &self.inner.server
+    }
+
+    /// Whether blobs are to be sent in sessions only.
+    pub(super) fn wants_sessions(&self) -> bool {
+        self.inner.wants_sessions.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that a blob in one request was answered with a session.
+    pub(super) fn use_sessions(&self) {
+        self.inner.wants_sessions.store(true, Ordering::Relaxed);
     }
 
     /// Sends a request until it is answered, at most [`retry::ATTEMPTS`] times. Every status that is left after
@@ -150,7 +207,8 @@ impl Client {
             let outcome = self.follow(call, login.as_ref()).await;
             let last = attempt == retry::ATTEMPTS;
             let pause = match outcome {
-                Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
+                // Only the registry's own: where else would be told the password that is for it?
+                Ok(Attempt { answer, is_own: true }) if answer.status() == StatusCode::UNAUTHORIZED => {
                     self.login(call, answer.headers(), login.as_ref()).await?;
                     logins += 1;
                     // The same again would be refused again; a token may have ended meanwhile.
@@ -159,13 +217,19 @@ impl Client {
                     }
                     continue;
                 }
-                Ok(answer) if retry::is_passing(answer.status()) && !last => {
+                Ok(Attempt { answer, .. }) if retry::is_passing(answer.status()) && !last => {
                     retry::pause(attempt, retry::asked(answer.headers()))
                 }
-                Ok(answer) => return Ok(answer),
+                Ok(Attempt { mut answer, .. }) => {
+                    if attempt > 1 {
+                        answer.extensions_mut().insert(Repeated);
+                    }
+                    return Ok(answer);
+                }
                 Err(Trouble::Final(error)) => return Err(error),
                 Err(Trouble::NotSent(error) | Trouble::Broken(error)) if last => return Err(error),
                 Err(Trouble::Broken(error)) if !call.is_repeatable => return Err(error),
+                Err(Trouble::Broken(error @ Error::Idle { .. })) if call.is_last => return Err(error),
                 Err(Trouble::NotSent(_) | Trouble::Broken(_)) => {
                     call.payload.check_unchanged().await?;
                     retry::pause(attempt, None)
@@ -188,9 +252,15 @@ impl Client {
 
     /// What the server said to a request it did not carry out.
     pub(super) async fn refusal(&self, call: &Call<'_>, answer: Response<Incoming>) -> Error {
+        if answer.status().is_success() {
+            // Whoever answers everything so is no registry.
+            return self.protocol(&call.what(), format!("the status {}", answer.status().as_u16()));
+        }
         let status = answer.status().as_u16();
+        let is_repeated = answer.extensions().get::<Repeated>().is_some();
         let (code, message) = self.reason(answer).await;
-        Error::Refused { server: self.server().to_string(), what: call.what(), status, code, message }
+        let server = self.server().to_string();
+        Error::Refused { server, what: call.what(), status, code, message, is_repeated }
     }
 
     /// The whole body, of at most `limit` bytes.
@@ -214,7 +284,8 @@ impl Client {
     /// The next bytes of a body.
     pub(super) async fn chunk(&self, body: &mut Incoming) -> Result<Option<Bytes>, Error> {
         loop {
-            let frame = tokio::time::timeout(IDLE, body.frame()).await.map_err(|_| self.idle())?;
+            let idle = self.inner.patience.idle;
+            let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| self.idle(idle))?;
             match frame {
                 None => return Ok(None),
                 Some(Ok(frame)) => {
@@ -231,8 +302,8 @@ impl Client {
         Error::Protocol { server: self.server().to_string(), what: what.to_owned(), reason: reason.into() }
     }
 
-    fn idle(&self) -> Error {
-        Error::Idle { server: self.server().to_string(), seconds: IDLE.as_secs() }
+    fn idle(&self, time: Duration) -> Error {
+        Error::Idle { server: self.server().to_string(), seconds: time.as_secs() }
     }
 
     fn unreachable(&self, source: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -241,10 +312,11 @@ impl Client {
 
     fn unauthorized(&self, reason: String) -> Error {
         let server = self.server();
-        Error::Unauthorized { server: server.to_string(), host: server.authority().to_owned(), reason }
+        Error::Unauthorized { server: server.to_string(), host: server.login().to_owned(), reason }
     }
 
-    /// Logs in as the answer asks, unless another request did so since this one was sent.
+    /// Logs in as the answer asks, unless another request did so since this one was sent. One at a time: when a
+    /// token ends, all requests under way are refused at once, and one new token does for them.
     async fn login(
         &self,
         call: &Call<'_>,
@@ -252,6 +324,7 @@ impl Client {
         used: Option<&HeaderValue>,
     ) -> Result<(), Error> {
         let auth = &self.inner.auth;
+        let _turn = auth.turn(call.scope).await;
         let known = auth.known(call.scope);
         if known.is_some() && known.as_ref() != used {
             return Ok(());
@@ -260,29 +333,23 @@ impl Client {
     }
 
     /// Sends once, and follows where a download leads.
-    async fn follow(
-        &self,
-        call: &Call<'_>,
-        login: Option<&HeaderValue>,
-    ) -> Result<Response<Incoming>, Trouble> {
+    async fn follow(&self, call: &Call<'_>, login: Option<&HeaderValue>) -> Result<Attempt, Trouble> {
         let mut target = self.absolute(&call.target).map_err(Trouble::Final)?;
+        let first = target.authority().cloned();
         for _ in 0..REDIRECTS {
             // Storage behind a redirect has its own credentials in the URL.
-            let login = login.filter(|_| self.is_own(&target));
-            let answer = self.once(call, &target, login).await?;
+            let is_own = self.is_own(&target);
+            let is_elsewhere = target.authority() != first.as_ref();
+            let answer = self.once(call, &target, login.filter(|_| is_own), is_elsewhere).await?;
             if !answer.status().is_redirection() || !matches!(call.method, Method::GET | Method::HEAD) {
-                return Ok(answer);
+                return Ok(Attempt { answer, is_own });
             }
             let Some(location) = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()) else {
-                return Ok(answer);
+                return Ok(Attempt { answer, is_own });
             };
-            let next = if location.starts_with('/') {
-                let authority = target.authority().map_or("", http::uri::Authority::as_str);
-                format!("{}://{authority}{location}", target.scheme_str().unwrap_or("https"))
-            } else {
-                location.to_owned()
-            };
-            let next: Uri = next.parse().map_err(|_| Trouble::Final(self.redirected(call)))?;
+            let next: Uri = resolve(&target.to_string(), location)
+                .parse()
+                .map_err(|_| Trouble::Final(self.redirected(call)))?;
             if next.authority().is_none() || (next.scheme_str() != Some("https") && !self.server().is_plain())
             {
                 return Err(Trouble::Final(self.redirected(call)));
@@ -301,6 +368,7 @@ impl Client {
         call: &Call<'_>,
         target: &Uri,
         login: Option<&HeaderValue>,
+        is_elsewhere: bool,
     ) -> Result<Response<Incoming>, Trouble> {
         let moved = Arc::new(AtomicU64::new(0));
         let body = call.payload.body(Arc::clone(&moved)).await.map_err(Trouble::Final)?;
@@ -316,6 +384,10 @@ impl Client {
             headers.insert(CONTENT_LENGTH, call.payload.len().into());
         }
         for (name, value) in &call.headers {
+            // A token service that redirects is not who the password is for.
+            if is_elsewhere && *name == AUTHORIZATION {
+                continue;
+            }
             let value = HeaderValue::from_str(value);
             let value = value.map_err(|_| {
                 Trouble::Final(
@@ -329,12 +401,26 @@ impl Client {
         }
         tokio::select! {
             answer = self.inner.pool.request(request) => answer.map_err(|error| {
+                if let Some(error) = tls::refusal(self.server(), &error) {
+                    return Trouble::Final(error);
+                }
                 let not_sent = error.is_connect();
                 let error = self.unreachable(error);
                 if not_sent { Trouble::NotSent(error) } else { Trouble::Broken(error) }
             }),
-            () = idle(&moved) => Err(Trouble::Broken(self.idle())),
+            time = quiet(&moved, call.payload.len(), self.inner.patience, call.is_last) => {
+                Err(Trouble::Broken(self.idle(time)))
+            }
         }
+    }
+
+    /// Where the answer to a request says to go on; below the server's own address only what is behind that.
+    pub(super) fn location(&self, call: &Call<'_>, headers: &HeaderMap) -> Result<String, Error> {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let missing = || self.protocol(&call.what(), "its answer has no Location to go on at");
+        let there = resolve(&self.absolute(&call.target)?.to_string(), location.ok_or_else(missing)?);
+        let own = there.strip_prefix(&self.server().to_string()).filter(|path| path.starts_with('/'));
+        Ok(own.map(str::to_owned).unwrap_or(there))
     }
 
     /// The target as a URL: the server's paths are relative to it.
@@ -373,25 +459,21 @@ impl Client {
     }
 }
 
-fn trusting_nobody() -> rustls::ClientConfig {
-    rustls::ClientConfig::builder()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth()
-}
-
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Client({})", self.server())
     }
 }
 
-/// Ends when nothing was taken from the body for the time.
-async fn idle(moved: &AtomicU64) {
+/// Ends when nothing was taken from the body for the time, which it tells. A request that ends something and has
+/// been taken whole gets longer.
+pub(super) async fn quiet(moved: &AtomicU64, all: u64, patience: Patience, is_last: bool) -> Duration {
     loop {
         let before = moved.load(Ordering::Relaxed);
-        tokio::time::sleep(IDLE).await;
+        let time = if is_last && before >= all { patience.finish } else { patience.idle };
+        tokio::time::sleep(time).await;
         if moved.load(Ordering::Relaxed) == before {
-            return;
+            return time;
         }
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use http::{Method, StatusCode};
 
+use super::blobs::CONTENT_DIGEST;
 use super::http::Call;
 use super::payload::Payload;
 use super::{Client, Error};
@@ -24,7 +25,8 @@ pub(super) struct Found {
 }
 
 impl Client {
-    /// Stores a manifest; the answer's headers.
+    /// Stores a manifest; the answer's headers. That the server has it says its digest in the answer, or else the
+    /// manifest that it gives back.
     pub(super) async fn put_manifest(
         &self,
         repository: &RepositoryName,
@@ -33,11 +35,47 @@ impl Client {
         bytes: Vec<u8>,
     ) -> Result<HeaderMap, Error> {
         let target = format!("/v2/{repository}/manifests/{reference}");
+        let digest = match reference {
+            Reference::Digest(digest) => digest.clone(),
+            Reference::Tag(_) => hash::digest(Algorithm::Sha256, &bytes),
+        };
         let call = Call::new(Method::PUT, target, repository.as_str())
             .header(CONTENT_TYPE, media_type)
-            .payload(Payload::Bytes(Bytes::from(bytes)));
-        let answer = self.expect(&call, &[StatusCode::CREATED, StatusCode::OK]).await?;
-        Ok(answer.headers().clone())
+            .payload(Payload::Bytes(Bytes::from(bytes)))
+            .last();
+        let headers = match self.expect(&call, &[StatusCode::CREATED]).await {
+            Ok(answer) => answer.headers().clone(),
+            // It took too long to say; it may be done all the same.
+            Err(error @ Error::Idle { .. }) => match self.gives(repository, reference, &digest).await {
+                Ok(true) => return Ok(HeaderMap::new()),
+                _ => return Err(error),
+            },
+            Err(error) => return Err(error),
+        };
+        let stated = headers.get(CONTENT_DIGEST).and_then(|value| value.to_str().ok());
+        if stated != Some(digest.as_str()) && !self.gives(repository, reference, &digest).await? {
+            let reason = format!("it says it stored {digest}, and does not give it back");
+            return Err(self.protocol(&call.what(), reason));
+        }
+        Ok(headers)
+    }
+
+    /// Whether a reference leads to this manifest.
+    async fn gives(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+        digest: &Digest,
+    ) -> Result<bool, Error> {
+        let target = format!("/v2/{repository}/manifests/{reference}");
+        let accept = [media::OCI_IMAGE_MANIFEST, media::OCI_IMAGE_INDEX].join(", ");
+        let call = Call::new(Method::GET, target, repository.as_str()).header(ACCEPT, accept);
+        let answer = self.expect(&call, &[StatusCode::OK, StatusCode::NOT_FOUND]).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(false);
+        }
+        let bytes = self.body(&call.what(), answer, MAX_MANIFEST).await?;
+        Ok(hash::digest(digest.algorithm(), &bytes) == *digest)
     }
 
     /// Fetches a manifest. One asked for by digest is what the digest says.

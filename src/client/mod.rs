@@ -14,19 +14,24 @@
 //! | file | what |
 //! |---|---|
 //! | [`place`] | [`Server`] and [`Place`]: which registry, which repository, which reference |
-//! | `http`, `retry`, `payload` | requests with retries, idle time-outs, redirects and streaming bodies |
+//! | `http`, `address`, `tls`, `retry`, `payload` | requests with retries, idle time-outs, redirects and streaming bodies |
 //! | `auth`, [`credentials`] | challenges and tokens; docker's files and credential helpers |
 //! | `blobs`, `manifests` | the distribution API |
-//! | [`packages`] | the extension API |
+//! | [`packages`], [`drafts`], [`download`] | the extension API |
 //! | [`tree`], `digests`, [`mod@push`] | the way there |
-//! | [`pull`], `restore`, [`verify`] | the way back |
+//! | [`pull`], `receive`, `archives`, `restore`, [`verify`] | the way back |
 
+mod address;
+mod archives;
 mod auth;
 mod blobs;
 pub mod credentials;
 mod digests;
+pub mod download;
+pub mod drafts;
 mod error;
 mod http;
+mod lock;
 mod manifests;
 pub mod packages;
 mod payload;
@@ -34,8 +39,14 @@ pub mod place;
 mod progress;
 pub mod pull;
 pub mod push;
+mod receive;
 mod restore;
 mod retry;
+mod shown;
+#[cfg(test)]
+mod slow;
+mod stamps;
+mod tls;
 pub mod tree;
 pub mod verify;
 
@@ -45,6 +56,7 @@ pub use http::Client;
 pub use place::{Place, Server};
 pub use progress::{Phase, Progress};
 pub use push::{Job, Pushed, Source, push};
+pub use shown::{shown, shown_path};
 
 /// Transfers under way at the same time.
 const IN_FLIGHT: usize = 8;

@@ -4,21 +4,18 @@
 //! output gets those as well.
 
 use std::fmt::Write as _;
-use std::path::Path;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, LINK};
+use http::header::{ACCEPT, HeaderMap, HeaderName, LINK};
 use http::{Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::http::Call;
-use super::payload::{FilePart, Payload};
-use super::{Client, Error, Progress};
-use crate::oci::{Digest, RepositoryName, Tag};
+use super::{Client, Error};
+use crate::oci::{Digest, RepositoryName};
 use crate::package::mapping::names::{MANIFEST_CBOR, MANIFEST_JSON};
-use crate::package::{Description, Object, PackageId, PackagePath, guess_media_type};
+use crate::package::{PackageId, PackagePath};
 
 /// Names the package a pushed manifest is.
 const PACKAGE: HeaderName = HeaderName::from_static("artifactstore-package");
@@ -43,21 +40,8 @@ pub struct Filter {
     pub kind: Option<String>,
     /// The SHA-256 digest of the OCI manifest.
     pub reference: Option<Digest>,
-}
-
-/// A file for a draft.
-#[derive(Clone, Debug)]
-pub struct Ingest<'a> {
-    /// Where its bytes are.
-    pub file: &'a Path,
-    /// Its path in the package.
-    pub path: &'a PackagePath,
-    /// What it is; `None` guesses by its name.
-    pub media_type: Option<&'a str>,
-    /// What it is for.
-    pub role: Option<&'a str>,
-    /// Whether it may take the place of another one.
-    pub replace: bool,
+    /// Only those behind this id; it need not exist.
+    pub after: Option<String>,
 }
 
 /// How a package's manifest is written.
@@ -70,21 +54,6 @@ pub enum Encoding {
 }
 
 impl Client {
-    /// Opens a draft; the package as JSON.
-    pub async fn create_package(
-        &self,
-        repository: &RepositoryName,
-        description: &Description,
-        provenance: &Object,
-    ) -> Result<Value, Error> {
-        let body = create_body(description, provenance);
-        let target = format!("/v2/{repository}/_artifactstore/packages");
-        let call = Call::new(Method::POST, target, repository.as_str())
-            .header(CONTENT_TYPE, "application/json")
-            .payload(Payload::Bytes(Bytes::from(body.to_string())));
-        self.json(&call, &[StatusCode::CREATED]).await
-    }
-
     /// A package by its id, whatever its repository.
     pub async fn package(&self, id: &PackageId) -> Result<Value, Error> {
         self.json(&Call::new(Method::GET, format!("/v2/_artifactstore/packages/{id}"), ""), &[StatusCode::OK])
@@ -110,11 +79,76 @@ impl Client {
         self.pages(first, repository, "packages", limit).await
     }
 
-    /// The files of a package by path.
-    pub async fn package_files(&self, id: &PackageId) -> Result<Vec<Value>, Error> {
+    /// The names of the retention classes, from the shortest to the longest; `None` from a registry that has none.
+    pub async fn retention_classes(&self) -> Result<Option<Vec<String>>, Error> {
+        let call = Call::new(Method::GET, "/v2/_artifactstore/retention/classes", "");
+        let answer = match self.json(&call, &[StatusCode::OK]).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_no_extension() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let names = |classes: &Vec<Value>| {
+            classes.iter().filter_map(|class| class["name"].as_str().map(str::to_owned)).collect()
+        };
+        Ok(answer["classes"].as_array().map(names))
+    }
+
+    /// The files of a package behind a path, which need not exist, at most `limit`, by path.
+    pub async fn package_files(
+        &self,
+        id: &PackageId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Value>, Error> {
         let repository = self.repository_of(id).await?;
-        let first = format!("{}/files", package_target(&repository, id));
-        self.pages(first, &repository, "files", usize::MAX).await
+        let first = format!("{}/files?last={}", package_target(&repository, id), plain(after));
+        self.pages(first, &repository, "files", limit).await
+    }
+
+    /// One file of a package as the list has it.
+    pub async fn package_file(&self, id: &PackageId, path: &PackagePath) -> Result<Option<Value>, Error> {
+        // Whatever is less by its last character is somewhere before it.
+        let mut before = path.as_str().to_owned();
+        before.pop();
+        let repository = self.repository_of(id).await?;
+        let mut next = Some(format!("{}/files?last={}", package_target(&repository, id), plain(&before)));
+        for _ in 0..MAX_PAGES {
+            let Some(target) = next.take() else { break };
+            let (page, following) = self.page(target, &repository, "files").await?;
+            let is_at = |file: &Value| file["path"].as_str().is_some_and(|at| at >= path.as_str());
+            if let Some(file) = page.into_iter().find(is_at) {
+                return Ok(Some(file).filter(|file| file["path"] == path.as_str()));
+            }
+            next = following;
+        }
+        Ok(None)
+    }
+
+    /// What happened to a package after the event `since`, at most `limit` events, the oldest first.
+    pub async fn package_events(
+        &self,
+        id: &PackageId,
+        since: i64,
+        limit: usize,
+    ) -> Result<Vec<Value>, Error> {
+        let repository = self.repository_of(id).await?;
+        let (mut events, mut since) = (Vec::new(), since);
+        for _ in 0..MAX_PAGES {
+            let target = format!("{}/events?since={since}", package_target(&repository, id));
+            let call = Call::new(Method::GET, target, repository.as_str());
+            let mut answer = self.json(&call, &[StatusCode::OK]).await?;
+            let (Value::Array(page), Some(next)) = (answer["events"].take(), answer["next_since"].as_i64())
+            else {
+                return Err(self.protocol(&call.what(), "its answer has no list of events"));
+            };
+            if page.is_empty() || events.len() >= limit {
+                break;
+            }
+            events.extend(page);
+            since = next;
+        }
+        events.truncate(limit);
+        Ok(events)
     }
 
     /// The manifest of a finalized package.
@@ -130,61 +164,6 @@ impl Client {
         self.body(&call.what(), answer, MAX_ANSWER).await
     }
 
-    /// Puts a file into a draft; the file as JSON.
-    pub async fn ingest_file(
-        &self,
-        id: &PackageId,
-        ingest: &Ingest<'_>,
-        progress: &Arc<Progress>,
-    ) -> Result<Value, Error> {
-        let repository = self.repository_of(id).await?;
-        let file = ingest.file.to_owned();
-        let meta = tokio::fs::metadata(&file).await.map_err(Error::file(&file, "read"))?;
-        if !meta.is_file() {
-            return Err(Error::Special { path: file, what: super::tree::special(meta.file_type()) });
-        }
-        let guessed = guess_media_type(ingest.path);
-        let part = FilePart { path: file, size: meta.len(), start: 0, progress: Arc::clone(progress) };
-        let call = Call::new(Method::PUT, ingest_target(&repository, id, ingest), repository.as_str())
-            .header(CONTENT_TYPE, ingest.media_type.unwrap_or(guessed))
-            .payload(Payload::File(part));
-        // A file that was taken by an attempt whose answer was lost would be in its own way.
-        let call = if ingest.replace { call } else { call.once() };
-        self.json(&call, &[StatusCode::CREATED]).await
-    }
-
-    /// Takes a file out of a draft.
-    pub async fn drop_file(&self, id: &PackageId, path: &PackagePath) -> Result<(), Error> {
-        let repository = self.repository_of(id).await?;
-        let target = format!("{}/files/{}", package_target(&repository, id), plain(path.as_str()));
-        let call = Call::new(Method::DELETE, target, repository.as_str()).once();
-        self.expect(&call, &[StatusCode::NO_CONTENT]).await.map(drop)
-    }
-
-    /// Makes a draft an immutable package; the package as JSON.
-    pub async fn finalize_package(
-        &self,
-        id: &PackageId,
-        tag: Option<&Tag>,
-        class: Option<&str>,
-        metadata: Option<&Object>,
-    ) -> Result<Value, Error> {
-        let repository = self.repository_of(id).await?;
-        let body = finalize_body(tag, class, metadata);
-        let target = format!("{}/finalize", package_target(&repository, id));
-        let call = Call::new(Method::POST, target, repository.as_str())
-            .header(CONTENT_TYPE, "application/json")
-            .payload(Payload::Bytes(Bytes::from(body.to_string())));
-        self.json(&call, &[StatusCode::OK, StatusCode::CREATED]).await
-    }
-
-    /// Gives a draft up.
-    pub async fn abort_package(&self, id: &PackageId) -> Result<(), Error> {
-        let repository = self.repository_of(id).await?;
-        let call = Call::new(Method::DELETE, package_target(&repository, id), repository.as_str()).once();
-        self.expect(&call, &[StatusCode::OK, StatusCode::ACCEPTED, StatusCode::NO_CONTENT]).await.map(drop)
-    }
-
     /// The package a pushed manifest is: what the answer says, else what the list says. `None` where the registry
     /// knows no packages.
     pub(super) async fn pushed_id(
@@ -192,16 +171,27 @@ impl Client {
         repository: &RepositoryName,
         headers: &HeaderMap,
         reference: &Digest,
-    ) -> Result<Option<PackageId>, Error> {
+    ) -> Option<PackageId> {
         let stated = headers.get(PACKAGE).and_then(|value| value.to_str().ok()?.parse().ok());
         match stated {
-            Some(id) => Ok(Some(id)),
+            Some(id) => Some(id),
             None => self.id_of(repository, reference).await,
         }
     }
 
+    /// The package an OCI manifest is, as far as can be found out: what is done is done without its id too.
+    pub(super) async fn id_of(&self, repository: &RepositoryName, reference: &Digest) -> Option<PackageId> {
+        match self.find_id(repository, reference).await {
+            Ok(id) => id,
+            Err(error) => {
+                tracing::debug!(%error, "The id of a package is not known");
+                None
+            }
+        }
+    }
+
     /// The package an OCI manifest is, if the registry knows packages and this one.
-    pub(super) async fn id_of(
+    pub(super) async fn find_id(
         &self,
         repository: &RepositoryName,
         reference: &Digest,
@@ -213,13 +203,12 @@ impl Client {
         };
         match self.packages(repository, &filter, 1).await {
             Ok(packages) => Ok(packages.first().and_then(|package| package["id"].as_str()?.parse().ok())),
-            // Other registries have no such route, and say so in many ways.
-            Err(Error::Refused { status: 400..=499, .. } | Error::Protocol { .. }) => Ok(None),
+            Err(error) if error.is_no_extension() => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    async fn json(&self, call: &Call<'_>, expected: &[StatusCode]) -> Result<Value, Error> {
+    pub(super) async fn json(&self, call: &Call<'_>, expected: &[StatusCode]) -> Result<Value, Error> {
         let answer = self.expect(call, expected).await?;
         let bytes = self.body(&call.what(), answer, MAX_ANSWER).await?;
         serde_json::from_slice(&bytes).map_err(|_| self.protocol(&call.what(), "its answer is not JSON"))
@@ -237,15 +226,9 @@ impl Client {
         let mut next = Some(first);
         for _ in 0..MAX_PAGES {
             let Some(target) = next.take() else { break };
-            let call = Call::new(Method::GET, target, repository.as_str());
-            let answer = self.expect(&call, &[StatusCode::OK]).await?;
-            next = answer.headers().get(LINK).and_then(|value| following(value.to_str().ok()?));
-            let bytes = self.body(&call.what(), answer, MAX_ANSWER).await?;
-            let page: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            let Value::Array(page) = page[field].clone() else {
-                return Err(self.protocol(&call.what(), format!("its answer has no list of {field}")));
-            };
+            let (page, following) = self.page(target, repository, field).await?;
             entries.extend(page);
+            next = following;
             if entries.len() >= limit {
                 entries.truncate(limit);
                 break;
@@ -253,9 +236,27 @@ impl Client {
         }
         Ok(entries)
     }
+
+    /// One page of a list, and where the next one is.
+    async fn page(
+        &self,
+        target: String,
+        repository: &RepositoryName,
+        field: &str,
+    ) -> Result<(Vec<Value>, Option<String>), Error> {
+        let call = Call::new(Method::GET, target, repository.as_str());
+        let answer = self.expect(&call, &[StatusCode::OK]).await?;
+        let next = answer.headers().get(LINK).and_then(|value| following(value.to_str().ok()?));
+        let bytes = self.body(&call.what(), answer, MAX_ANSWER).await?;
+        let mut page: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        match page[field].take() {
+            Value::Array(page) => Ok((page, next)),
+            _ => Err(self.protocol(&call.what(), format!("its answer has no list of {field}"))),
+        }
+    }
 }
 
-fn package_target(repository: &RepositoryName, id: &PackageId) -> String {
+pub(super) fn package_target(repository: &RepositoryName, id: &PackageId) -> String {
     format!("/v2/{repository}/_artifactstore/packages/{id}")
 }
 
@@ -267,6 +268,7 @@ fn list_target(repository: &RepositoryName, filter: &Filter) -> String {
         ("class", &filter.class),
         ("kind", &filter.kind),
         ("reference", &reference),
+        ("last", &filter.after),
     ];
     let given = filters.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
     for (at, (name, value)) in given.enumerate() {
@@ -276,50 +278,7 @@ fn list_target(repository: &RepositoryName, filter: &Filter) -> String {
     target
 }
 
-fn ingest_target(repository: &RepositoryName, id: &PackageId, ingest: &Ingest<'_>) -> String {
-    let mut target = format!("{}/files/{}", package_target(repository, id), plain(ingest.path.as_str()));
-    let role = ingest.role.map(|role| format!("role={}", plain(role)));
-    let replace = ingest.replace.then(|| "replace=true".to_owned());
-    let query: Vec<String> = role.into_iter().chain(replace).collect();
-    if !query.is_empty() {
-        let _ = write!(target, "?{}", query.join("&"));
-    }
-    target
-}
-
-fn create_body(description: &Description, provenance: &Object) -> Value {
-    let mut body = json!({ "metadata": description.metadata });
-    let fields = [
-        ("kind", &description.kind),
-        ("retention_class", &description.retention_class),
-        ("schema", &description.schema),
-    ];
-    for (name, value) in fields {
-        if let Some(value) = value {
-            body[name] = value.as_str().into();
-        }
-    }
-    if !provenance.is_empty() {
-        body["provenance"] = json!(provenance);
-    }
-    body
-}
-
-fn finalize_body(tag: Option<&Tag>, class: Option<&str>, metadata: Option<&Object>) -> Value {
-    let mut body = json!({});
-    if let Some(tag) = tag {
-        body["tag"] = tag.as_str().into();
-    }
-    if let Some(class) = class {
-        body["retention_class"] = class.into();
-    }
-    if let Some(metadata) = metadata {
-        body["metadata"] = json!(metadata);
-    }
-    body
-}
-
-fn plain(text: &str) -> impl std::fmt::Display + '_ {
+pub(super) fn plain(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, PLAIN)
 }
 
@@ -334,26 +293,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_say_what_was_given_and_nothing_else() {
-        let (name, id): (RepositoryName, _) = ("a/b".parse().unwrap(), PackageId::generate());
+    fn lists_ask_for_what_was_given_and_nothing_else() {
+        let name: RepositoryName = "a/b".parse().unwrap();
         let filter =
             Filter { kind: Some("run".to_owned()), class: Some("a b".to_owned()), ..Filter::default() };
         assert_eq!(list_target(&name, &Filter::default()), "/v2/a/b/_artifactstore/packages");
         assert_eq!(list_target(&name, &filter), "/v2/a/b/_artifactstore/packages?class=a%20b&kind=run");
-        let path: PackagePath = "ä/b c?#%.json".parse().unwrap();
-        let ingest =
-            Ingest { file: Path::new("x"), path: &path, media_type: None, role: None, replace: false };
-        let target = ingest_target(&name, &id, &ingest);
-        assert!(target.ends_with(&format!("/packages/{id}/files/%C3%A4/b%20c%3F%23%25.json")), "{target}");
-        let target = ingest_target(&name, &id, &Ingest { role: Some("scorecard"), replace: true, ..ingest });
-        assert!(target.ends_with("?role=scorecard&replace=true"), "{target}");
-        let description = Description { kind: Some("run".to_owned()), ..Description::default() };
-        let body = create_body(&description, &Object::default());
-        assert_eq!(body, json!({ "kind": "run", "metadata": {} }));
-        assert_eq!(finalize_body(None, None, None), json!({}));
-        let tag = "v1".parse().unwrap();
-        let body = finalize_body(Some(&tag), Some("c"), Some(&Object::default()));
-        assert_eq!(body, json!({ "tag": "v1", "retention_class": "c", "metadata": {} }));
     }
 
     #[test]

@@ -8,6 +8,12 @@ use crate::oci::{Digest, Reference, RepositoryName};
 /// The server nobody named.
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:5000";
 
+/// Where the registry is that everybody calls `docker.io`.
+pub(super) const HUB: &str = "registry-1.docker.io";
+
+/// What else it is called.
+pub(super) const HUB_NAMES: [&str; 3] = ["docker.io", "index.docker.io", HUB];
+
 /// A registry's address: scheme and authority.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Server {
@@ -57,6 +63,11 @@ impl Server {
     pub fn authority(&self) -> &str {
         &self.authority
     }
+
+    /// What `docker login` calls it.
+    pub fn login(&self) -> &str {
+        if self.authority == HUB { "docker.io" } else { &self.authority }
+    }
 }
 
 impl fmt::Display for Server {
@@ -84,6 +95,7 @@ impl FromStr for Server {
             None => is_loopback(parsed.host()),
             Some(_) => return Err(refuse()),
         };
+        let authority = if HUB_NAMES.contains(&authority) { HUB } else { authority };
         Ok(Self { is_plain, authority: authority.to_owned() })
     }
 }
@@ -94,7 +106,13 @@ impl Place {
     /// With `server`, all of it is the repository. Otherwise a first part that looks like a host (it has a dot or a
     /// port, or is `localhost`) is the server, else `fallback` is, else [`DEFAULT_SERVER`].
     pub fn parse(text: &str, server: Option<&str>, fallback: Option<&str>) -> Result<Self, PlaceError> {
-        let (server, rest) = match (server, text.split_once('/')) {
+        if let Some((_, rest)) = text.split_once("://") {
+            let text = crate::secret::without_password(text);
+            let reason = format!("it begins with a scheme; write {rest:?}, or name the server with --server");
+            let reason = if rest.contains('@') { "it begins with a scheme".to_owned() } else { reason };
+            return Err(PlaceError::Syntax { text, reason });
+        }
+        let (server, rest): (Server, &str) = match (server, text.split_once('/')) {
             (Some(server), _) => (server.parse()?, text),
             (None, Some((host, rest))) if is_host(host) => (host.parse()?, rest),
             (None, _) => (fallback.unwrap_or(DEFAULT_SERVER).parse()?, text),
@@ -115,6 +133,9 @@ impl Place {
                 None => (rest, None),
             },
         };
+        // The way docker has it: without a name before the slash they are those of Docker itself.
+        let official = (server.authority == HUB && !name.contains('/')).then(|| format!("library/{name}"));
+        let name = official.as_deref().unwrap_or(name);
         let repository = name.parse().map_err(|e| refuse(format!("{e}")))?;
         Ok(Self { server, repository, reference })
     }
@@ -149,6 +170,8 @@ mod tests {
             ("localhost:5001/runs", "http://localhost:5001 runs".to_owned()),
             ("[::1]:5001/runs", "http://[::1]:5001 runs".to_owned()),
             ("127.0.0.2/runs", "http://127.0.0.2 runs".to_owned()),
+            ("docker.io/team/runs:v1", "https://registry-1.docker.io team/runs v1".to_owned()),
+            ("docker.io/alpine", "https://registry-1.docker.io library/alpine".to_owned()),
             (&format!("runs@{digest}"), format!("http://127.0.0.1:5000 runs {digest}")),
             (&format!("h:1/runs:v1@{digest}"), format!("https://h:1 runs {digest}")),
         ] {
@@ -169,6 +192,10 @@ mod tests {
         for text in ["", "A/b", "a:", "a:b:c/d", "a@sha256:0", "host.example/", "a b", "https://host/a"] {
             assert!(Place::parse(text, None, None).is_err(), "{text}");
         }
+        let error = Place::parse("https://host.example/a", None, None).unwrap_err().to_string();
+        assert!(error.contains("begins with a scheme; write \"host.example/a\", or"), "{error}");
+        let error = Place::parse("https://me:secret@host.example/a", None, None).unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
         for server in ["", "ftp://host", "http://", "http://host/path", "http://user:secret@host", "a b"] {
             let error = Place::parse("a", Some(server), None).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");

@@ -1,20 +1,17 @@
 //! From a registry into a directory.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use http::header::CONTENT_RANGE;
-use http::{Response, StatusCode};
-use hyper::body::Incoming;
-use tokio::fs::OpenOptions;
-use tokio::io::AsyncWriteExt as _;
 
-use super::digests::{Digesting, Digests};
+use super::archives::{self, Layer};
 use super::packages::Encoding;
+use super::receive::{damaged, receive};
 use super::restore::{Restore, is_same};
-use super::{Client, Error, IN_FLIGHT, Phase, Progress, retry};
+use super::{Client, Error, IN_FLIGHT, Phase, Progress};
 use crate::hash;
 use crate::oci::{Algorithm, Digest, Reference, RepositoryName};
 use crate::package::mapping::{Declared, Recognised, check_layers, join, recognise};
@@ -57,6 +54,10 @@ struct Known {
     reference: Digest,
     content: ContentManifest,
     cbor: Bytes,
+    /// Of an archive package: where the files are that are nowhere by themselves.
+    archives: Vec<Layer>,
+    /// Those files, as places in the table, sorted.
+    packed: Vec<usize>,
 }
 
 /// Brings a package into a directory, which is made if it is not there.
@@ -72,7 +73,7 @@ pub async fn pull(
     force: bool,
     progress: &Arc<Progress>,
 ) -> Result<Pulled, Error> {
-    let Known { id, repository, reference, content, cbor } = match what {
+    let Known { id, repository, reference, content, cbor, archives, packed } = match what {
         What::Package(id) => by_id(client, id).await?,
         What::Reference(repository, reference) => by_reference(client, repository, reference).await?,
     };
@@ -81,16 +82,30 @@ pub async fn pull(
     let missing: Vec<&File> = restore.missing.iter().map(|at| &content.files[*at]).collect();
     let downloaded_bytes = missing.iter().map(|file| file.size).sum();
     progress.begin(Phase::Downloading, missing.len() as u64, downloaded_bytes);
-    let downloads = restore.missing.iter().map(|at| {
-        let (restore, repository, file) = (&restore, &repository, &content.files[*at]);
+    let is_packed = |at: &usize| packed.binary_search(at).is_ok();
+    let (from_archives, alone): (Vec<usize>, Vec<usize>) =
+        restore.missing.iter().copied().partition(is_packed);
+    let downloads = alone.into_iter().map(|at| {
+        let (restore, repository, content, file) = (&restore, &repository, &content, &content.files[at]);
         async move {
-            receive(client, repository, file, &restore.incoming(*at), progress).await?;
-            restore.publish(*at, file).await?;
+            let incoming = restore.incoming(at);
+            let path = file.path.as_str();
+            let received = receive(client, repository, &file.sha256, file.size, path, &incoming, progress);
+            let found = received.await.map_err(|error| restore.named(content, error))?;
+            if !is_same(file, &found) {
+                return Err(damaged(client, file, found));
+            }
+            restore.publish(at, file).await?;
             progress.add_file();
             Ok::<_, Error>(())
         }
     });
     stream::iter(downloads).buffer_unordered(IN_FLIGHT).try_collect::<()>().await?;
+    if !from_archives.is_empty() {
+        archives::unpack(client, &repository, &archives, &restore, &content, &from_archives, progress)
+            .await
+            .map_err(|error| restore.named(&content, error))?;
+    }
     let downloaded = missing.len();
     restore.finish(&cbor).await?;
     Ok(Pulled {
@@ -127,7 +142,18 @@ async fn by_id(client: &Client, id: &PackageId) -> Result<Known, Error> {
         });
     }
     let (repository, reference) = (record.repository, record.reference);
-    Ok(Known { id: Some(record.id), repository, reference, content, cbor })
+    // What was acknowledged by itself can be fetched by itself.
+    let receipts: HashSet<&Digest> =
+        manifest.storage_receipts.iter().map(|receipt| &receipt.content_address).collect();
+    let is_inside = |file: &File| !receipts.contains(&file.content_address);
+    let inside = content.files.iter().enumerate().filter(|(_, file)| is_inside(file));
+    let packed: Vec<usize> = inside.map(|(at, _)| at).collect();
+    let archives = if packed.is_empty() {
+        Vec::new()
+    } else {
+        archives::layers(client, &repository, &reference).await?
+    };
+    Ok(Known { id: Some(record.id), repository, reference, content, cbor, archives, packed })
 }
 
 async fn by_reference(
@@ -154,7 +180,7 @@ async fn by_reference(
         }
         Recognised::Implicit | Recognised::Archive { .. } => {
             // Its table is the registry's.
-            let id = client.id_of(repository, &found.digest).await?;
+            let id = client.find_id(repository, &found.digest).await?;
             let found = || "a package without a manifest, in a registry that made none for it".to_owned();
             let id = id.ok_or_else(|| Error::NotAPackage { what: what(), found: found() })?;
             return by_id(client, &id).await;
@@ -167,8 +193,9 @@ async fn by_reference(
             });
         }
     };
-    let id = client.id_of(repository, &found.digest).await?;
-    Ok(Known { id, repository: repository.clone(), reference: found.digest, content, cbor })
+    let id = client.id_of(repository, &found.digest).await;
+    let (repository, reference) = (repository.clone(), found.digest);
+    Ok(Known { id, repository, reference, content, cbor, archives: Vec::new(), packed: Vec::new() })
 }
 
 async fn declared_content(
@@ -182,73 +209,4 @@ async fn declared_content(
     let checked = check_layers(&content, declared);
     checked.map_err(|source| Error::NotWhole { what: what.to_owned(), source })?;
     Ok((content, cbor))
-}
-
-/// Receives a file under a temporary name; goes on where it was when the connection breaks.
-async fn receive(
-    client: &Client,
-    repository: &RepositoryName,
-    file: &File,
-    path: &Path,
-    progress: &Progress,
-) -> Result<(), Error> {
-    let fault = || Error::file(path, "written");
-    let open = OpenOptions::new().write(true).create_new(true).open(path).await;
-    let mut output = open.map_err(fault())?;
-    let mut digesting = Digesting::new();
-    let mut failures = 0;
-    loop {
-        let before = digesting.size();
-        let trouble = match client.get_blob(repository, &file.sha256, before).await {
-            Ok(answer) => {
-                if before > 0 && !goes_on(&answer, before) {
-                    // It begins anew; so does the file.
-                    output.set_len(0).await.map_err(fault())?;
-                    output = OpenOptions::new().write(true).open(path).await.map_err(fault())?;
-                    digesting = Digesting::new();
-                }
-                let mut body = answer.into_body();
-                loop {
-                    match client.chunk(&mut body).await {
-                        Ok(Some(bytes)) => {
-                            digesting.update(&bytes);
-                            if digesting.size() > file.size {
-                                return Err(damaged(client, file, digesting.finish()));
-                            }
-                            output.write_all(&bytes).await.map_err(fault())?;
-                            progress.add_bytes(bytes.len() as u64);
-                        }
-                        Ok(None) => break None,
-                        Err(error) => break Some(error),
-                    }
-                }
-            }
-            Err(error) => return Err(error),
-        };
-        let Some(trouble) = trouble else { break };
-        failures = if digesting.size() > before { 1 } else { failures + 1 };
-        if failures > retry::ATTEMPTS {
-            return Err(trouble);
-        }
-        tokio::time::sleep(retry::pause(failures, None)).await;
-    }
-    output.flush().await.map_err(fault())?;
-    let found = digesting.finish();
-    if is_same(file, &found) { Ok(()) } else { Err(damaged(client, file, found)) }
-}
-
-/// Whether an answer is the rest from `start` on.
-fn goes_on(answer: &Response<Incoming>, start: u64) -> bool {
-    let range = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    answer.status() == StatusCode::PARTIAL_CONTENT && range.starts_with(&format!("bytes {start}-"))
-}
-
-fn damaged(client: &Client, file: &File, found: Digests) -> Error {
-    let (expected, other) = if found.sha256 == file.sha256 {
-        (file.content_address.clone(), found.content_address)
-    } else {
-        (file.sha256.clone(), found.sha256)
-    };
-    let found = format!("{} bytes with {other}", found.size);
-    Error::Damaged { server: client.server().to_string(), what: file.path.to_string(), expected, found }
 }

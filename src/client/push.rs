@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::digests::{self, Digests};
 use super::payload::{FilePart, Payload};
+use super::stamps::Stamps;
 use super::{Client, Error, IN_FLIGHT, Phase, Place, Progress};
 use crate::hash;
 use crate::oci::{Algorithm, Digest, Reference, RepositoryName, Tag, media};
@@ -73,9 +74,13 @@ pub struct Pushed {
 ///
 /// The package is there as a whole or not at all, and doing it again sends nothing twice: content that is there is
 /// found by its digest. Equal files, description and provenance give equal digests, on every machine and in every
-/// order of files. Files must not change meanwhile; one that does fails the push with its name.
+/// order of files. Files must not change meanwhile; one that does, or is gone, fails the push with its name.
 pub async fn push(client: &Client, job: Job, progress: &Arc<Progress>) -> Result<Pushed, Error> {
     let Job { to, files: sources, description, provenance } = job;
+    if let Some(class) = &description.retention_class {
+        check_class(client, class).await?;
+    }
+    let stamps = Stamps::of(&sources).await?;
     let files = described(&sources, progress).await?;
     let content = ContentManifest::new(description, files, provenance)?;
     let cbor = Bytes::from(content.encode()?);
@@ -95,15 +100,18 @@ pub async fn push(client: &Client, job: Job, progress: &Arc<Progress>) -> Result
         let empty = Bytes::from_static(names::EMPTY_CONFIG);
         document(client, repository, &BlobRef::of(&empty).digest, empty).await?;
     }
+    // What was replaced since it was hashed is not what a pull of this package would bring, or was never sent.
+    stamps.check().await?;
     for part in composed.parts {
         let by = Reference::Digest(BlobRef::of(&part).digest);
         client.put_manifest(repository, &by, media::OCI_IMAGE_MANIFEST, part).await?;
     }
     let by = to.reference.clone().unwrap_or_else(|| reference.clone().into());
     let headers = client.put_manifest(repository, &by, composed.media_type, composed.manifest).await?;
-    let id = client.pushed_id(repository, &headers, &reference).await?;
+    let id = client.pushed_id(repository, &headers, &reference).await;
+    // The package is there, whatever else can be learnt of it.
     let package = match &id {
-        Some(id) => Some(client.package(id).await?),
+        Some(id) => client.package(id).await.ok(),
         None => None,
     };
     let field = |name: &str| package.as_ref()?.get(name)?.as_str().map(str::to_owned);
@@ -123,6 +131,18 @@ pub async fn push(client: &Client, job: Job, progress: &Arc<Progress>) -> Result
         uploaded,
         uploaded_bytes,
     })
+}
+
+/// Refuses a class the registry does not have, before anything is read or sent. Where it cannot be asked, the
+/// answer to the manifest tells.
+async fn check_class(client: &Client, class: &str) -> Result<(), Error> {
+    match client.retention_classes().await? {
+        Some(known) if !known.iter().any(|known| known == class) => {
+            let (server, class) = (client.server().to_string(), class.to_owned());
+            Err(Error::UnknownClass { server, class, known })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The files as the table has them, in the order of the sources.
@@ -161,7 +181,7 @@ async fn upload(
     let uploads = contents.into_iter().map(|file| {
         let path = places[&file.path].clone();
         async move {
-            let is_there = client.has_blob(repository, &file.sha256).await?;
+            let is_there = client.has_blob(repository, &file.sha256, file.size).await?;
             if is_there {
                 progress.add_bytes(file.size);
             } else {
@@ -188,7 +208,7 @@ async fn document(
     digest: &Digest,
     bytes: Bytes,
 ) -> Result<(), Error> {
-    if client.has_blob(repository, digest).await? {
+    if client.has_blob(repository, digest, bytes.len() as u64).await? {
         return Ok(());
     }
     client.push_blob(repository, digest, Payload::Bytes(bytes)).await

@@ -7,15 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::digests::{self, Digests};
-use super::tree::{OWN, special};
+use super::lock::Lock;
+use super::tree::{INCOMING, MANIFEST, OWN, special};
 use super::{Error, Phase, Progress};
 use crate::package::{ContentManifest, File};
-
-/// Where files are while they are received.
-const INCOMING: &str = "incoming";
-
-/// The content manifest's place in [`OWN`].
-pub(super) const MANIFEST: &str = "package.cbor";
 
 /// A directory that is ready to take the files of a package.
 #[derive(Debug)]
@@ -23,11 +18,12 @@ pub(super) struct Restore {
     root: PathBuf,
     /// The files that are not there yet, as places in the table.
     pub(super) missing: Vec<usize>,
+    _taken: Taken,
 }
 
 impl Restore {
-    /// Looks at what is there, and makes the folders. Files that are right stay as they are; others are refused
-    /// before anything is written, or replaced with `force`.
+    /// Takes the directory for this pull alone, looks at what is there, and makes the folders. Files that are right
+    /// stay as they are; others are refused before anything is written, or replaced with `force`.
     pub(super) async fn prepare(
         root: &Path,
         content: &Arc<ContentManifest>,
@@ -35,9 +31,11 @@ impl Restore {
         progress: &Arc<Progress>,
     ) -> Result<Self, Error> {
         let (root, table) = (root.to_owned(), Arc::clone(content));
-        let looked =
-            tokio::task::spawn_blocking(move || look(&root, &table.files).map(|there| (root, there)));
-        let (root, there) = looked.await.expect("looking does not panic")?;
+        let looked = tokio::task::spawn_blocking(move || {
+            let taken = take(&root)?;
+            Ok::<_, Error>((taken, look(&root, &table.files)?, root))
+        });
+        let (taken, there, root) = looked.await.expect("looking does not panic")?;
         progress.begin(Phase::Hashing, there.len() as u64, 0);
         let paths = there.iter().map(|at| target(&root, &content.files[*at])).collect();
         let digests = digests::of_files(paths, progress).await;
@@ -57,12 +55,18 @@ impl Restore {
         }
         let (missing, table) = (missing.into_iter().collect(), Arc::clone(content));
         let made = tokio::task::spawn_blocking(move || make(&root, &table.files).map(|()| root)).await;
-        Ok(Self { root: made.expect("making folders does not panic")?, missing })
+        let root = made.expect("making folders does not panic")?;
+        Ok(Self { root, missing, _taken: taken })
     }
 
     /// Where the file at this place in the table is received.
     pub(super) fn incoming(&self, at: usize) -> PathBuf {
         self.root.join(OWN).join(INCOMING).join(at.to_string())
+    }
+
+    /// Where an archive of the package is received.
+    pub(super) fn archive(&self, number: usize) -> PathBuf {
+        self.root.join(OWN).join(INCOMING).join(format!("archive-{number}"))
     }
 
     /// Gives a received file its name.
@@ -80,6 +84,46 @@ impl Restore {
         tokio::fs::rename(&temporary, &target).await.map_err(Error::file(&target, "written"))?;
         tokio::fs::remove_dir_all(&incoming).await.map_err(Error::file(&incoming, "removed"))
     }
+
+    /// An error about a file that was being received, under the name it was to get.
+    pub(super) fn named(&self, content: &ContentManifest, error: Error) -> Error {
+        let Error::File { path, action, source } = error else { return error };
+        let number = path.file_name().and_then(|name| name.to_str()?.parse::<usize>().ok());
+        let file = number.filter(|at| path == self.incoming(*at)).and_then(|at| content.files.get(at));
+        let path = file.map_or(path, |file| target(&self.root, file));
+        Error::File { path, action, source }
+    }
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        // Of a pull that failed: parts of files would only fill the disk.
+        let _ = fs::remove_dir_all(self.root.join(OWN).join(INCOMING));
+    }
+}
+
+/// A directory that is taken. Where nothing came of it nothing stays.
+#[derive(Debug)]
+struct Taken {
+    lock: Option<Lock>,
+    own: PathBuf,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.lock = None;
+        // Only where it is empty.
+        let _ = fs::remove_dir(&self.own);
+    }
+}
+
+/// Takes the directory, which is made if it is not there.
+fn take(root: &Path) -> Result<Taken, Error> {
+    let own = root.join(OWN);
+    check_folder(&own)?;
+    fs::create_dir_all(root).map_err(Error::file(root, "made"))?;
+    make_folder(&own)?;
+    Ok(Taken { lock: Some(Lock::take(root)?), own })
 }
 
 /// Whether a file has the size and both digests the table says.
@@ -117,14 +161,17 @@ fn make(root: &Path, files: &[File]) -> Result<(), Error> {
         Err(error) if !is_absent(&error) => return Err(Error::file(incoming, "removed")(error)),
         _ => {}
     }
-    fs::create_dir_all(root).map_err(Error::file(root, "made"))?;
     for folder in folders(root, files).into_iter().chain([incoming]) {
-        match fs::create_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_folder(&folder)?,
-            made => made.map_err(Error::file(&folder, "made"))?,
-        }
+        make_folder(&folder)?;
     }
     Ok(())
+}
+
+fn make_folder(folder: &Path) -> Result<(), Error> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_folder(folder),
+        made => made.map_err(Error::file(folder, "made")),
+    }
 }
 
 /// Every folder below the root that files are in, outer ones first.

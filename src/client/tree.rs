@@ -9,6 +9,15 @@ use crate::package::{Invalid, MAX_FILES, PackagePath};
 /// The folder at the top of a directory that is not packed: what a pull left there.
 pub(super) const OWN: &str = ".artifactstore";
 
+/// The content manifest's place in [`OWN`].
+pub(super) const MANIFEST: &str = "package.cbor";
+
+/// Where files are while they are received, in [`OWN`].
+pub(super) const INCOMING: &str = "incoming";
+
+/// What a pull holds while it writes, in [`OWN`].
+pub(super) const LOCK: &str = "pull.lock";
+
 /// What was found below a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
@@ -18,6 +27,8 @@ pub struct Tree {
     pub bytes: u64,
     /// Links, sockets, devices and the like that were left out.
     pub skipped: Vec<PathBuf>,
+    /// What is in `.artifactstore/` and was not put there by a pull. It is not packed.
+    pub foreign: Vec<PathBuf>,
 }
 
 /// Finds every regular file below a directory. Links are never followed; they and other special files are refused
@@ -32,7 +43,8 @@ pub fn walk(directory: &Path, skip_special: bool) -> Result<Tree, Error> {
             // Of the entry itself: a link is a link.
             let meta = entry.metadata().map_err(Error::file(&path, "read"))?;
             let name = entry.file_name();
-            if prefix.is_empty() && name == OWN {
+            if prefix.is_empty() && name == OWN && meta.is_dir() {
+                tree.foreign = foreign(&path)?;
                 continue;
             }
             if !meta.is_dir() && !meta.is_file() {
@@ -45,6 +57,9 @@ pub fn walk(directory: &Path, skip_special: bool) -> Result<Tree, Error> {
             let Some(name) = name.to_str() else {
                 return Err(Error::NotUnicode { path });
             };
+            if prefix.is_empty() && name == OWN {
+                return Err(Error::Own { path, what: special(meta.file_type()) });
+            }
             let logical = format!("{prefix}{name}");
             if meta.is_dir() {
                 // Deeper than the longest path there can be no file of a package.
@@ -66,6 +81,19 @@ pub fn walk(directory: &Path, skip_special: bool) -> Result<Tree, Error> {
     tree.files.sort_by(|a, b| a.path.cmp(&b.path));
     tree.skipped.sort();
     Ok(tree)
+}
+
+/// What is in our own folder and not ours.
+pub(super) fn foreign(own: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(own).map_err(Error::file(own, "read"))? {
+        let name = entry.map_err(Error::file(own, "read"))?.file_name();
+        if ![MANIFEST, INCOMING, LOCK].iter().any(|known| name == *known) {
+            found.push(own.join(name));
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// What a thing is that is neither file nor folder.
@@ -106,6 +134,25 @@ mod tests {
         let found = walk(folder.path(), false).unwrap();
         assert_eq!(names(&found), ["a", "b-", "b/c/d.json"]);
         assert_eq!((found.bytes, found.skipped.len()), (3, 0));
+    }
+
+    /// A file was left out by its name, and so was what people put into the folder.
+    #[test]
+    fn only_what_a_pull_left_there_is_left_out_without_a_word() {
+        let folder = tree();
+        let own = folder.path().join(OWN);
+        for name in [MANIFEST, LOCK, "notes.txt"] {
+            fs::write(own.join(name), "").unwrap();
+        }
+        fs::create_dir(own.join(INCOMING)).unwrap();
+        let found = walk(folder.path(), false).unwrap();
+        assert_eq!(found.foreign, [own.join("notes.txt"), own.join("x")]);
+        fs::remove_dir_all(&own).unwrap();
+        fs::write(&own, "evidence").unwrap();
+        for skip_special in [false, true] {
+            let error = walk(folder.path(), skip_special).unwrap_err().to_string();
+            assert!(error.contains(".artifactstore is a file") && error.contains("rename it"), "{error}");
+        }
     }
 
     #[test]

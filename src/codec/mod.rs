@@ -7,8 +7,11 @@
 //! Whoever receives bytes keeps, hashes and verifies those very bytes: [`cbor::validate`] proves
 //! they are the only spelling of their value, so nothing here ever re-encodes in order to compare.
 //!
+//! [`keys`] guards JSON of others, which is kept as it came.
+//!
 //! The module is pure. It knows no event, no digest and no clock, and it reads and writes nothing
 //! but its arguments.
 
 pub mod cbor;
 pub mod jcs;
+pub mod keys;

@@ -66,6 +66,9 @@ pub enum Error {
         #[source]
         source: sqlx::migrate::MigrateError,
     },
+    /// A text to look for has a NUL, which not every engine can compare with. No stored text has one.
+    #[error("a text to look for has a NUL character")]
+    Nul,
     /// Anything else the engine reports: full disk, a statement that makes no sense.
     #[error("the database failed")]
     Engine(#[from] sqlx::Error),

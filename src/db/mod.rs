@@ -119,8 +119,11 @@ impl Db {
         Ok(Tx::new(engine, Arc::clone(&self.statements)))
     }
 
-    /// One read, answered from the newest committed state.
+    /// One read, answered from the newest committed state. [`Error::Nul`] on every engine for what some cannot read.
     pub async fn query(&self, sql: &'static str, args: Vec<Value>) -> Result<Vec<Row>, Error> {
+        if args.iter().any(|arg| matches!(arg, Value::Text(text) if text.contains('\0'))) {
+            return Err(Error::Nul);
+        }
         match &self.engine {
             Engine::Sqlite(files) => files.query(sql, args).await,
             Engine::Postgres(server) => server.query(sql, args).await,

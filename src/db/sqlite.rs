@@ -182,7 +182,8 @@ async fn connect(
             let is_usable = !connection.is_in_transaction();
             Box::pin(async move { Ok(is_usable) })
         })
-        .connect_with(options)
+        // Generated statements have tens of kilobytes; whoever logs an error names what was tried.
+        .connect_with(sqlx::ConnectOptions::disable_statement_logging(options))
         .await?;
     Ok(Connections(pool))
 }
@@ -200,7 +201,12 @@ async fn refuse_foreign(path: &Path) -> Result<(), Error> {
     }
     let foreign = || Error::Foreign { path: path.display().to_string() };
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
-    let pool = Connections(SqlitePoolOptions::new().max_connections(1).connect_with(options).await?);
+    let pool = Connections(
+        SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(sqlx::ConnectOptions::disable_statement_logging(options))
+            .await?,
+    );
     let ours =
         "SELECT (SELECT application_id FROM pragma_application_id), (SELECT COUNT(*) FROM sqlite_schema)";
     let found = pool.query(ours, Vec::new()).await;

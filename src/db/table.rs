@@ -104,14 +104,14 @@ impl Table {
 
     pub(super) fn insert(&self, rows: usize) -> String {
         let mut sql = format!("INSERT INTO {} ({}) VALUES ", self.name, names(self.columns));
-        tuples(&mut sql, self.columns, rows, false);
+        tuples(&mut sql, self.columns, rows);
         sql
     }
 
     pub(super) fn delete(&self, keys: usize) -> String {
         let columns = &self.columns[..self.key];
         let mut sql = format!("DELETE FROM {} WHERE ({}) IN (VALUES ", self.name, names(columns));
-        tuples(&mut sql, columns, keys, true);
+        tuples(&mut sql, columns, keys);
         sql.push(')');
         sql
     }
@@ -122,7 +122,7 @@ impl Table {
         let columns = self.columns_of(index);
         let aliases: Vec<_> = (1..=columns.len()).map(|n| format!("k{n}")).collect();
         let mut sql = format!("WITH wanted ({}) AS (VALUES ", aliases.join(", "));
-        tuples(&mut sql, &columns, keys, true);
+        tuples(&mut sql, &columns, keys);
         let select: Vec<_> = self.columns.iter().map(|c| format!("t.{}", c.name)).collect();
         let on: Vec<_> =
             columns.iter().zip(&aliases).map(|(c, k)| format!("t.{} = wanted.{k}", c.name)).collect();
@@ -155,8 +155,14 @@ impl Table {
         let keys = names(columns);
         let mut sql = format!("SELECT {what} FROM {}", self.name);
         if after {
-            let _ = write!(sql, " WHERE ({keys}) > ");
-            tuples(&mut sql, columns, 1, true);
+            // Both engines read this one, and `PostgreSQL` asks for types where no column tells them.
+            let typed = |(at, column): (usize, &Column)| match column.kind {
+                Kind::Integer => format!("CAST(${} AS BIGINT)", at + 1),
+                Kind::Text => format!("CAST(${} AS TEXT)", at + 1),
+                Kind::Blob => format!("${}", at + 1),
+            };
+            let after: Vec<_> = columns.iter().enumerate().map(typed).collect();
+            let _ = write!(sql, " WHERE ({keys}) > ({})", after.join(", "));
         }
         let limit = if after { columns.len() + 1 } else { 1 };
         let _ = write!(sql, " ORDER BY {keys} LIMIT ${limit}");
@@ -168,20 +174,13 @@ pub(super) fn names(columns: &[Column]) -> String {
     columns.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Appends `($1, $2), ($3, $4)…`. With `cast`, parameters name their type, which `PostgreSQL` needs where
-/// no column tells it.
-fn tuples(sql: &mut String, columns: &[Column], rows: usize, cast: bool) {
-    let mut n = 0;
+/// Appends `(?, ?), (?, ?)…`, for `SQLite` alone. It keeps a list of parameters that have a name or a number and
+/// walks it for each one it meets: a statement of ten thousand `$1`s would cost as many steps squared.
+fn tuples(sql: &mut String, columns: &[Column], rows: usize) {
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });
-        for (at, column) in columns.iter().enumerate() {
-            n += 1;
-            let comma = if at == 0 { "" } else { ", " };
-            let _ = match (cast, column.kind) {
-                (true, Kind::Integer) => write!(sql, "{comma}CAST(${n} AS BIGINT)"),
-                (true, Kind::Text) => write!(sql, "{comma}CAST(${n} AS TEXT)"),
-                _ => write!(sql, "{comma}${n}"),
-            };
+        for at in 0..columns.len() {
+            sql.push_str(if at == 0 { "?" } else { ", ?" });
         }
         sql.push(')');
     }
@@ -202,18 +201,26 @@ mod tests {
     fn statements_follow_from_the_declaration() {
         assert_eq!(
             TAGS.upsert(2),
-            "INSERT INTO tags (repository, tag, digest) VALUES ($1, $2, $3), ($4, $5, $6) \
+            "INSERT INTO tags (repository, tag, digest) VALUES (?, ?, ?), (?, ?, ?) \
              ON CONFLICT (repository, tag) DO UPDATE SET digest = excluded.digest"
         );
-        assert_eq!(
-            TAGS.delete(1),
-            "DELETE FROM tags WHERE (repository, tag) IN (VALUES (CAST($1 AS TEXT), CAST($2 AS TEXT)))"
-        );
+        assert_eq!(TAGS.delete(1), "DELETE FROM tags WHERE (repository, tag) IN (VALUES (?, ?))");
         assert_eq!(
             TAGS.load(Some(0), 1),
-            "WITH wanted (k1, k2) AS (VALUES (CAST($1 AS TEXT), CAST($2 AS TEXT))) \
+            "WITH wanted (k1, k2) AS (VALUES (?, ?)) \
              SELECT t.repository, t.tag, t.digest FROM wanted CROSS JOIN tags t \
              WHERE t.repository = wanted.k1 AND t.digest = wanted.k2"
         );
+    }
+
+    #[test]
+    fn a_large_insert_took_steps_squared_for_its_numbered_parameters() {
+        let largest = CHUNKS[0];
+        for sql in [TAGS.upsert(largest), TAGS.insert(largest)] {
+            assert_eq!((sql.matches('?').count(), sql.matches('$').count()), (3 * largest, 0));
+        }
+        for sql in [TAGS.delete(largest), TAGS.load(None, largest), TAGS.load(Some(0), largest)] {
+            assert_eq!((sql.matches('?').count(), sql.matches('$').count()), (2 * largest, 0));
+        }
     }
 }

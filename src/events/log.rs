@@ -120,6 +120,16 @@ impl Log {
         query::of_package(&self.db, &log_id, package, after, limit).await
     }
 
+    /// How many bytes of payload such a page has.
+    pub async fn size_of_package(
+        &self,
+        package: &PackageId,
+        after: Sequence,
+        limit: i64,
+    ) -> Result<i64, Error> {
+        query::size_of_package(&self.db, package, after, limit).await
+    }
+
     /// Whether the appender still takes commands.
     pub fn is_open(&self) -> bool {
         !self.queue.is_closed()

@@ -20,6 +20,8 @@ pub struct Descriptor {
     pub annotations: BTreeMap<String, String>,
     /// The type of the artifact a manifest carries, if stated.
     pub artifact_type: Option<String>,
+    /// The content itself in base64, if it is embedded; not checked.
+    pub data: Option<String>,
 }
 
 impl Descriptor {

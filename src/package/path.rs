@@ -11,8 +11,8 @@ const RESERVED: &str = ".artifactstore";
 
 /// A relative path that means the same everywhere; holding one is proof it was checked.
 ///
-/// NFC UTF-8 of at most 1024 bytes; parts joined by `/`, none of them empty, `.` or `..`; no backslash and no
-/// control character; not below `.artifactstore/`. Ordered bytewise.
+/// NFC UTF-8 of at most 1024 bytes; parts joined by `/`, each of 1 to 255 bytes and none `.` or `..`; no backslash and
+/// no control character; not below `.artifactstore/`. Ordered bytewise.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackagePath(Box<str>);
 
@@ -23,6 +23,14 @@ pub enum PathError {
     #[error("a path has 1 to {max} bytes, this one has {len}", max = PackagePath::MAX_LEN)]
     Length {
         /// Its length in bytes.
+        len: usize,
+    },
+    /// One part is too long.
+    #[error("path {path:?} has a part of {len} bytes, a part has at most {max}", max = PackagePath::MAX_PART)]
+    PartLength {
+        /// The path, shortened.
+        path: String,
+        /// The part's length in bytes.
         len: usize,
     },
     /// It begins with a slash.
@@ -65,6 +73,10 @@ impl PackagePath {
     /// The longest path, in bytes.
     pub const MAX_LEN: usize = 1024;
 
+    /// The longest part, in bytes: the longest name the usual file systems take. A package that could be pushed and
+    /// not be pulled again would keep nothing.
+    pub const MAX_PART: usize = 255;
+
     /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -94,6 +106,9 @@ impl FromStr for PackagePath {
         }
         if let Some(part) = text.split('/').find(|part| matches!(*part, "" | "." | "..")) {
             return Err(PathError::Part { path: path(), part: part.to_owned() });
+        }
+        if let Some(part) = text.split('/').find(|part| part.len() > Self::MAX_PART) {
+            return Err(PathError::PartLength { path: path(), len: part.len() });
         }
         if !is_nfc(text) {
             return Err(PathError::NotNormal { path: path() });

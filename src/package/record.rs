@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{VERSION, check_words, stated};
-use super::{ContentManifest, File, Invalid, LIMITS, Object, PackageId, check_files, check_kind};
+use super::{
+    ContentManifest, Description, File, Invalid, LIMITS, Object, PackageId, check_files, check_kind,
+};
 use crate::clock::Micros;
 use crate::codec::cbor;
 use crate::hash;
@@ -99,6 +101,17 @@ impl Manifest {
             storage_receipts,
             retention_summary,
             provenance: content.provenance,
+        }
+    }
+
+    /// The content manifest it completes.
+    pub fn into_content(self) -> ContentManifest {
+        let Record { kind, retention_class, schema, metadata, .. } = self.package;
+        ContentManifest {
+            manifest_version: VERSION,
+            package: Description { kind, retention_class, schema, metadata },
+            files: self.files,
+            provenance: self.provenance,
         }
     }
 

@@ -45,10 +45,20 @@ fn a_path_that_could_lead_elsewhere_or_mean_two_things_is_refused() {
         assert!(text.parse::<PackagePath>().is_err(), "{text:?}");
     }
     assert!("a".repeat(1025).parse::<PackagePath>().is_err());
-    for text in ["a", "a b/c:d", "é", "…", ".hidden", "a/.artifactstore", "...", "a/..b", &"a".repeat(1024)]
-    {
+    let longest = format!("{}{}", "a/".repeat(384), "b".repeat(255));
+    for text in ["a", "a b/c:d", "é", "…", ".hidden", "a/.artifactstore", "...", "a/..b", &longest] {
         assert_eq!(path(text).as_str(), text);
     }
+}
+
+/// They were accepted, and a pull could not make such a file.
+#[test]
+fn a_part_that_no_file_system_takes_is_no_part() {
+    for (text, len) in [("a".repeat(256), 256), (format!("a/{}/b", "é".repeat(128)), 256)] {
+        let refused = text.parse::<PackagePath>().unwrap_err();
+        assert!(matches!(refused, PathError::PartLength { len: found, .. } if found == len), "{refused}");
+    }
+    assert_eq!(path(&format!("{0}/{0}", "a".repeat(255))).as_str().len(), 511);
 }
 
 #[test]
@@ -134,7 +144,7 @@ proptest! {
     fn a_path_is_accepted_as_it_is_or_not_at_all(text in "\\PC{0,40}|[a./\\\\]{0,12}") {
         if let Ok(path) = text.parse::<PackagePath>() {
             prop_assert_eq!(path.as_str(), &text);
-            prop_assert!(text.split('/').all(|part| !matches!(part, "" | "." | "..")));
+            prop_assert!(text.split('/').all(|part| !matches!(part, "" | "." | "..") && part.len() <= 255));
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::commands::{LinkBlob, UnlinkBlob};
+use super::commands::{LinkBlob, UnlinkBlob, kept};
 use super::uploads::run;
 use super::{Actor, Body, ByteRange, Error, Object, Registry};
 use crate::dataplane::{self, Location, Received, Sealed, Stored};
 use crate::events::{Command, Committed, Fact};
 use crate::oci::{Digest, RepositoryName};
 use crate::storage::StagingId;
-use crate::views::{self, contents, links, manifests, package_files};
+use crate::views::{self, contents, links, manifests, package_files, packages};
 
 /// Repositories looked at when a mount does not say where from.
 const DISCOVERY: i64 = 16;
@@ -54,9 +54,15 @@ impl Registry {
     }
 
     /// A URL of the storage under which anyone can GET the blob's bytes for a few minutes, if the storage gives out
-    /// such. The caller has checked that its client may have the blob; the URL asks nobody again.
-    pub async fn blob_url(&self, blob: &Blob) -> Result<Option<String>, Error> {
-        Ok(self.inner.data.url(&blob.location, URL_TTL).await?)
+    /// such, and for `longest` at most. The caller has checked that its client may have the blob; the URL asks nobody
+    /// again.
+    pub async fn blob_url(&self, blob: &Blob, longest: Option<Duration>) -> Result<Option<String>, Error> {
+        let time = longest.unwrap_or(URL_TTL).min(URL_TTL);
+        // No storage has URLs for less than a second.
+        if time < Duration::from_secs(1) {
+            return Ok(None);
+        }
+        Ok(self.inner.data.url(&blob.location, time).await?)
     }
 
     /// Stores a blob that arrives in one request. On any error nothing of it is kept.
@@ -256,9 +262,12 @@ impl Registry {
         actor: Actor,
         digest: &Digest,
     ) -> Result<(), Error> {
-        let content = contents::find(&self.inner.db, digest).await?;
-        let content = content.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
+        let held = links::find(&self.inner.db, repository, digest).await?;
+        let content = held.ok_or_else(|| Error::BlobUnknown(digest.clone()))?.content;
         // Answers the usual refusal from an index, however many manifests and packages name the blob.
+        if let Some(package) = packages::described_now(&self.inner.db, repository, &content).await? {
+            return Err(kept(digest, package));
+        }
         let digests = contents::digests_of(&self.inner.db, &content).await?;
         for named in &digests {
             if let Some(manifest) = manifests::naming_now(&self.inner.db, repository, named).await? {

@@ -131,6 +131,7 @@ impl Command for UnlinkBlob {
     fn reads(&self) -> Vec<Read> {
         let mut reads = vec![link_read(&self.repository, &self.content)];
         reads.extend(self.digests.iter().map(|digest| manifests::naming(&self.repository, digest)));
+        reads.push(packages::of_content_manifest(&self.repository, &self.content));
         reads.push(package_files::having(&self.repository, &self.content));
         reads.push(objects::naming(&self.repository, &self.content));
         reads
@@ -139,6 +140,10 @@ impl Command for UnlinkBlob {
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         if !links::exists(rows, &self.repository, &self.content) {
             return Err(Error::BlobUnknown(self.digest.clone()));
+        }
+        // First, since the manifest that names it is kept by the same package.
+        if let Some(package) = packages::described_by(rows, &self.repository, &self.content) {
+            return Err(kept(&self.digest, package));
         }
         let naming = |digest| manifests::naming_one(rows, &self.repository, digest);
         if let Some(manifest) = self.digests.iter().find_map(naming) {
@@ -355,12 +360,7 @@ impl Command for DeleteManifest {
         let pushed_as = manifests::pushed_as(rows, &self.repository, &self.content);
         let digest = pushed_as.ok_or_else(|| Error::ManifestUnknown(self.digest.to_string()))?;
         if let Some(package) = self.kept_by(rows) {
-            return Err(Error::PackageKeeps {
-                manifest: self.digest.clone(),
-                package: package.id,
-                class: package.description.retention_class.unwrap_or_default(),
-                until: package.expires_at,
-            });
+            return Err(kept(&self.digest, package));
         }
         let fact = ManifestDeleted {
             repository: self.repository.clone(),
@@ -391,6 +391,16 @@ impl Command for DeleteTag {
         let digest = digest.ok_or_else(|| Error::TagUnknown(self.tag.clone()))?;
         let fact = TagDeleted { repository: self.repository.clone(), tag: self.tag.clone(), digest };
         Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
+    }
+}
+
+/// What cannot leave because of a package.
+pub(super) fn kept(manifest: &Digest, package: packages::Package) -> Error {
+    Error::PackageKeeps {
+        manifest: manifest.clone(),
+        package: package.id,
+        class: package.description.retention_class.unwrap_or_default(),
+        until: package.expires_at,
     }
 }
 

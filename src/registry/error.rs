@@ -49,10 +49,10 @@ pub enum Error {
         /// One key that names it.
         key: PackagePath,
     },
-    /// A finalized package needs this manifest.
+    /// A finalized package needs this manifest, or this blob, which is its content manifest.
     #[error("manifest {manifest} is kept by package {package} under retention class {class}")]
     PackageKeeps {
-        /// The manifest.
+        /// The manifest, or the content manifest.
         manifest: Digest,
         /// The package.
         package: PackageId,
@@ -234,6 +234,17 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// The key names something else than its client said it would, or something at all.
+    #[error(
+        "key {key:?} names {now}, which is not what the condition of the request says",
+        key = key.as_str(), now = now.as_ref().map_or("nothing", Digest::as_str)
+    )]
+    KeyDiffers {
+        /// The key.
+        key: PackagePath,
+        /// SHA-256 of what it names.
+        now: Option<Digest>,
+    },
     /// The blob is too large.
     #[error("the blob is larger than {limit} bytes")]
     BlobTooLarge {
@@ -264,12 +275,31 @@ pub enum Error {
          the copy a folder or a bucket of its own"
     )]
     SamePlace(PlaceId),
+    /// A place in the log that is beyond its end.
+    #[error(
+        "event {since} is beyond the end of the log, which is at {head}: compare log_id and epoch with those of your \
+         last answer, and begin again at 0 if they differ"
+    )]
+    CursorAhead {
+        /// What was asked for.
+        since: i64,
+        /// Where the log ends.
+        head: i64,
+    },
+    /// Something of which only so much is done at once is being done for others.
+    #[error("{0}; try again in a few seconds")]
+    Busy(&'static str),
     /// Part of a request was ended by a shutdown.
     #[error("the registry is shutting down")]
     Stopping,
 }
 
 impl Error {
+    /// Whether no registry could answer, because what was asked for can not be.
+    pub fn is_unanswerable(&self) -> bool {
+        matches!(self, Self::Db(db::Error::Nul))
+    }
+
     /// Whether stored bytes are not what was stored: gone, cut short or changed.
     pub fn is_damage(&self) -> bool {
         use dataplane::Error as E;
@@ -288,7 +318,7 @@ impl Error {
                     matches!(**error, events::Error::Forked(_) | events::Error::Superseded { .. });
                 must_restart || error.is_unavailable()
             }
-            Self::Stopping => true,
+            Self::Stopping | Self::Busy(_) => true,
             _ => false,
         }
     }

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use super::commands::{DeleteManifest, DeleteTag, Named, PushManifest, descriptors};
 use super::{Actor, Error, Package, Registry};
 use crate::hash;
-use crate::oci::{self, Algorithm, Digest, Reference, RepositoryName, Tag};
+use crate::oci::{self, Algorithm, Digest, Kind, Reference, RepositoryName, Tag};
 use crate::package::PackageId;
 use crate::retention::rfc3339;
-use crate::views::{contents, manifests};
+use crate::views::{contents, links, manifests};
 
 /// Tags one push may set; the spec asks for at least 10.
 const MAX_TAGS: usize = 64;
@@ -92,7 +92,7 @@ impl Registry {
         tags.retain(|tag| seen.insert(tag.clone()));
         let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
         let push = self.prepare(repository, named, tags.clone(), manifest, bytes).await?;
-        let (digest, mut warnings) = (push.digest.clone(), warnings(&push.named));
+        let (digest, mut warnings) = (push.digest.clone(), self.warnings(&push).await?);
         let package = self.push_recognised(actor, push).await?;
         warnings.extend(package.as_ref().map(retention));
         Ok(PushedManifest { digest, tags, subject, warnings, package: package.map(|package| package.id) })
@@ -135,6 +135,27 @@ impl Registry {
         // What the registry makes names nothing it does not hold.
         let push = self.prepare(repository, named, tags, manifest, bytes).await?;
         Ok(PushManifest { allow_sparse: false, ..push })
+    }
+
+    /// A sparse manifest may be legal, but whoever pushed it should know. What another repository holds is nobody's
+    /// business here.
+    async fn warnings(&self, push: &PushManifest) -> Result<Vec<String>, Error> {
+        if push.manifest.kind == Kind::Image && !push.allow_sparse {
+            return Ok(Vec::new());
+        }
+        let wanted: Vec<&Named> = push.named.iter().filter(|named| !named.is_foreign).collect();
+        let digests: Vec<Digest> = wanted.iter().map(|named| named.digest.clone()).collect();
+        let (db, repository) = (&self.inner.db, &push.repository);
+        let held: Vec<bool> = match push.manifest.kind {
+            Kind::Image => {
+                links::find_all(db, repository, &digests).await?.iter().map(Option::is_some).collect()
+            }
+            Kind::Index => manifests::are_held(db, repository, &digests).await?,
+        };
+        let absent = digests.iter().zip(held).filter(|(_, is_held)| !is_held);
+        Ok(absent
+            .map(|(digest, _)| format!("the manifest names {digest}, which this repository does not hold"))
+            .collect())
     }
 
     /// What can be found out about a push before it is decided.
@@ -203,12 +224,4 @@ fn retention(package: &Package) -> String {
         }
         None => format!("retention: class {class} for ever"),
     }
-}
-
-/// A sparse manifest may be legal, but whoever pushed it should know.
-fn warnings(named: &[Named]) -> Vec<String> {
-    let absent = named.iter().filter(|named| named.content.is_none() && !named.is_foreign);
-    absent
-        .map(|named| format!("the manifest names {}, which this registry does not hold", named.digest))
-        .collect()
 }

@@ -41,8 +41,8 @@ pub use error::Error;
 pub use health::{Component, Health, has_log, inspect, probe};
 pub use manifests::{Manifest, PushedManifest};
 pub use objects::{
-    KeyedObject, KeyedStore, List, Listing, MAX_LISTED, NewObject, ObjectUrl, Prefix, build_key,
-    normalise_key, object_path,
+    Condition, Contents, KeyedObject, KeyedStore, List, Listing, MAX_LISTED, NewObject, ObjectUrl, Prefix,
+    build_key, normalise_key, object_path,
 };
 pub use packages::{
     FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Schema, Status,
@@ -50,7 +50,7 @@ pub use packages::{
 pub use places::{WrongPlace, refuse_same_place};
 pub use referrers::ReferrersPage;
 pub use signing::Signature;
-pub use signing::keys::rotate_signing_key;
+pub use signing::keys::{LONGEST as LONGEST_URL, rotate_signing_key};
 pub use store::{LOCAL, Stat, Store, Verified};
 pub use sweep::Swept;
 pub use uploads::{Progress, Upload};
@@ -114,7 +114,9 @@ struct Inner {
     uploads: uploads::Active,
     classes: Classes,
     /// Bounds what is spent on large packages at once.
-    composing: tokio::sync::Semaphore,
+    composing: packages::Weights,
+    /// Bounds what is spent on metadata at once.
+    checks: packages::Checks,
     opened_at: Micros,
     /// Whether other replicas write to the database too.
     is_shared: bool,
@@ -142,9 +144,20 @@ impl Registry {
         let uploads = uploads::Active::default();
         let opened_at = clock.now();
         let classes = Classes::default();
-        let composing = tokio::sync::Semaphore::new(packages::AT_ONCE);
-        let inner =
-            Inner { db, log, data, clock, options, cache, uploads, classes, composing, opened_at, is_shared };
+        let inner = Inner {
+            db,
+            log,
+            data,
+            clock,
+            options,
+            cache,
+            uploads,
+            classes,
+            composing: packages::Weights::default(),
+            checks: packages::Checks::default(),
+            opened_at,
+            is_shared,
+        };
         let registry = Self { inner: Arc::new(inner) };
         if !is_shared {
             // Nobody else has the database: claims of an earlier process are void.

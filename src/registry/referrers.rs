@@ -42,7 +42,7 @@ impl Registry {
         listed.retain(|content, entry| {
             after.is_none_or(|after| content > after) && wanted(&entry.artifact_type)
         });
-        let subjects = self.digests_of(subject).await?;
+        let subjects = self.digests_of(repository, subject).await?;
         let mut page = Page { entries: Vec::new(), size: 0, last: after.cloned() };
         loop {
             let rows =
@@ -75,10 +75,21 @@ impl Registry {
         Ok(ReferrersPage { index: oci::referrer::index(page.entries.into_iter()), next: None })
     }
 
-    /// Every digest the subject is known by: a referrer may name it by any of them.
-    pub(super) async fn digests_of(&self, subject: &Digest) -> Result<Vec<Digest>, Error> {
-        match contents::find(&self.inner.db, subject).await? {
-            Some(content) => Ok(contents::digests_of(&self.inner.db, &content).await?),
+    /// Every digest the subject is known by: a referrer may name it by any of them. Of what the repository does not
+    /// hold only the one given, or an answer would tell that another one holds it.
+    pub(super) async fn digests_of(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+    ) -> Result<Vec<Digest>, Error> {
+        let db = &self.inner.db;
+        let manifest = views::manifests::find(db, repository, &Reference::Digest(subject.clone())).await?;
+        let content = match manifest {
+            Some(manifest) => Some(manifest.content),
+            None => views::links::find(db, repository, subject).await?.map(|blob| blob.content),
+        };
+        match content {
+            Some(content) => Ok(contents::digests_of(db, &content).await?),
             None => Ok(vec![subject.clone()]),
         }
     }

@@ -56,6 +56,11 @@ const EXPIRED: &str = "SELECT id FROM uploads WHERE expires_at < $1 AND (lease I
 
 const KNOWN: &str = "SELECT id FROM uploads WHERE id = $1";
 
+const MARK: &str =
+    "SELECT id FROM uploads WHERE repository = $1 AND principal = $2 AND expires_at >= $3 LIMIT 1";
+
+const UNMARK: &str = "DELETE FROM uploads WHERE id = $1 AND principal = $2";
+
 /// Every named statement of this table, for the test that prepares each.
 #[cfg(test)]
 pub(super) static STATEMENTS: &[&str] = &[
@@ -71,6 +76,8 @@ pub(super) static STATEMENTS: &[&str] = &[
     RELEASE_ALL,
     EXPIRED,
     KNOWN,
+    MARK,
+    UNMARK,
 ];
 
 /// Who may use a session: bound to repository and principal.
@@ -276,6 +283,28 @@ impl Sessions {
     pub(super) async fn expired(&self, now: Micros, limit: i64) -> Result<Vec<UploadId>, Error> {
         let rows = self.table.query(EXPIRED, vec![now.into(), limit.into()]).await?;
         Ok(rows.iter().filter_map(|row| row.text(0).parse().ok()).collect())
+    }
+
+    /// Notes that a body for a draft is on its way, for every replica to see. The note ends with
+    /// [`unmark`](Self::unmark), and that of a process that was killed like an upload that stands idle.
+    pub(super) async fn mark(&self, draft: &Owner, now: Micros) -> Result<UploadId, Error> {
+        let id: UploadId =
+            format!("draft-{}", ulid::Ulid::generate()).parse().expect("ULIDs make upload ids");
+        self.open(&id, draft, None, now).await?;
+        Ok(id)
+    }
+
+    /// The body came, or will not.
+    pub(super) async fn unmark(&self, id: &UploadId, draft: &Owner) -> Result<(), Error> {
+        let args = vec![id.as_str().into(), draft.principal.as_str().into()];
+        self.table.execute(UNMARK, args).await?;
+        Ok(())
+    }
+
+    /// Whether a body for a draft is on its way.
+    pub(super) async fn is_marked(&self, draft: &Owner, now: Micros) -> Result<bool, Error> {
+        let args = vec![draft.repository.as_str().into(), draft.principal.as_str().into(), now.into()];
+        Ok(!self.table.query(MARK, args).await?.is_empty())
     }
 
     pub(super) async fn is_known(&self, id: &str) -> Result<bool, Error> {

@@ -35,7 +35,7 @@ pub(super) enum Error {
     },
     /// An upload cannot be cancelled while a request writes to it.
     Busy,
-    /// Too many large bodies are being received.
+    /// Too many large bodies are on their way, in or out.
     Crowded,
     /// A bug, or a database altered by hand.
     Panicked(String),
@@ -78,6 +78,7 @@ fn route(error: &RouteError) -> Wire {
         RouteError::Method(_) => refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
         RouteError::Name(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
         RouteError::Digest(_)
+        | RouteError::QueryDigest { .. }
         | RouteError::DigestMissing
         | RouteError::Reference(ReferenceError::Digest(_)) => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid)
@@ -92,6 +93,7 @@ fn route(error: &RouteError) -> Wire {
         RouteError::NoSuchTag(_) | RouteError::Package(_) => {
             refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
+        RouteError::SignedForReading => refused(StatusCode::FORBIDDEN, ErrorCode::Denied),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         RouteError::Key(_) | RouteError::Encoding(_) | RouteError::Query { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
@@ -127,6 +129,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::PackageChanged(_)
         | E::PackageNotFinalized { .. }
         | E::FileExists { .. }
+        | E::CursorAhead { .. }
         | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::MediaTypeInvalid(_) | E::UrlTime { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
@@ -142,8 +145,10 @@ fn wire(error: &registry::Error) -> Wire {
         E::ChunkSize { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
         E::BodyBroken { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid),
         E::BlobTooLarge { .. } => refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid),
+        E::KeyDiffers { .. } => refused(StatusCode::PRECONDITION_FAILED, ErrorCode::Denied),
+        error if error.is_unanswerable() => refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
         error if error.is_temporary() => (StatusCode::SERVICE_UNAVAILABLE, None),
-        E::Stopping => (StatusCode::SERVICE_UNAVAILABLE, None),
+        E::Stopping | E::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, None),
         E::CopyDiffers(_)
         | E::WrongPlace(_)
         | E::SamePlace(_)
@@ -198,7 +203,7 @@ pub(super) fn answer(error: Error) -> Answer {
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
         }
         Error::Crowded => {
-            let body = json!({ "message": "too many large bodies are being received; try again" });
+            let body = json!({ "message": "too many large bodies are on their way; try again" });
             full(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_string()).with(RETRY_AFTER, "5")
         }
         Error::Body(reason) => {
@@ -296,6 +301,8 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
         registry::Error::MetadataInvalid { schema, violations } => {
             Some(json!({ "schema": schema, "violations": violations }))
         }
+        registry::Error::KeyDiffers { key, now } => Some(json!({ "key": key, "sha256": now })),
+        registry::Error::CursorAhead { since, head } => Some(json!({ "since": since, "head": head })),
         registry::Error::UrlExpired { at } => Some(json!({ "expired_at": rfc3339(*at) })),
         registry::Error::DigestMismatch { claimed, actual } => {
             Some(json!({ "claimed": claimed, "actual": actual }))

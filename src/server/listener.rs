@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::body::Budget;
+use super::room::Room;
 use super::socket::{Counted, Requests, Socket};
 use super::{Options, State, service};
 use crate::registry::Registry;
@@ -48,6 +49,7 @@ impl Server {
             listener,
             state: Arc::new(State {
                 budget: Budget::new(options.collecting, options.idle_timeout),
+                room: Room::new(options.idle_timeout),
                 registry,
                 options,
             }),

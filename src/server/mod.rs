@@ -15,6 +15,7 @@ mod openapi;
 mod options;
 mod probes;
 mod respond;
+mod room;
 pub mod route;
 mod service;
 mod socket;
@@ -61,4 +62,6 @@ struct State {
     options: Options,
     /// Memory for large manifests on their way in.
     budget: body::Budget,
+    /// Memory for large answers on their way out.
+    room: room::Room,
 }

@@ -1,8 +1,10 @@
 //! Which repository holds which blob. Knowing a digest grants nothing; a link does.
 
-use super::blobs::Blob;
+use std::collections::{BTreeSet, HashSet};
+
+use super::blobs::{self, Blob};
 use super::contents::stored_digest;
-use super::{manifests, package_files};
+use super::{contents, manifests, package_files};
 use crate::clock::Micros;
 use crate::db::{Column, Db, Error, Index, Key, Row, Table};
 use crate::events::{Change, Event, Fact, Projection, Read, Role, Rows};
@@ -26,6 +28,9 @@ const BY_CONTENT: usize = 0;
 
 /// Where a link says since when it seems unused.
 const SINCE: usize = 3;
+
+/// Links looked up per statement.
+const CHUNK: usize = 64;
 
 const FIND: &str = "SELECT b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version \
     FROM content_digests d \
@@ -173,6 +178,28 @@ pub fn unused_since(rows: &Rows, repository: &RepositoryName, content: &Digest) 
 pub async fn find(db: &Db, repository: &RepositoryName, digest: &Digest) -> Result<Option<Blob>, Error> {
     let rows = db.query(FIND, vec![repository.as_str().into(), digest.as_str().into()]).await?;
     Ok(rows.first().map(|row| Blob::from_columns(row, 0)).filter(Blob::is_live))
+}
+
+/// [`find`] for many digests at once, in their order.
+pub async fn find_all(
+    db: &Db,
+    repository: &RepositoryName,
+    digests: &[Digest],
+) -> Result<Vec<Option<Blob>>, Error> {
+    let known = contents::find_all(db, digests).await?;
+    let distinct: BTreeSet<&Digest> = known.iter().flatten().collect();
+    let distinct: Vec<Digest> = distinct.into_iter().cloned().collect();
+    let mut held = HashSet::new();
+    let mut tx = db.snapshot().await?;
+    for chunk in distinct.chunks(CHUNK) {
+        let keys: Vec<Key> = chunk.iter().map(|content| key(repository, content)).collect();
+        let rows = tx.load(&BLOB_LINKS, None, &keys).await?;
+        held.extend(rows.iter().map(|row| stored_digest(row, 1)));
+    }
+    drop(tx);
+    let held: Vec<Digest> = held.into_iter().collect();
+    let blobs = blobs::find_all(db, &held).await?;
+    Ok(known.into_iter().map(|content| content.and_then(|content| blobs.get(&content).cloned())).collect())
 }
 
 /// Up to `limit` repositories that hold the blob, by name.

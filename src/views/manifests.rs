@@ -1,6 +1,8 @@
 //! Manifests per repository and what they name.
 
-use super::contents::stored_digest;
+use std::collections::{BTreeSet, HashSet};
+
+use super::contents::{self, stored_digest};
 use crate::db::{Column, Db, Error, Index, Key, Row, Table, Value};
 use crate::events::{Change, Event, Fact, Projection, Read, Role, Rows};
 use crate::oci::{Digest, Reference, RepositoryName};
@@ -37,6 +39,9 @@ pub static MANIFEST_REFERENCES: Table = Table {
 const BY_MANIFEST: usize = 0;
 /// [`MANIFEST_REFERENCES`] by what is named.
 const BY_TARGET: usize = 1;
+
+/// Manifests looked up per statement.
+const CHUNK: usize = 64;
 
 const BY_DIGEST: &str = "SELECT m.content, m.digest, m.media_type, m.size, $2 \
     FROM content_digests d JOIN manifests m ON m.repository = $1 AND m.content = d.content \
@@ -200,6 +205,19 @@ pub async fn find(
         size: row.integer(3).unsigned_abs(),
         digest: stored_digest(row, 4),
     }))
+}
+
+/// Whether a repository holds the manifests of these digests, in their order.
+pub async fn are_held(db: &Db, repository: &RepositoryName, digests: &[Digest]) -> Result<Vec<bool>, Error> {
+    let known = contents::find_all(db, digests).await?;
+    let distinct: BTreeSet<&Digest> = known.iter().flatten().collect();
+    let keys: Vec<Key> = distinct.into_iter().map(|content| key(repository, content)).collect();
+    let mut held = HashSet::new();
+    let mut tx = db.snapshot().await?;
+    for chunk in keys.chunks(CHUNK) {
+        held.extend(tx.load(&MANIFESTS, None, chunk).await?.iter().map(|row| stored_digest(row, 1)));
+    }
+    Ok(known.iter().map(|content| content.as_ref().is_some_and(|content| held.contains(content))).collect())
 }
 
 /// The bytes of a manifest.

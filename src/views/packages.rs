@@ -2,7 +2,7 @@
 
 use super::contents::stored_digest;
 use crate::clock::Micros;
-use crate::db::{Column, Db, Error, Index, Key, Row, Table};
+use crate::db::{Column, Db, Error, Index, Key, Row, Table, Value};
 use crate::events::{
     Change, Event, Fact, PackageCreated, PackageFinalized, Projection, Read, Rows, Sequence, Target,
 };
@@ -35,11 +35,14 @@ pub static PACKAGES: Table = Table {
         Column::integer("revision"),
     ],
     key: 1,
-    indexes: &[Index { columns: &[1, 16] }],
+    indexes: &[Index { columns: &[1, 16] }, Index { columns: &[1, 15] }],
 };
 
 /// [`PACKAGES`] by repository and the OCI manifest they name.
 const BY_REFERENCE: usize = 0;
+
+/// [`PACKAGES`] by repository and their content manifest.
+const BY_CONTENT: usize = 1;
 
 const FIND: &str = "SELECT id, repository, status, kind, retention_class, schema_name, metadata, provenance, \
     created_at, updated_at, finalized_at, expires_at, files, size, manifest_digest, content_manifest, reference, \
@@ -59,6 +62,22 @@ const NAMED: &str = "SELECT id, repository, status, kind, retention_class, schem
     WHERE repository = $1 AND id > $2 AND ($3 = '' OR status = $3) AND ($4 = '' OR kind = $4) \
     AND ($5 = '' OR retention_class = $5) AND reference = $6 ORDER BY id LIMIT $7";
 
+/// One that needs a content manifest.
+const DESCRIBED: &str = "SELECT id, repository, status, kind, retention_class, schema_name, metadata, provenance, \
+    created_at, updated_at, finalized_at, expires_at, files, size, manifest_digest, content_manifest, reference, \
+    failure, sequence, revision FROM packages \
+    WHERE repository = $1 AND content_manifest = $2 AND status = 'finalized' LIMIT 1";
+
+/// What producers say of the packages of such a page, in bytes of JSON.
+const SIZES: &str = "SELECT OCTET_LENGTH(metadata) + OCTET_LENGTH(provenance) FROM packages \
+    WHERE repository = $1 AND id > $2 AND ($3 = '' OR status = $3) AND ($4 = '' OR kind = $4) \
+    AND ($5 = '' OR retention_class = $5) AND ($6 = '' OR reference = $6) ORDER BY id LIMIT $7";
+
+/// The same of those that one OCI manifest stands for.
+const SIZES_NAMED: &str = "SELECT OCTET_LENGTH(metadata) + OCTET_LENGTH(provenance) FROM packages \
+    WHERE repository = $1 AND id > $2 AND ($3 = '' OR status = $3) AND ($4 = '' OR kind = $4) \
+    AND ($5 = '' OR retention_class = $5) AND reference = $6 ORDER BY id LIMIT $7";
+
 /// Drafts nobody touched since a moment.
 const IDLE: &str = "SELECT id, repository FROM packages \
     WHERE status IN ('created', 'uploading') AND updated_at < $1 ORDER BY updated_at LIMIT $2";
@@ -67,15 +86,20 @@ const IDLE: &str = "SELECT id, repository FROM packages \
 const FINALIZED: &str = "SELECT payload FROM events WHERE subject = $1 AND type >= 'v1.package.' \
     AND type < 'v1.package/' AND type = 'v1.package.finalized'";
 
+/// How large its payload is.
+const FINALIZED_SIZE: &str = "SELECT OCTET_LENGTH(payload) FROM events WHERE subject = $1 AND type >= 'v1.package.' \
+    AND type < 'v1.package/' AND type = 'v1.package.finalized'";
+
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[FIND, PAGE, NAMED, IDLE, FINALIZED];
+pub static STATEMENTS: &[&str] =
+    &[FIND, PAGE, NAMED, DESCRIBED, SIZES, SIZES_NAMED, IDLE, FINALIZED, FINALIZED_SIZE];
 
 /// How far a package is (PKG-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// A draft without files.
+    /// A draft that has had no file yet.
     Created,
-    /// A draft with files.
+    /// A draft that files were sent to, also when all of them were taken out again.
     Uploading,
     /// Immutable and named.
     Finalized,
@@ -392,6 +416,28 @@ pub fn named_by(rows: &Rows, repository: &RepositoryName, reference: &Digest) ->
     rows.lookup(&PACKAGES, BY_REFERENCE, &key).into_iter().map(Package::from_row).collect()
 }
 
+/// The read of the packages that name a content manifest (BLAKE3).
+pub fn of_content_manifest(repository: &RepositoryName, content: &Digest) -> Read {
+    Read::lookup(&PACKAGES, BY_CONTENT, vec![repository.as_str().into(), content.as_str().into()])
+}
+
+/// A finalized package that names a content manifest (BLAKE3), among loaded rows.
+pub fn described_by(rows: &Rows, repository: &RepositoryName, content: &Digest) -> Option<Package> {
+    let key = vec![repository.as_str().into(), content.as_str().into()];
+    let mut packages = rows.lookup(&PACKAGES, BY_CONTENT, &key).into_iter().map(Package::from_row);
+    packages.find(|package| package.status == Status::Finalized)
+}
+
+/// A finalized package that names a content manifest (BLAKE3). May be outdated by the time it is read.
+pub async fn described_now(
+    db: &Db,
+    repository: &RepositoryName,
+    content: &Digest,
+) -> Result<Option<Package>, Error> {
+    let rows = db.query(DESCRIBED, vec![repository.as_str().into(), content.as_str().into()]).await?;
+    Ok(rows.first().map(Package::from_row))
+}
+
 /// A package by its id.
 pub async fn find(db: &Db, id: &PackageId) -> Result<Option<Package>, Error> {
     Ok(db.query(FIND, key(id)).await?.first().map(Package::from_row))
@@ -405,7 +451,26 @@ pub async fn page(
     after: &str,
     limit: i64,
 ) -> Result<Vec<Package>, Error> {
-    let values = vec![
+    let sql = if filter.reference.is_some() { NAMED } else { PAGE };
+    let values = asked(repository, filter, after, limit);
+    Ok(db.query(sql, values).await?.iter().map(Package::from_row).collect())
+}
+
+/// How many bytes of JSON producers say of each package of such a page.
+pub async fn sizes(
+    db: &Db,
+    repository: &RepositoryName,
+    filter: &Filter,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<i64>, Error> {
+    let sql = if filter.reference.is_some() { SIZES_NAMED } else { SIZES };
+    let values = asked(repository, filter, after, limit);
+    Ok(db.query(sql, values).await?.iter().map(|row| row.integer(0)).collect())
+}
+
+fn asked(repository: &RepositoryName, filter: &Filter, after: &str, limit: i64) -> Vec<Value> {
+    vec![
         repository.as_str().into(),
         after.into(),
         filter.status.map_or("", Status::as_str).into(),
@@ -413,9 +478,7 @@ pub async fn page(
         filter.class.as_deref().unwrap_or("").into(),
         filter.reference.as_ref().map_or("", Digest::as_str).into(),
         limit.into(),
-    ];
-    let sql = if filter.reference.is_some() { NAMED } else { PAGE };
-    Ok(db.query(sql, values).await?.iter().map(Package::from_row).collect())
+    ]
 }
 
 /// Up to `limit` drafts that nothing happened to since `before`, with their repositories.
@@ -431,4 +494,10 @@ pub async fn idle(db: &Db, before: Micros, limit: i64) -> Result<Vec<(PackageId,
 /// The manifest of a finalized package: the payload of the event that finalized it, byte for byte.
 pub async fn manifest(db: &Db, id: &PackageId) -> Result<Option<Vec<u8>>, Error> {
     Ok(db.query(FINALIZED, key(id)).await?.first().map(|row| row.blob(0).to_vec()))
+}
+
+/// How many bytes it has.
+pub async fn manifest_size(db: &Db, id: &PackageId) -> Result<Option<usize>, Error> {
+    let rows = db.query(FINALIZED_SIZE, key(id)).await?;
+    Ok(rows.first().map(|row| usize::try_from(row.integer(0)).unwrap_or_default()))
 }

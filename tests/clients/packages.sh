@@ -128,14 +128,16 @@ packages_oras_pull() {
 }
 
 packages_pull() {
-    local repository
-    for repository in cli http declared; do
-        artifactstore package pull "pack/$repository:v1" -o "$SCRATCH/pull-$repository"
-        diff -r -x .artifactstore "$SCRATCH/tree" "$SCRATCH/pull-$repository"
-        artifactstore package verify "$SCRATCH/pull-$repository"
+    local repository what
+    for repository in cli http declared implicit archive; do
+        for what in "pack/$repository:v1" "pack/$repository@$(oras resolve --plain-http "$ADDR/pack/$repository:v1")" \
+            "$(packages_id "pack/$repository")"; do
+            rm -rf "$SCRATCH/pulled"
+            artifactstore package pull "$what" -o "$SCRATCH/pulled"
+            diff -r -x .artifactstore "$SCRATCH/tree" "$SCRATCH/pulled"
+            artifactstore package verify "$SCRATCH/pulled"
+        done
     done
-    artifactstore package pull "$(jq -r .id "$SCRATCH/cli.json")" -o "$SCRATCH/pull-id"
-    diff -r -x .artifactstore "$SCRATCH/tree" "$SCRATCH/pull-id"
 }
 
 packages_disagree() {

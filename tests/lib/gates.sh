@@ -48,3 +48,21 @@ clients_on() {
     fi
     tail -n 1 "$log"
 }
+
+section_schemathesis() {
+    local engine
+    require_server schemathesis || return
+    for engine in embedded production; do
+        schemathesis_on "$engine"
+    done
+}
+
+schemathesis_on() {
+    local log=$LOGS/schemathesis title="schemathesis on $1 engines" code=0
+    tests/schemathesis.sh --engine "$1" >"$log" 2>&1 || code=$?
+    if ((code != 0)) || ! count_from "$log" "$title"; then
+        blame "$title" "$log" "$code"
+        return
+    fi
+    tail -n 1 "$log"
+}

@@ -1,6 +1,7 @@
 //! What a producer says of a package on the command line.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::Read as _;
 
 use serde_json::{Map, Value};
 
@@ -84,11 +85,13 @@ pub(super) fn metadata(arguments: &[String]) -> Result<Object, Failure> {
 
 fn from_file(file: &str) -> Result<Object, Failure> {
     let refuse = |reason: String| Failure(format!("{file}: {reason}"));
-    let size = std::fs::metadata(Path::new(file)).map_err(|error| refuse(error.to_string()))?.len();
-    if size > MAX_FILE {
-        return Err(refuse(format!("it has {size} bytes, at most {MAX_FILE} are read")));
+    // Not by its size: a device or a pipe has none.
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    read.map_err(|error| refuse(error.to_string()))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(refuse(format!("it has more than {MAX_FILE} bytes")));
     }
-    let bytes = std::fs::read(file).map_err(|error| refuse(error.to_string()))?;
     Object::from_json(&bytes).map_err(|error| {
         let Failure(reason) = Failure::from(error);
         refuse(format!("not a JSON object that a manifest can say: {reason}"))
@@ -116,6 +119,7 @@ mod tests {
         assert!(given(&["counts=1", &file]).unwrap_err().contains("twice"));
         assert!(given(&["word"]).unwrap_err().contains("KEY=VALUE"));
         assert!(given(&["@/nonexistent"]).unwrap_err().contains("/nonexistent"));
+        assert!(given(&["@/dev/zero"]).unwrap_err().contains("more than 4194304 bytes"));
         assert!(given(&["ä=1"]).is_err());
         std::fs::write(folder.path().join("bad.json"), r#"{"a": 1.5}"#).unwrap();
         let bad = format!("@{}", folder.path().join("bad.json").display());

@@ -1,15 +1,17 @@
-//! `package create`, `ingest`, `finalize` and `abort`.
+//! `package create`, `ingest`, `drop`, `finalize` and `abort`.
 
 use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::super::output::say;
 use super::super::{Failure, Outcome};
 use super::arguments::{Said, metadata};
 use super::meter::Meter;
 use super::{Remote, connect, id, path_of};
-use crate::client::packages;
+use crate::client::drafts;
 use crate::oci::Tag;
+use crate::package::PackagePath;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Create {
@@ -40,6 +42,16 @@ pub(in crate::cli) struct Ingest {
     /// Take the place of a file with the same path.
     #[arg(long)]
     replace: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Drop {
+    /// The draft.
+    id: String,
+    /// The file's path in the package.
+    path: PackagePath,
     #[command(flatten)]
     remote: Remote,
 }
@@ -79,7 +91,7 @@ impl Create {
         }
         let (description, provenance) = (self.said.description()?, self.said.provenance()?);
         let package = connect(&to)?.create_package(&to.repository, &description, &provenance).await?;
-        show(&package, self.remote.json, "id");
+        show(&package, self.remote.json, "id")?;
         Ok(true)
     }
 }
@@ -89,7 +101,7 @@ impl Ingest {
         let id = id(&self.id)?;
         let path = path_of(self.path.as_deref(), &self.file)?;
         let meter = Meter::start();
-        let ingest = packages::Ingest {
+        let ingest = drafts::Ingest {
             file: &self.file,
             path: &path,
             media_type: self.media_type.as_deref(),
@@ -98,7 +110,17 @@ impl Ingest {
         };
         let file = self.remote.client()?.ingest_file(&id, &ingest, &meter.progress).await?;
         drop(meter);
-        show(&file, self.remote.json, "sha256");
+        show(&file, self.remote.json, "sha256")?;
+        Ok(true)
+    }
+}
+
+impl Drop {
+    pub(super) async fn run(self) -> Outcome {
+        let id = id(&self.id)?;
+        self.remote.client()?.drop_file(&id, &self.path).await?;
+        let json = serde_json::json!({ "id": id, "path": self.path, "status": "dropped" }).to_string();
+        say(&if self.remote.json { json } else { format!("{} was dropped", self.path) })?;
         Ok(true)
     }
 }
@@ -111,7 +133,7 @@ impl Finalize {
         let client = self.remote.client()?;
         let package =
             client.finalize_package(&id, tag.as_ref(), self.class.as_deref(), metadata.as_ref()).await?;
-        show(&package, self.remote.json, "reference");
+        show(&package, self.remote.json, "reference")?;
         Ok(true)
     }
 }
@@ -120,20 +142,13 @@ impl Abort {
     pub(super) async fn run(self) -> Outcome {
         let id = id(&self.id)?;
         self.remote.client()?.abort_package(&id).await?;
-        if self.remote.json {
-            println!("{}", serde_json::json!({ "id": id, "status": "aborted" }));
-        } else {
-            println!("{id} was given up");
-        }
+        let json = serde_json::json!({ "id": id, "status": "failed" }).to_string();
+        say(&if self.remote.json { json } else { format!("{id} was given up") })?;
         Ok(true)
     }
 }
 
 /// All of an answer as JSON, or the one field a script wants.
-fn show(answer: &Value, json: bool, field: &str) {
-    if json {
-        println!("{answer}");
-    } else {
-        println!("{}", answer[field].as_str().unwrap_or_default());
-    }
+fn show(answer: &Value, json: bool, field: &str) -> Result<(), Failure> {
+    say(&if json { answer.to_string() } else { answer[field].as_str().unwrap_or_default().to_owned() })
 }

@@ -52,7 +52,12 @@ fn line(progress: &Progress) -> String {
         Phase::Downloading => "received",
     };
     let of = if all_bytes > 0 { format!(" of {}", size(all_bytes)) } else { String::new() };
-    format!("{what} {files} of {all_files} files, {}{of}", size(bytes))
+    format!("{what} {files} of {}, {}{of}", count(all_files, "file"), size(bytes))
+}
+
+/// So many of something.
+pub(in crate::cli) fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// A number of bytes for people.
@@ -71,6 +76,11 @@ pub(in crate::cli) fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn one_file_is_no_files() {
+        assert_eq!([0, 1, 2].map(|number| super::count(number, "file")), ["0 files", "1 file", "2 files"]);
+    }
+
     #[test]
     fn sizes_are_for_people() {
         for (bytes, text) in [

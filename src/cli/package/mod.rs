@@ -3,24 +3,27 @@
 //! Never opens a registry of this machine; that is for the other commands.
 
 mod arguments;
+mod download;
 mod drafts;
 mod meter;
 mod reading;
 mod transfer;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-pub(super) use meter::{Meter, size};
-pub(super) use transfer::show_pushed;
+pub(super) use meter::{Meter, count, size};
+pub(super) use transfer::{remark_foreign, show_pushed};
 
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, output};
 use crate::client::place::PlaceError;
 use crate::client::{Client, Credentials, Place};
 use crate::config::SERVER_VARIABLE;
 use crate::package::{PackageId, PackagePath};
+
+/// What is said when a transfer is stopped.
+pub(super) const GOES_ON: &str = "run the same command again, it goes on where it was";
 
 const SERVER_HELP: &str = "The registry, https://host[:port] [default: the host of the reference, else \
     ARTIFACTSTORE_SERVER, else http://127.0.0.1:5000]";
@@ -41,8 +44,10 @@ pub(super) enum Package {
     Verify(transfer::Verify),
     /// Open a draft: a package that is filled file by file.
     Create(drafts::Create),
-    /// Put a file into a draft.
+    /// Put a file into a draft, or another one in its place.
     Ingest(drafts::Ingest),
+    /// Take a file out of a draft.
+    Drop(drafts::Drop),
     /// Make a draft an immutable package.
     Finalize(drafts::Finalize),
     /// Give a draft up.
@@ -53,6 +58,10 @@ pub(super) enum Package {
     List(reading::List),
     /// List the files of a package.
     Files(reading::Files),
+    /// Write one file of a package or a draft to a file, compared with both its digests; or a range of its bytes.
+    Download(download::Download),
+    /// Show what happened to a package.
+    Events(reading::Events),
     /// Print the manifest of a finalized package, as canonical JSON or the canonical CBOR.
     Manifest(reading::Manifest),
 }
@@ -68,6 +77,18 @@ pub(super) struct Remote {
 }
 
 impl Package {
+    /// What to do when it was stopped on the way.
+    pub(super) fn advice(&self) -> &'static str {
+        match self {
+            Self::Push(_) | Self::Pull(_) => GOES_ON,
+            Self::Create(_) => "there may be a draft that nobody fills; it expires by itself",
+            Self::Ingest(_) | Self::Drop(_) | Self::Finalize(_) | Self::Abort(_) => {
+                "nobody knows whether it was done; `package show` and `package files` tell"
+            }
+            _ => "nothing was changed",
+        }
+    }
+
     pub(super) async fn run(self) -> Outcome {
         match self {
             Self::Push(push) => push.run().await,
@@ -75,11 +96,14 @@ impl Package {
             Self::Verify(verify) => verify.run().await,
             Self::Create(create) => create.run().await,
             Self::Ingest(ingest) => ingest.run().await,
+            Self::Drop(drop) => drop.run().await,
             Self::Finalize(finalize) => finalize.run().await,
             Self::Abort(abort) => abort.run().await,
             Self::Show(show) => show.run().await,
             Self::List(list) => list.run().await,
             Self::Files(files) => files.run().await,
+            Self::Download(download) => download.run().await,
+            Self::Events(events) => events.run().await,
             Self::Manifest(manifest) => manifest.run().await,
         }
     }
@@ -119,6 +143,6 @@ fn write(bytes: &[u8], output: Option<&PathBuf>) -> Result<(), Failure> {
     match output {
         Some(file) => std::fs::write(file, bytes)
             .map_err(|error| Failure(format!("{} cannot be written: {error}", file.display()))),
-        None => Ok(std::io::stdout().write_all(bytes)?),
+        None => output::write(bytes),
     }
 }

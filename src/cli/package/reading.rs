@@ -1,14 +1,15 @@
-//! `package show`, `list`, `files` and `manifest`.
+//! `package show`, `list`, `files`, `events` and `manifest`.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::super::Outcome;
+use super::super::output::say;
+use super::super::{Failure, Outcome, output};
 use super::meter::size;
 use super::{Remote, connect, id, write};
 use crate::client::packages::{Encoding, Filter};
-use crate::oci::Digest;
+use crate::oci::{Digest, Reference};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Show {
@@ -34,9 +35,12 @@ pub(in crate::cli) struct List {
     /// Only those of this OCI manifest, sha256:…
     #[arg(long, value_name = "DIGEST")]
     reference: Option<String>,
-    /// How many at most.
+    /// How many at most; the next ones are those --after the last of these.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     limit: usize,
+    /// Only those behind this id; it need not exist.
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
     #[command(flatten)]
     remote: Remote,
 }
@@ -45,6 +49,26 @@ pub(in crate::cli) struct List {
 pub(in crate::cli) struct Files {
     /// The package.
     id: String,
+    /// How many at most [default: all]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Only those behind this path; it need not exist.
+    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true)]
+    after: String,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Events {
+    /// The package.
+    id: String,
+    /// Only events behind this sequence number.
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+    since: i64,
+    /// How many at most.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    limit: usize,
     #[command(flatten)]
     remote: Remote,
 }
@@ -70,7 +94,7 @@ impl Show {
     pub(super) async fn run(self) -> Outcome {
         let package = self.remote.client()?.package(&id(&self.id)?).await?;
         if self.remote.json {
-            println!("{package}");
+            say(&package.to_string())?;
             return Ok(true);
         }
         let fields = [
@@ -86,13 +110,12 @@ impl Show {
             "manifest_digest",
             "metadata",
         ];
-        for field in fields {
-            match &package[field] {
-                Value::Null => {}
-                Value::String(text) => println!("{field}: {}", text.escape_debug()),
-                other => println!("{field}: {other}"),
-            }
-        }
+        let line = |field: &str| match &package[field] {
+            Value::Null => None,
+            Value::String(text) => Some(format!("{field}: {}", text.escape_debug())),
+            other => Some(format!("{field}: {other}")),
+        };
+        say(&fields.into_iter().filter_map(line).collect::<Vec<_>>().join("\n"))?;
         Ok(true)
     }
 }
@@ -100,35 +123,57 @@ impl Show {
 impl List {
     pub(super) async fn run(self) -> Outcome {
         let place = self.remote.place(&self.repository)?;
-        let reference: Option<Digest> = self.reference.as_deref().map(str::parse).transpose()?;
-        let filter = Filter { status: self.status, class: self.class, kind: self.kind, reference };
+        let mut reference: Option<Digest> = self.reference.as_deref().map(str::parse).transpose()?;
+        match &place.reference {
+            Some(Reference::Tag(tag)) => {
+                return Err(Failure(format!(
+                    "a repository is listed, and {tag} is a tag; leave it out, or ask for --reference DIGEST"
+                )));
+            }
+            Some(Reference::Digest(digest)) => reference = Some(digest.clone()),
+            None => {}
+        }
+        let (status, class, kind, after) = (self.status, self.class, self.kind, self.after);
+        let filter = Filter { status, class, kind, reference, after };
         let packages = connect(&place)?.packages(&place.repository, &filter, self.limit).await?;
-        if self.remote.json {
-            println!("{}", json!({ "packages": packages }));
-            return Ok(true);
-        }
-        for package in &packages {
+        list(self.remote.json, "packages", &packages, |package| {
             let text = |field: &str| package[field].as_str().unwrap_or("-").escape_debug().to_string();
-            println!("{}  {}  {}  {}", text("id"), text("status"), text("kind"), text("created_at"));
-        }
-        Ok(true)
+            format!("{}  {}  {}  {}", text("id"), text("status"), text("kind"), text("created_at"))
+        })
     }
 }
 
 impl Files {
     pub(super) async fn run(self) -> Outcome {
-        let files = self.remote.client()?.package_files(&id(&self.id)?).await?;
-        if self.remote.json {
-            println!("{}", json!({ "files": files }));
-            return Ok(true);
-        }
-        for file in &files {
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let files = self.remote.client()?.package_files(&id(&self.id)?, &self.after, limit).await?;
+        list(self.remote.json, "files", &files, |file| {
             let text = |field: &str| file[field].as_str().unwrap_or("-").escape_debug().to_string();
             let bytes = size(file["size"].as_u64().unwrap_or_default());
-            println!("{}  {}  {bytes}  {}", text("sha256"), text("path"), text("media_type"));
-        }
-        Ok(true)
+            format!("{}  {}  {bytes}  {}", text("sha256"), text("path"), text("media_type"))
+        })
     }
+}
+
+impl Events {
+    pub(super) async fn run(self) -> Outcome {
+        let events = self.remote.client()?.package_events(&id(&self.id)?, self.since, self.limit).await?;
+        list(self.remote.json, "events", &events, |event| {
+            let text = |field: &str| event[field].as_str().unwrap_or("-").escape_debug().to_string();
+            format!("{}  {}  {}  {}", event["sequence"], text("recorded_at"), text("type"), text("actor"))
+        })
+    }
+}
+
+/// Shows the entries of a list, a line each for people.
+fn list(as_json: bool, field: &str, entries: &[Value], line: impl Fn(&Value) -> String) -> Outcome {
+    let text = if as_json {
+        json!({ field: entries }).to_string() + "\n"
+    } else {
+        entries.iter().map(|entry| line(entry) + "\n").collect()
+    };
+    output::write(text.as_bytes())?;
+    Ok(true)
 }
 
 impl Manifest {

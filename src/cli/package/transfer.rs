@@ -1,16 +1,18 @@
 //! `package push`, `pull` and `verify`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::super::output::{remark, say};
 use super::super::{Failure, Outcome};
 use super::arguments::Said;
-use super::meter::{Meter, size};
+use super::meter::{Meter, count, size};
 use super::{Remote, connect};
 use crate::client::pull::{What, pull};
 use crate::client::verify::verify;
-use crate::client::{Job, Pushed, push, tree};
+use crate::client::{Job, Pushed, push, shown_path, tree};
 use crate::package::PackageId;
 
 /// How many problems are written out; all of them are in the JSON.
@@ -68,20 +70,17 @@ impl Push {
         let pushed = push(&client, job, &meter.progress).await?;
         drop(meter);
         for path in &tree.skipped {
-            eprintln!("left out {}", path.display());
+            remark(&format!("left out {}\n", shown_path(path)));
         }
-        show_pushed(&pushed, self.remote.json);
+        remark_foreign(&tree.foreign);
+        show_pushed(&pushed, self.remote.json)?;
         Ok(true)
     }
 }
 
 /// Says what was pushed: the id first.
-pub(in crate::cli) fn show_pushed(pushed: &Pushed, as_json: bool) {
-    if as_json {
-        println!("{}", pushed_json(pushed));
-    } else {
-        print(pushed);
-    }
+pub(in crate::cli) fn show_pushed(pushed: &Pushed, as_json: bool) -> Result<(), Failure> {
+    say(&if as_json { pushed_json(pushed).to_string() } else { described(pushed) })
 }
 
 /// A pushed package as `--json` has it.
@@ -102,26 +101,37 @@ fn pushed_json(pushed: &Pushed) -> serde_json::Value {
     })
 }
 
-fn print(pushed: &Pushed) {
-    match &pushed.id {
-        Some(id) => println!("{id}"),
-        // Not every registry knows packages; the digest is a name everywhere.
-        None => println!("{}", pushed.reference),
-    }
-    println!("  {}", reference(pushed));
+fn described(pushed: &Pushed) -> String {
+    // Not every registry knows packages; the digest is a name everywhere.
+    let mut text = match &pushed.id {
+        Some(id) => id.to_string(),
+        None => pushed.reference.to_string(),
+    };
+    let _ = write!(text, "\n  {}", reference(pushed));
     if let Some(tag) = &pushed.tag {
-        println!("  {}:{tag}", pushed.repository);
+        let _ = write!(text, "\n  {}:{tag}", pushed.repository);
     }
     if let Some(class) = &pushed.class {
         let until =
             pushed.expires_at.as_deref().map_or("for ever".to_owned(), |time| format!("until {time}"));
-        println!("  kept as {class}, {until}");
+        let _ = write!(text, "\n  kept as {class}, {until}");
     }
     let sent = match pushed.uploaded {
         0 => "nothing had to be sent".to_owned(),
-        count => format!("{count} contents sent, {}", size(pushed.uploaded_bytes)),
+        sent => format!("{} sent, {}", count(sent as u64, "content"), size(pushed.uploaded_bytes)),
     };
-    println!("  {} files, {}; {sent}", pushed.files, size(pushed.bytes));
+    let _ = write!(text, "\n  {}, {}; {sent}", count(pushed.files as u64, "file"), size(pushed.bytes));
+    text
+}
+
+/// Names what is not packed although nobody said so.
+pub(in crate::cli) fn remark_foreign(foreign: &[PathBuf]) {
+    for path in foreign {
+        remark(&format!(
+            "{} is not packed: .artifactstore/ is where a pull keeps its own\n",
+            shown_path(path)
+        ));
+    }
 }
 
 fn reference(pushed: &Pushed) -> String {
@@ -152,16 +162,16 @@ impl Pull {
                 "downloaded": pulled.downloaded,
                 "downloaded_bytes": pulled.downloaded_bytes,
             });
-            println!("{json}");
+            say(&json.to_string())?;
         } else {
             let kept = pulled.files - pulled.downloaded;
-            println!(
-                "{}: {} files, {}; {} received, {kept} were there",
-                self.output.display(),
-                pulled.files,
+            say(&format!(
+                "{}: {}, {}; {} received, {kept} there before",
+                shown_path(&self.output),
+                count(pulled.files as u64, "file"),
                 size(pulled.bytes),
                 pulled.downloaded,
-            );
+            ))?;
         }
         Ok(true)
     }
@@ -185,19 +195,21 @@ impl Verify {
                 "bytes": verified.bytes,
                 "problems": list,
             });
-            println!("{json}");
+            say(&json.to_string())?;
             return Ok(problems.is_empty());
         }
+        let mut text = String::new();
         for problem in problems.iter().take(SHOWN) {
-            println!("{} {}", problem.path.escape_debug(), problem.what);
+            let _ = writeln!(text, "{} {}", problem.path.escape_debug(), problem.what);
         }
         if problems.len() > SHOWN {
-            println!("and {} more", problems.len() - SHOWN);
+            let _ = writeln!(text, "and {} more", problems.len() - SHOWN);
         }
-        let (files, bytes) = (verified.files, size(verified.bytes));
+        let (files, bytes) = (count(verified.files as u64, "file"), size(verified.bytes));
         let verdict = if problems.is_empty() { "all as it was" } else { "not as it was" };
-        println!("{files} files, {bytes}: {verdict}");
-        println!("  content manifest {}", verified.content_manifest);
+        let _ = writeln!(text, "{files}, {bytes}: {verdict}");
+        let _ = write!(text, "  content manifest {}", verified.content_manifest);
+        say(&text)?;
         Ok(problems.is_empty())
     }
 }

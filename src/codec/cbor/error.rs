@@ -25,12 +25,25 @@ pub enum Error {
     /// The value's own `Serialize` failed.
     #[error("the value does not serialise")]
     Serialize(#[source] ciborium::value::Error),
-    /// The bytes are in the profile, but say something else than the wanted type.
-    #[error("canonical CBOR of another type")]
-    Deserialize(#[source] ciborium::value::Error),
+    /// The bytes are in the profile, but say something else than the wanted type: what the type says to it, which names
+    /// the field, and not all of a long value.
+    #[error("canonical CBOR of another type: {0}")]
+    Deserialize(String),
 }
 
+/// Bytes of what a type says that are passed on.
+const MAX_SAID: usize = 240;
+
 impl Error {
+    pub(super) fn of_type(error: ciborium::value::Error) -> Self {
+        let ciborium::value::Error::Custom(said) = error;
+        let mut end = said.len().min(MAX_SAID);
+        while !said.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self::Deserialize(if end < said.len() { format!("{}…", &said[..end]) } else { said })
+    }
+
     /// The rule that was broken, if it was one of the profile.
     pub fn reason(&self) -> Option<Reason> {
         match self {

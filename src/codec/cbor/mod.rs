@@ -57,12 +57,12 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 /// takes the front of a longer array; types that must account for every byte deny unknown fields
 /// and avoid tuples.
 pub fn from_slice_with_limits<T: DeserializeOwned>(bytes: &[u8], limits: &Limits) -> Result<T, Error> {
-    tree(bytes, limits)?.deserialized().map_err(Error::Deserialize)
+    tree(bytes, limits)?.deserialized().map_err(Error::of_type)
 }
 
 /// The validated bytes as a tree.
 pub(super) fn tree(bytes: &[u8], limits: &Limits) -> Result<Value, Error> {
     validate(bytes, limits)?;
     // Valid bytes decode. Should the two ever disagree, the caller gets an error and not a panic.
-    ciborium::from_reader(bytes).map_err(|e| Error::Deserialize(ciborium::value::Error::custom(e)))
+    ciborium::from_reader(bytes).map_err(|e| Error::of_type(ciborium::value::Error::custom(e)))
 }

@@ -176,7 +176,8 @@ impl<'de> Visitor<'de> for DocumentAt<'_> {
 struct DescriptorAt<'t>(&'t Trail);
 
 impl DescriptorAt<'_> {
-    const KEYS: [&'static str; 6] = ["mediaType", "digest", "size", "urls", "annotations", "artifactType"];
+    const KEYS: [&'static str; 7] =
+        ["mediaType", "digest", "size", "urls", "annotations", "artifactType", "data"];
 }
 
 impl<'de> DeserializeSeed<'de> for DescriptorAt<'_> {
@@ -202,6 +203,7 @@ impl<'de> Visitor<'de> for DescriptorAt<'_> {
         let trail = self.0;
         let (mut media_type, mut digest, mut size) = (None::<String>, None, None::<u64>);
         let (mut urls, mut annotations, mut artifact_type) = (None::<Vec<String>>, BTreeMap::new(), None);
+        let mut data = None;
         let mut seen = Vec::new();
         while let Some(key) = next_key(&mut map, &Self::KEYS, &mut seen)? {
             let read = || {
@@ -212,6 +214,7 @@ impl<'de> Visitor<'de> for DescriptorAt<'_> {
                     "urls" => urls = map.next_value()?,
                     "annotations" => annotations = map.next_value_seed(AnnotationsAt(trail))?,
                     "artifactType" => artifact_type = map.next_value()?,
+                    "data" => data = map.next_value()?,
                     _ => {
                         map.next_value::<Dropped>()?;
                     }
@@ -233,6 +236,7 @@ impl<'de> Visitor<'de> for DescriptorAt<'_> {
             urls: urls.unwrap_or_default(),
             annotations,
             artifact_type,
+            data,
         }))
     }
 }

@@ -71,6 +71,9 @@ pub enum Error {
     /// A path that is there twice.
     #[error("{0} is in the archive twice")]
     Duplicate(PackagePath),
+    /// A path that is a file or a link and a folder.
+    #[error("{0} is a file or a link in the archive and also a folder")]
+    FileAndFolder(PackagePath),
     /// A path that is a file or a link and leads to another.
     #[error("{path} is a file or a link in the archive and also the folder of {inside}")]
     Folder {

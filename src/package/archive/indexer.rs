@@ -31,13 +31,23 @@ impl Indexer {
 
     /// Reads one archive to the end of `source`. After an error the indexer is of no use.
     pub fn read(&mut self, source: impl Read) -> Result<(), Error> {
+        self.read_to(source, |_, _| {})
+    }
+
+    /// The same, and hands on what is in the files: path and bytes, at least once for each, with no bytes at the
+    /// beginning of every file. Nothing is known of a file before all of the archive was read.
+    pub fn read_to(
+        &mut self,
+        source: impl Read,
+        mut take: impl FnMut(&PackagePath, &[u8]),
+    ) -> Result<(), Error> {
         let mut stream = Stream::open(source, &self.limits, self.left)?;
         while let Some(member) = header::next(&mut stream)? {
             self.entries += 1;
             if self.entries > self.limits.entries {
                 return Err(stream.over(Limit::Entries(self.limits.entries)));
             }
-            self.add(member, &mut stream)?;
+            self.add(member, &mut stream, &mut take)?;
             stream.place.leave();
         }
         self.left = stream.left();
@@ -46,7 +56,7 @@ impl Indexer {
 
     /// The list of everything read.
     pub fn finish(self) -> Result<Index, Error> {
-        let Index { mut files, mut links } = self.index;
+        let Index { mut files, mut links, mut folders } = self.index;
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         links.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         let paths = files.iter().map(|file| &file.path).chain(links.iter().map(|link| &link.path));
@@ -55,18 +65,29 @@ impl Indexer {
         if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::Duplicate(twice[0].clone()));
         }
-        for inside in &paths {
+        folders.sort_unstable();
+        folders.dedup();
+        // An empty folder is as much a reason for a program to unpack otherwise as one with a file in it.
+        if let Some(both) = folders.iter().find(|folder| paths.binary_search(folder).is_ok()) {
+            return Err(Error::FileAndFolder(both.clone()));
+        }
+        for inside in paths.iter().copied().chain(&folders) {
             // Not the neighbours: `a`, `a-b`, `a/c` are in order.
             for folder in inside.folders() {
                 if let Ok(at) = paths.binary_search_by(|path| path.as_str().cmp(folder)) {
-                    return Err(Error::Folder { path: paths[at].clone(), inside: (*inside).clone() });
+                    return Err(Error::Folder { path: paths[at].clone(), inside: inside.clone() });
                 }
             }
         }
-        Ok(Index { files, links })
+        Ok(Index { files, links, folders })
     }
 
-    fn add<R: Read>(&mut self, member: Member, stream: &mut Stream<R>) -> Result<(), Error> {
+    fn add<R: Read>(
+        &mut self,
+        member: Member,
+        stream: &mut Stream<R>,
+        take: &mut impl FnMut(&PackagePath, &[u8]),
+    ) -> Result<(), Error> {
         match member.kind {
             Kind::Remark => {}
             Kind::Folder => {
@@ -75,7 +96,9 @@ impl Indexer {
                 // `.` or `./`: the folder that everything is in.
                 let is_root = path == "." || path.is_empty() && name.starts_with("./");
                 if !is_root {
-                    path.parse::<PackagePath>()?;
+                    let path: PackagePath = path.parse()?;
+                    self.count(path.as_str().len(), stream)?;
+                    self.index.folders.push(path);
                 }
             }
             Kind::Link { kind, target } => {
@@ -91,7 +114,13 @@ impl Indexer {
                     return Err(stream.over(Limit::Files(self.limits.files)));
                 }
                 let mut hashers = [Algorithm::Blake3, Algorithm::Sha256].map(Hasher::new);
-                stream.contents(size, |piece| hashers.iter_mut().for_each(|hasher| hasher.update(piece)))?;
+                take(&path, &[]);
+                stream.contents(size, |piece| {
+                    for hasher in &mut hashers {
+                        hasher.update(piece);
+                    }
+                    take(&path, piece);
+                })?;
                 let [content_address, sha256] = hashers.map(Hasher::finish);
                 self.index.files.push(Entry { path, size, content_address, sha256 });
             }

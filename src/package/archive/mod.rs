@@ -36,7 +36,7 @@ pub struct Limits {
     pub entries: u64,
     /// Files.
     pub files: usize,
-    /// Paths and link targets together, bytes.
+    /// Paths of files, links and folders, and link targets, together, bytes.
     pub names: usize,
     /// All of it unpacked, headers and padding included, bytes.
     pub unpacked: u64,
@@ -90,6 +90,9 @@ pub struct Index {
     pub files: Vec<Entry>,
     /// The links, sorted by path. No file has the path of a link or is below one.
     pub links: Vec<Link>,
+    /// The folders that have an entry of their own, sorted, each once. None has the path of a file or a link or is
+    /// below one.
+    pub folders: Vec<PackagePath>,
 }
 
 /// Lists a tar archive, plain or in gzip, to the end of `reader`. Blocks while `reader` does.

@@ -73,6 +73,31 @@ fn list(bytes: &[u8]) -> Result<Index, Error> {
     index(bytes, &Limits::default())
 }
 
+#[test]
+fn the_contents_of_every_file_are_handed_on_and_of_nothing_else() {
+    let long = "x".repeat(40_000);
+    let members = [
+        file("./a", "one"),
+        member(EntryType::Directory, "b/", b""),
+        file("b/empty", ""),
+        link(EntryType::Symlink, "link", "a"),
+        file("b/long", &long),
+    ];
+    let mut seen: Vec<(String, String)> = Vec::new();
+    let mut indexer = Indexer::new(Limits::default());
+    let read = indexer.read_to(&gzip(&archive(&members))[..], |path, piece| match piece {
+        [] => seen.push((path.to_string(), String::new())),
+        piece => {
+            let (last, text) = seen.last_mut().expect("a file begins with nothing");
+            assert_eq!(*last, path.to_string());
+            text.push_str(std::str::from_utf8(piece).unwrap());
+        }
+    });
+    read.unwrap();
+    let expected = [("a", "one"), ("b/empty", ""), ("b/long", &long)];
+    assert_eq!(seen, expected.map(|(path, text)| (path.to_owned(), text.to_owned())));
+}
+
 fn entry(path: &str, contents: &[u8]) -> Entry {
     Entry {
         path: path.parse().unwrap(),
@@ -118,8 +143,9 @@ fn the_files_are_listed_by_path_with_both_digests() {
     let (head, tail) = bytes.split_at(700);
     let in_two = [gzip(head), gzip(tail)].concat();
     for bytes in [bytes.clone(), gzip(&bytes), in_two] {
-        let Index { files, links } = list(&bytes).unwrap();
+        let Index { files, links, folders } = list(&bytes).unwrap();
         assert_eq!((files, links), (expected.clone(), vec![]));
+        assert_eq!(folders.iter().map(PackagePath::as_str).collect::<Vec<_>>(), ["logs"]);
         assert_eq!(index(Slow(&bytes), &Limits::default()).unwrap().files, expected);
     }
 }
@@ -164,7 +190,7 @@ fn links_are_recorded_and_not_followed() {
         member(EntryType::GNULongLink, "././@LongLink", format!("{far}\0").as_bytes()),
         link(EntryType::Symlink, "far", "cut"),
     ]);
-    let Index { files, links } = list(&bytes).unwrap();
+    let Index { files, links, .. } = list(&bytes).unwrap();
     assert_eq!(files, [entry("a", b"1")]);
     let links: Vec<_> =
         links.iter().map(|link| (link.path.as_str(), link.kind, link.target.as_str())).collect();
@@ -215,6 +241,31 @@ fn what_is_no_file_of_a_package_is_refused_by_name() {
         let error = list(&archive(&[member])).unwrap_err().to_string();
         assert!(error.contains(words), "expected {words:?}: {error}");
     }
+}
+
+#[test]
+fn a_folder_that_is_a_link_or_a_file_too_was_listed() {
+    let folder = |name: &str| member(EntryType::Directory, name, b"");
+    let out = || link(EntryType::Symlink, "x", "/etc");
+    for (members, words) in [
+        ([out(), folder("x/")], "x is a file or a link in the archive and also a folder"),
+        ([folder("x/"), out()], "x is a file or a link in the archive and also a folder"),
+        ([out(), folder("x/sub/")], "x is a file or a link in the archive and also the folder of x/sub"),
+        ([file("x", "1"), folder("./x/")], "x is a file or a link in the archive and also a folder"),
+        ([folder("x/y/z/"), file("x", "1")], "also the folder of x/y/z"),
+    ] {
+        let error = list(&archive(&members)).unwrap_err().to_string();
+        assert!(error.contains(words), "expected {words:?}: {error}");
+    }
+    let twice = archive(&[folder("x/"), file("x/y", "1"), folder("x"), folder("x-y/")]);
+    let folders = list(&twice).unwrap().folders;
+    assert_eq!(folders.iter().map(PackagePath::as_str).collect::<Vec<_>>(), ["x", "x-y"]);
+    let limits = Limits { names: 100, ..Limits::default() };
+    let many: Vec<Vec<u8>> = (0..30).map(|n| folder(&format!("f{n:02}/"))).collect();
+    assert_eq!(index(archive(&many).as_slice(), &limits).unwrap().folders.len(), 30);
+    let many: Vec<Vec<u8>> = (0..40).map(|n| folder(&format!("f{n:02}/"))).collect();
+    let error = index(archive(&many).as_slice(), &limits).unwrap_err();
+    assert!(matches!(error, Error::Limit { limit: Limit::Names(100), .. }), "{error}");
 }
 
 #[test]
@@ -301,12 +352,12 @@ fn every_limit_ends_the_reading() {
         link(EntryType::Symlink, "d/b", "somewhere"),
         file("d/c", ""),
     ]);
-    let whole = Limits { entries: 4, files: 2, names: 18, unpacked: bytes.len() as u64, ratio: 1 };
+    let whole = Limits { entries: 4, files: 2, names: 19, unpacked: bytes.len() as u64, ratio: 1 };
     assert_eq!(index(bytes.as_slice(), &whole).unwrap().files.len(), 2);
     for (limits, words) in [
         (Limits { entries: 3, ..whole.clone() }, "more than 3 entries, in entry \"d/c\""),
         (Limits { files: 1, ..whole.clone() }, "more than 1 files, in entry \"d/c\""),
-        (Limits { names: 17, ..whole.clone() }, "more than 17 bytes of paths and link targets"),
+        (Limits { names: 18, ..whole.clone() }, "more than 18 bytes of paths and link targets"),
         (Limits { unpacked: whole.unpacked - 1, ..whole.clone() }, "bytes when it is unpacked"),
         (Limits { unpacked: 1100, ..whole.clone() }, "bytes when it is unpacked, in entry \"d/a\""),
     ] {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::super::{Description, Object, PackagePath};
+use super::super::{Description, Object, PackagePath, check_kind};
 use super::document::{Documents, problem, type_of};
 use super::read::{LAYOUT, TOTAL};
 use super::{Applied, Assigned, Count, Field, Kind, Layout, Problem, Reports};
@@ -24,7 +24,8 @@ impl Layout {
         documents: &BTreeMap<PackagePath, Vec<u8>>,
     ) -> Result<Applied, Vec<Problem>> {
         let mut problems = Vec::new();
-        let documents = Documents::parse(documents, &mut problems);
+        let places: Vec<_> = self.places().collect();
+        let documents = Documents::parse(documents, &places, &mut problems);
         self.recognise(paths, &documents, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
@@ -136,7 +137,16 @@ impl Layout {
         let asked = self.class_from.as_ref().and_then(|place| Some((place, documents.get(place)?)));
         match asked {
             None | Some((_, Value::Null)) => self.class.clone(),
-            Some((_, Value::String(class))) if !class.is_empty() => Some(class.clone()),
+            Some((place, Value::String(class))) if !class.is_empty() => {
+                if check_kind("retention_class", Some(class)).is_err() {
+                    let reason = format!(
+                        "is {:?}, and a retention class is 1 to 64 of a-z, 0-9, '.', '_' and '-'",
+                        excerpt(class)
+                    );
+                    problems.push(problem(&place.document, &place.pointer, reason));
+                }
+                Some(class.clone())
+            }
             Some((place, other)) => {
                 let reason = format!("is {}, and has to be a text (the retention class)", type_of(other));
                 problems.push(problem(&place.document, &place.pointer, reason));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::PackagePath;
-use super::{Kind, MAX_DOCUMENT, Place, Problem};
+use super::{Kind, MAX_DOCUMENT, Place, Problem, whole};
 
 /// Keys that are named when one is not found.
 const SHOWN_KEYS: usize = 12;
@@ -15,14 +15,26 @@ const SHOWN_KEYS: usize = 12;
 pub(super) struct Documents<'a>(BTreeMap<&'a PackagePath, Value>);
 
 impl<'a> Documents<'a> {
-    /// Parses all of them; those that are no JSON are reported and count as not there.
+    /// Parses all of them; those that are no JSON, or nothing that could hold `places`, are reported and count as
+    /// not there.
     pub(super) fn parse(
         documents: &'a BTreeMap<PackagePath, Vec<u8>>,
+        places: &[&Place],
         problems: &mut Vec<Problem>,
     ) -> Documents<'a> {
         let mut parsed = BTreeMap::new();
         for (path, bytes) in documents {
+            let holds = |place: &&&Place| place.document == *path && !place.pointer.is_empty();
             match parse(path, bytes) {
+                // A value that need not be there is not in there either, and nobody would say so.
+                Ok(value) if !value.is_object() && !value.is_array() => match places.iter().find(holds) {
+                    Some(place) => {
+                        let reason =
+                            format!("is {}, and {} is looked for in it", type_of(&value), place.pointer);
+                        problems.push(problem(path, "", reason));
+                    }
+                    None => drop(parsed.insert(path, value)),
+                },
                 Ok(value) => drop(parsed.insert(path, value)),
                 Err(reason) => problems.push(problem(path, "", reason)),
             }
@@ -58,12 +70,17 @@ fn parse(path: &PackagePath, bytes: &[u8]) -> Result<Value, String> {
         return Err(format!("is larger than {MAX_DOCUMENT} bytes, too large to take metadata from"));
     }
     if !matches!(path.as_str().rsplit_once('.'), Some((_, "jsonl" | "ndjson"))) {
-        return serde_json::from_slice(bytes).map_err(|error| format!("is not JSON: {error}"));
+        if bytes.is_empty() {
+            return Err("is empty, and has to be JSON".to_owned());
+        }
+        let not_json = |error| format!("is not JSON: {error}");
+        whole::json(bytes).map_err(not_json)?;
+        return serde_json::from_slice(bytes).map_err(not_json);
     }
     let mut entries = Vec::new();
     for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         if !line.trim_ascii().is_empty() {
-            let entry = serde_json::from_slice(line);
+            let entry = whole::json(line).and_then(|()| serde_json::from_slice(line));
             entries.push(entry.map_err(|error| format!("is not JSON on line {}: {error}", at + 1))?);
         }
     }

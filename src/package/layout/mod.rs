@@ -11,6 +11,7 @@ mod document;
 mod glob;
 mod read;
 mod table;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,8 @@ use std::fmt;
 use glob::Glob;
 
 use super::{Description, Object, PackagePath};
+
+pub use whole::check_whole;
 
 /// The largest document a layout reads, bytes.
 pub const MAX_DOCUMENT: u64 = 16 << 20;
@@ -111,6 +114,8 @@ struct FileRule {
     role: Option<String>,
     media_type: Option<String>,
     required: bool,
+    /// Whether they have to be all there.
+    whole: bool,
 }
 
 /// The paths of the files with these roles, kept as metadata.
@@ -193,13 +198,22 @@ impl Layout {
         &self.name
     }
 
+    /// Whether a file has to be all there, which [`check_whole`] tells.
+    pub fn is_whole(&self, path: &PackagePath) -> bool {
+        self.files.iter().any(|rule| rule.whole && rule.paths.iter().any(|glob| glob.matches(path)))
+    }
+
     /// The documents that have to be read before the layout can be applied, those that are there.
     pub fn documents(&self) -> BTreeSet<&PackagePath> {
+        self.places().map(|place| &place.document).collect()
+    }
+
+    /// Every place a value is taken from.
+    fn places(&self) -> impl Iterator<Item = &Place> {
         let fields = self.metadata.iter().chain(&self.provenance).map(|field| &field.place);
         let counts = self.counts.iter().map(|count| &count.place);
         let agreements = self.agreements.iter().map(|agreement| &agreement.place);
         let conditions = self.conditions.iter().map(|condition| &condition.place);
-        let places = fields.chain(counts).chain(agreements).chain(conditions).chain(&self.class_from);
-        places.map(|place| &place.document).collect()
+        fields.chain(counts).chain(agreements).chain(conditions).chain(&self.class_from)
     }
 }

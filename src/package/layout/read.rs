@@ -131,7 +131,7 @@ fn agreement(table: &Table<'_>) -> Result<Agreement, Error> {
 }
 
 fn file_rule(table: &Table<'_>) -> Result<FileRule, Error> {
-    table.only(&["paths", "role", "media_type", "required"])?;
+    table.only(&["paths", "role", "media_type", "required", "whole"])?;
     let paths = table.texts("paths")?.ok_or_else(|| table.wrong("paths", "list patterns of paths"))?;
     let glob = |text: &&str| {
         Glob::parse(text).map_err(|problem| table.wrong("paths", format_args!("{text:?}: {problem}")))
@@ -142,13 +142,14 @@ fn file_rule(table: &Table<'_>) -> Result<FileRule, Error> {
         role: word(table, "role")?,
         media_type: table.text("media_type")?.map(str::to_owned),
         required: table.switch("required", false)?,
+        whole: table.switch("whole", false)?,
     };
     match &rule.media_type {
         Some(media_type) if !is_media_type(media_type) => {
             Err(table.wrong("media_type", format_args!("{media_type:?} is no media type such as text/plain")))
         }
-        None if rule.role.is_none() && !rule.required => {
-            Err(table.wrong("paths", "a rule gives a role or a media type, or is required"))
+        None if rule.role.is_none() && !rule.required && !rule.whole => {
+            Err(table.wrong("paths", "a rule gives a role or a media type, or is required or whole"))
         }
         _ => Ok(rule),
     }

@@ -254,6 +254,55 @@ fn the_run_itself_may_ask_for_a_class() {
     );
 }
 
+/// It passed, and only the registry refused it, at the end of the push.
+#[test]
+fn a_class_that_can_be_none_is_named_where_the_run_asks_for_it() {
+    let run = Run::fixture().replaced("retention-summary.json", "\"raw-evidence\"", "\"Bad Class\"");
+    assert_eq!(
+        run.problems(),
+        [
+            "retention-summary.json /retention_class: is \"Bad Class\", and a retention class is 1 to 64 of a-z, 0-9, \
+          '.', '_' and '-'"
+        ]
+    );
+}
+
+/// What need not be there was taken as not there.
+#[test]
+fn a_document_that_can_hold_nothing_is_not_taken_for_one_that_holds_nothing() {
+    let run = Run::fixture().with("retention-summary.json", "null").problems();
+    assert_eq!(run, ["retention-summary.json: is null, and /retention_class is looked for in it"]);
+    let run = Run::fixture().with("retention-summary.json", "").problems();
+    assert_eq!(run, ["retention-summary.json: is empty, and has to be JSON"]);
+}
+
+/// The last one won.
+#[test]
+fn a_key_that_stands_twice_is_no_answer() {
+    let run = Run::fixture().replaced("run.json", "\"run_id\"", "\"run_id\": \"another\", \"run_id\"");
+    let problems = run.problems();
+    assert!(problems.len() == 1 && problems[0].starts_with("run.json: is not JSON: "), "{problems:?}");
+    assert!(problems[0].contains("\"run_id\" stands there twice"), "{problems:?}");
+}
+
+#[test]
+fn what_people_read_a_result_from_has_to_be_all_there() {
+    let layout = Layout::guide_board();
+    for (path, is_whole) in [
+        ("reports/scorecard.json", true),
+        ("raw/tck/report.xml", true),
+        ("raw/tck/groups/basics.xml", true),
+        ("raw/tck/parameters.properties", false),
+        ("raw/content/empty.bin", false),
+        ("logs/tck.log", false),
+    ] {
+        assert_eq!(layout.is_whole(&path.parse().unwrap()), is_whole, "{path}");
+    }
+    for (path, content) in Run::fixture().files.iter().filter(|(path, _)| layout.is_whole(path)) {
+        assert_eq!(check_whole(path, &content[..]), Ok(()), "{path}");
+    }
+}
+
 /// A layout of another producer.
 const JUNIT: &str = r#"
 [layout]

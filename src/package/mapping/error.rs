@@ -50,6 +50,25 @@ pub enum Mismatch {
         /// What the table has.
         table: String,
     },
+    /// What a descriptor embeds is not the content it names.
+    #[error("{place}.data: {reason}; embed the content, or leave data out")]
+    Embedded {
+        /// Which descriptor.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The same bytes are stored, and served, as something else.
+    #[error(
+        "mediaType: these bytes are stored as {stored} already and are served as that, a package is of type {pushed}; \
+         write mediaType into the manifest, or delete the one that is there"
+    )]
+    StoredAs {
+        /// What they are served as.
+        stored: String,
+        /// What they were pushed as.
+        pushed: String,
+    },
     /// A layer that is not in the table.
     #[error("file {path} has a layer and is not in the package manifest")]
     NotInTable {

@@ -13,6 +13,7 @@
 
 mod check;
 mod compose;
+mod embedded;
 mod error;
 mod implicit;
 pub mod names;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::super::LIMITS;
+use super::embedded::check_embedded;
 use super::error::Mismatch;
 use super::names::{EMPTY_CONFIG, MANIFEST_CBOR, PACKAGE, PART, TITLE, UNPACK};
-use crate::oci::{Algorithm, Descriptor, Kind, Manifest, excerpt, media};
+use crate::hash;
+use crate::oci::{Algorithm, Descriptor, Manifest, excerpt, media};
 
 /// Parts of one index at most. The longest paths and types give 40 000 files some 35.
 pub const MAX_PARTS: usize = 64;
@@ -47,6 +49,14 @@ pub fn recognise(manifest: &Manifest) -> Result<Recognised<'_>, Mismatch> {
     if manifest.artifact_type.as_deref() != Some(PACKAGE) {
         return Ok(Recognised::Ordinary);
     }
+    let recognised = sort(manifest)?;
+    if recognised != Recognised::Ordinary {
+        check_embedded(manifest).map_err(|(place, reason)| Mismatch::Embedded { place, reason })?;
+    }
+    Ok(recognised)
+}
+
+fn sort(manifest: &Manifest) -> Result<Recognised<'_>, Mismatch> {
     match (&*manifest.media_type, &manifest.config) {
         (media::OCI_IMAGE_INDEX, _) => match manifest.children.len() {
             1..=MAX_PARTS => Ok(Recognised::DeclaredIndex { parts: &manifest.children }),
@@ -58,6 +68,7 @@ pub fn recognise(manifest: &Manifest) -> Result<Recognised<'_>, Mismatch> {
             Ok(Recognised::Declared(Declared { config, layers, annotations: &manifest.annotations }))
         }
         (media::OCI_IMAGE_MANIFEST, Some(config)) if is_empty(config) => {
+            check_empty(config).map_err(|reason| Mismatch::Config { reason })?;
             let layers: Vec<_> = manifest.layers.iter().filter(|layer| is_archive(layer)).collect();
             for layer in &layers {
                 check_here(layer.annotations.get(TITLE).map_or("", String::as_str), layer)?;
@@ -78,7 +89,10 @@ pub fn join<'a>(index: &'a Manifest, parts: &'a [Manifest]) -> Result<Declared<'
     let mut first = None;
     for (at, (child, part)) in index.children.iter().zip(parts).enumerate() {
         let stated = child.artifact_type.as_deref().unwrap_or(PART);
-        if part.kind != Kind::Image || part.artifact_type.as_deref() != Some(PART) || stated != PART {
+        if part.media_type != media::OCI_IMAGE_MANIFEST
+            || part.artifact_type.as_deref() != Some(PART)
+            || stated != PART
+        {
             return wrong(at, &format!("is not an image manifest of artifact type {PART}"));
         }
         let Some(config) = &part.config else {
@@ -95,8 +109,15 @@ pub fn join<'a>(index: &'a Manifest, parts: &'a [Manifest]) -> Result<Declared<'
             (_, config) if !is_empty(config) => {
                 return wrong(at, &format!("the config of a later part is of type {}", media::OCI_EMPTY));
             }
-            _ => {}
+            (_, config) => {
+                check_empty(config)
+                    .map_err(|reason| Mismatch::Part { at, reason: format!("config: {reason}") })?;
+            }
         }
+        check_embedded(part).map_err(|(place, reason)| Mismatch::Embedded {
+            place: format!("manifests[{at}]: {place}"),
+            reason,
+        })?;
     }
     let Some(config) = first else {
         return Err(Mismatch::Parts { count: 0 });
@@ -124,6 +145,18 @@ pub(super) fn is_archive(layer: &Descriptor) -> bool {
 fn is_empty(config: &Descriptor) -> bool {
     config.media_type == media::OCI_EMPTY
         || (config.media_type == PACKAGE && config.size == EMPTY_CONFIG.len() as u64)
+}
+
+/// Readers trust what a descriptor says of a blob, and one of two bytes is no exception.
+fn check_empty(config: &Descriptor) -> Result<(), String> {
+    let Descriptor { digest, size, .. } = config;
+    let empty = hash::digest(digest.algorithm(), EMPTY_CONFIG);
+    if *digest == empty && *size == EMPTY_CONFIG.len() as u64 {
+        return Ok(());
+    }
+    Err(format!(
+        "an empty config is the two bytes {{}}, of size 2 and digest {empty}; this says size {size} and digest {digest}"
+    ))
 }
 
 fn check_config(config: &Descriptor) -> Result<(), Mismatch> {

@@ -1,5 +1,6 @@
 //! The commands on keys. Pure.
 
+use super::Condition;
 use crate::events::{Command, Decision, Fact, ObjectDeleted, ObjectStored, Read, Rows};
 use crate::oci::{Digest, RepositoryName};
 use crate::package::{PackagePath, guess_media_type};
@@ -24,8 +25,13 @@ fn change(
     repository: &RepositoryName,
     key: &PackagePath,
     new: Option<&New>,
+    condition: &Condition,
 ) -> Result<Option<Fact>, Error> {
     let before = objects::get(rows, repository, key);
+    let now = before.as_ref().map(|before| &before.sha256);
+    if !condition.allows(now) {
+        return Err(Error::KeyDiffers { key: key.clone(), now: now.cloned() });
+    }
     let Some(new) = new else {
         let content = before.ok_or_else(|| Error::KeyUnknown(key.clone()))?.content;
         return Ok(Some(ObjectDeleted { repository: repository.clone(), key: key.clone(), content }.into()));
@@ -54,6 +60,7 @@ pub(super) struct StoreObject {
     pub(super) link: LinkBlob,
     pub(super) key: PackagePath,
     pub(super) new: New,
+    pub(super) condition: Condition,
 }
 
 impl Command for StoreObject {
@@ -66,7 +73,7 @@ impl Command for StoreObject {
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
-        let changed = change(rows, &self.link.repository, &self.key, Some(&self.new))?;
+        let changed = change(rows, &self.link.repository, &self.key, Some(&self.new), &self.condition)?;
         let mut decision = self.link.decide(rows)?;
         decision.facts.extend(changed);
         Ok(decision)
@@ -78,6 +85,7 @@ impl Command for StoreObject {
 pub(super) struct DeleteObject {
     pub(super) repository: RepositoryName,
     pub(super) key: PackagePath,
+    pub(super) condition: Condition,
 }
 
 impl Command for DeleteObject {
@@ -88,7 +96,7 @@ impl Command for DeleteObject {
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
-        let facts = change(rows, &self.repository, &self.key, None)?.into_iter().collect();
+        let facts = change(rows, &self.repository, &self.key, None, &self.condition)?.into_iter().collect();
         Ok(Decision { facts, contents: Vec::new() })
     }
 }

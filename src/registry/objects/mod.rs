@@ -6,10 +6,12 @@
 //! package names any more is left to a collection.
 
 mod commands;
+mod condition;
 mod key;
 mod list;
 mod urls;
 
+pub use condition::{Condition, Contents};
 pub use key::{Prefix, build_key, normalise_key};
 pub use list::{List, Listing, MAX_LISTED};
 pub use urls::{ObjectUrl, object_path};
@@ -57,6 +59,8 @@ pub struct NewObject {
     pub mime_type: Option<String>,
     /// What its client says it hashes to, in any algorithm.
     pub claimed: Option<Digest>,
+    /// What the key must name for it to happen; [`Error::KeyDiffers`] otherwise.
+    pub condition: Condition,
 }
 
 /// The keys of one repository. Cheap to clone.
@@ -110,6 +114,7 @@ impl KeyedStore {
         if let Some(text) = new.mime_type.as_ref().filter(|text| !is_media_type(text)) {
             return Err(Error::MediaTypeInvalid(text.clone()));
         }
+        self.check_condition(key, &new.condition).await?;
         let (store, key) = (self.clone(), key.clone());
         // In a task of its own: a client that goes away must not leave bytes that nobody removes.
         run(async move { store.receive(key, new, body).await }).await
@@ -120,6 +125,7 @@ impl KeyedStore {
         let content = sealed.digests.content().clone();
         let sha256 = sealed.digests.get(Algorithm::Sha256).expect("every digester runs SHA-256").clone();
         let digest = new.claimed.unwrap_or_else(|| sha256.clone());
+        let condition = new.condition;
         let new = New { content, sha256, size: sealed.size, media_type: new.mime_type };
         let command = |stored, lost| StoreObject {
             link: LinkBlob {
@@ -132,6 +138,7 @@ impl KeyedStore {
             },
             key: key.clone(),
             new: new.clone(),
+            condition: condition.clone(),
         };
         let committed = self.registry.place(self.actor.clone(), sealed, command).await?;
         let stored = committed.events.into_iter().find_map(|event| match event.fact {
@@ -193,7 +200,12 @@ impl KeyedStore {
 
     /// Makes a key name nothing. Whether it named something.
     pub async fn delete(&self, key: &PackagePath) -> Result<bool, Error> {
-        let command = DeleteObject { repository: self.repository.clone(), key: key.clone() };
+        self.delete_if(key, Condition::default()).await
+    }
+
+    /// The same if the key names what it must; [`Error::KeyDiffers`] otherwise.
+    pub async fn delete_if(&self, key: &PackagePath, condition: Condition) -> Result<bool, Error> {
+        let command = DeleteObject { repository: self.repository.clone(), key: key.clone(), condition };
         match self.registry.submit(self.actor.clone(), command).await {
             Ok(_) => Ok(true),
             Err(Error::KeyUnknown(_)) => Ok(false),
@@ -209,6 +221,16 @@ impl KeyedStore {
     /// What is known of what a key names.
     pub async fn get_metadata(&self, key: &PackagePath) -> Result<KeyedObject, Error> {
         Ok(self.open(key).await?.0)
+    }
+
+    /// Refuses before the body what would be refused after it. What changes in between the command decides.
+    async fn check_condition(&self, key: &PackagePath, condition: &Condition) -> Result<(), Error> {
+        if condition.is_empty() {
+            return Ok(());
+        }
+        let found = objects::find(&self.registry.inner.db, &self.repository, key).await?;
+        let now = found.map(|(object, _)| object.sha256);
+        if condition.allows(now.as_ref()) { Ok(()) } else { Err(Error::KeyDiffers { key: key.clone(), now }) }
     }
 
     fn describe(&self, object: objects::Object, blob: &blobs::Blob) -> Result<KeyedObject, Error> {

@@ -80,6 +80,12 @@ impl Registry {
         Ok((object, blob))
     }
 
+    /// How long a URL that was found to be good goes on to work.
+    pub fn time_left(&self, signature: &Signature) -> Duration {
+        let left = signature.expires_at().saturating_sub(self.inner.clock.now());
+        Duration::from_micros(u64::try_from(left).unwrap_or_default())
+    }
+
     /// Exchanges the key that signs URLs and returns the id of the new one. URLs that were given out work until they
     /// end.
     pub async fn rotate_signing_key(&self) -> Result<String, Error> {

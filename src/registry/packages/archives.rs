@@ -1,6 +1,6 @@
 //! What is in the archives of a package, read where they are stored.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 use bytes::{Buf as _, Bytes};
@@ -13,7 +13,7 @@ use super::recognised::receipt;
 use crate::dataplane;
 use crate::oci::{Descriptor, RepositoryName, excerpt};
 use crate::package::archive::{Index, Indexer, Limits, Link, LinkKind};
-use crate::package::mapping::{Mismatch, names};
+use crate::package::mapping::{Mismatch, Titled, names};
 use crate::package::{File, Object, PackagePath, StorageReceipt, guess_media_type};
 use crate::registry::{Blob, ByteStream, Error, Registry};
 use crate::views::links;
@@ -33,18 +33,37 @@ pub(super) struct Unpacked {
     /// The links in them, which were not followed.
     pub(super) provenance: Object,
     /// Where the links are.
-    links: BTreeMap<String, PackagePath>,
+    links: BTreeSet<String>,
+    /// The folders in them, empty ones among them.
+    folders: Vec<PackagePath>,
 }
 
 impl Unpacked {
-    /// Refuses a file beside the archives that is a link in one of them or below one: whoever unpacks them would
-    /// write it to where the link leads.
-    pub(super) fn check_beside(&self, path: &PackagePath) -> Result<(), Error> {
-        let link = std::iter::once(path.as_str()).chain(path.folders()).find_map(|path| self.links.get(path));
-        match link {
-            Some(link) => Err(Error::PathConflict { file: link.clone(), inside: path.clone() }),
-            None => Ok(()),
+    /// Refuses files beside the archives that unpacking them would lead elsewhere: a link in an archive, what is below
+    /// one, or a folder of an archive. `beside` is sorted by path.
+    pub(super) fn check_beside(&self, beside: &[Titled]) -> Result<(), Mismatch> {
+        let refuse =
+            |path: &PackagePath, reason| Err(Mismatch::Layer { path: excerpt(path.as_str()), reason });
+        for Titled { path, .. } in beside {
+            let mut places = std::iter::once(path.as_str()).chain(path.folders());
+            if let Some(link) = places.find(|place| self.links.contains(*place)) {
+                let link = excerpt(link);
+                return refuse(
+                    path,
+                    format!("{link} is a link in an archive of the package, which may lead anywhere"),
+                );
+            }
         }
+        for folder in &self.folders {
+            for place in std::iter::once(folder.as_str()).chain(folder.folders()) {
+                if let Ok(at) = beside.binary_search_by(|file| file.path.as_str().cmp(place)) {
+                    let reason =
+                        format!("an archive of the package has a folder {}", excerpt(folder.as_str()));
+                    return refuse(&beside[at].path, reason);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -77,7 +96,7 @@ impl Registry {
             indexer = read?.map_err(invalid)?;
         }
         let index = on_a_thread(move || indexer.finish()).await?;
-        let Index { files, links } = index.map_err(|source| {
+        let Index { files, links, folders } = index.map_err(|source| {
             let layer = layers.last().expect("an archive package has an archive").digest.clone();
             Error::ArchiveInvalid { layer, source }
         })?;
@@ -90,8 +109,8 @@ impl Registry {
             role: None,
         });
         let provenance = told(&links);
-        let links = links.into_iter().map(|link| (link.path.to_string(), link.path)).collect();
-        Ok(Unpacked { files: files.collect(), receipts, provenance, links })
+        let links = links.into_iter().map(|link| link.path.to_string()).collect();
+        Ok(Unpacked { files: files.collect(), receipts, provenance, links, folders })
     }
 }
 

@@ -5,7 +5,8 @@ use crate::events::{
     Command, Decision, PackageCreated, PackageFailed, PackageFailure, PackageFileDropped,
     PackageFileIngested, PackageFileReplaced, Read, Role, Rows, SchemaRegistered, Sequence,
 };
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, RepositoryName, excerpt};
+use crate::package::mapping::Mismatch;
 use crate::package::{File, Invalid, MAX_FILES, Manifest, PackageId, PackagePath};
 use crate::registry::Error;
 use crate::registry::commands::{LinkBlob, Named, PushManifest, link_read};
@@ -207,6 +208,17 @@ impl RecordPackage {
         if missing.is_empty() { Ok(()) } else { Err(Error::ReferencesUnknown(missing)) }
     }
 
+    /// The first type of a manifest stays. As another one it would be no package to whoever pulls it.
+    fn check_type(&self, rows: &Rows) -> Result<(), Mismatch> {
+        let pushed = &self.push.manifest.media_type;
+        match manifests::media_type(rows, self.repository(), &self.push.content) {
+            Some(stored) if stored != pushed => {
+                Err(Mismatch::StoredAs { stored: excerpt(stored), pushed: pushed.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether there is a package to be recorded.
     fn is_new(&self, rows: &Rows) -> Result<bool, Error> {
         let Some(revision) = self.draft else {
@@ -245,6 +257,9 @@ impl Command for RecordPackage {
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let is_new = self.is_new(rows)?;
         self.check_held(rows)?;
+        if is_new {
+            self.check_type(rows)?;
+        }
         let mut decision = self.push.decide(rows)?;
         if !is_new {
             return Ok(decision);

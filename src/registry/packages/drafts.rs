@@ -4,9 +4,10 @@ use super::commands::{CreatePackage, DropFile, FailPackage, IngestFile};
 use super::{NewFile, NewPackage, Package};
 use crate::events::{PackageCreated, PackageFailure};
 use crate::oci::media::is_media_type;
-use crate::oci::{Algorithm, Digest, RepositoryName};
+use crate::oci::{Algorithm, Digest, RepositoryName, UploadId};
 use crate::package::{File, Invalid, PackageId, PackagePath, check_kind, guess_media_type};
 use crate::registry::commands::LinkBlob;
+use crate::registry::sessions::Owner;
 use crate::registry::uploads::run;
 use crate::registry::{Actor, Body, Error, Registry};
 use crate::views::{contents, links, package_files, packages};
@@ -49,33 +50,70 @@ impl Registry {
         body: Body,
     ) -> Result<File, Error> {
         check(&new)?;
-        self.check_place(repository, id, &new).await?;
         let (registry, repository, id) = (self.clone(), repository.clone(), id.clone());
         // In a task of its own: a client that goes away must not leave bytes that nobody removes.
         run(async move {
-            let sealed = registry.receive_whole(new.claimed.as_ref(), body).await?;
-            let content = sealed.digests.content().clone();
-            let sha256 = sealed.digests.get(Algorithm::Sha256).expect("every digester runs SHA-256").clone();
-            let digest = new.claimed.clone().unwrap_or_else(|| sha256.clone());
-            let replace = new.replace;
-            let file = file(new, content.clone(), sha256, sealed.size);
-            let command = |stored, lost| IngestFile {
-                link: LinkBlob {
-                    repository: repository.clone(),
-                    content: content.clone(),
-                    digest: digest.clone(),
-                    stored,
-                    lost,
-                    from: None,
-                },
-                package: id.clone(),
-                file: file.clone(),
-                replace,
-            };
-            registry.place(actor, sealed, command).await?;
-            Ok(file)
+            let mark = registry.mark_draft(&repository, &id).await?;
+            let received = registry.receive_file(&repository, actor, &id, new, body).await;
+            if let Some((mark, draft)) = mark
+                && let Err(error) = registry.sessions().unmark(&mark, &draft).await
+            {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "A note of an upload cannot be removed"
+                );
+            }
+            received
         })
         .await
+    }
+
+    /// Notes that a file is on its way into a draft that could expire meanwhile: what arrives is an event only at its
+    /// end. Most drafts are younger, and cost nothing.
+    async fn mark_draft(
+        &self,
+        repository: &RepositoryName,
+        id: &PackageId,
+    ) -> Result<Option<(UploadId, Owner)>, Error> {
+        let now = self.inner.clock.now();
+        let updated_at = self.package_in(repository, id).await?.updated_at;
+        if updated_at.saturating_add(self.draft_expiry()) > now.saturating_add(self.upload_expiry()) {
+            return Ok(None);
+        }
+        let draft = mark(repository, id);
+        Ok(Some((self.sessions().mark(&draft, now).await?, draft)))
+    }
+
+    async fn receive_file(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        id: &PackageId,
+        new: NewFile,
+        body: Body,
+    ) -> Result<File, Error> {
+        self.check_place(repository, id, &new).await?;
+        let sealed = self.receive_whole(new.claimed.as_ref(), body).await?;
+        let content = sealed.digests.content().clone();
+        let sha256 = sealed.digests.get(Algorithm::Sha256).expect("every digester runs SHA-256").clone();
+        let digest = new.claimed.clone().unwrap_or_else(|| sha256.clone());
+        let replace = new.replace;
+        let file = file(new, content.clone(), sha256, sealed.size);
+        let command = |stored, lost| IngestFile {
+            link: LinkBlob {
+                repository: repository.clone(),
+                content: content.clone(),
+                digest: digest.clone(),
+                stored,
+                lost,
+                from: None,
+            },
+            package: id.clone(),
+            file: file.clone(),
+            replace,
+        };
+        self.place(actor, sealed, command).await?;
+        Ok(file)
     }
 
     /// Makes a blob that the repository holds already a file of a draft.
@@ -88,6 +126,7 @@ impl Registry {
         blob: &Digest,
     ) -> Result<File, Error> {
         check(&new)?;
+        self.check_place(repository, id, &new).await?;
         let held = links::find(&self.inner.db, repository, blob).await?;
         let held = held.ok_or_else(|| Error::BlobUnknown(blob.clone()))?;
         let digests = contents::digests_of(&self.inner.db, &held.content).await?;
@@ -146,6 +185,10 @@ impl Registry {
         let since = self.inner.clock.now().saturating_sub(self.draft_expiry());
         let mut swept = 0;
         for (package, repository) in packages::idle(&self.inner.db, since, DRAFTS).await? {
+            // A file on its way is no event yet.
+            if self.sessions().is_marked(&mark(&repository, &package), self.inner.clock.now()).await? {
+                continue;
+            }
             let reason = PackageFailure::Expired;
             let command = FailPackage { repository, package, reason, idle_since: Some(since) };
             let committed = self.submit(Actor::system(), command).await;
@@ -178,6 +221,11 @@ impl Registry {
         }
         Ok(())
     }
+}
+
+/// Under which a file on its way into a draft is noted among the uploads.
+fn mark(repository: &RepositoryName, draft: &PackageId) -> Owner {
+    Owner { repository: repository.clone(), principal: format!("draft {draft}") }
 }
 
 fn check(new: &NewFile) -> Result<(), Invalid> {

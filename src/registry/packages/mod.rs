@@ -13,14 +13,16 @@ mod archives;
 mod commands;
 mod drafts;
 mod finalize;
+mod generated;
 mod reading;
 mod recognised;
 mod schemas;
 
 pub use crate::views::packages::{Filter, Package, Status};
 pub use crate::views::schemas::Schema;
-pub(super) use finalize::AT_ONCE;
+pub(super) use finalize::Weights;
 pub use reading::{FileLocation, PackageFile};
+pub(super) use schemas::Checks;
 
 use crate::oci::{Digest, Tag};
 use crate::package::{Description, Object, PackagePath};

@@ -9,6 +9,9 @@ use crate::registry::{Blob, Error, Event, Registry};
 use crate::retention::Classes;
 use crate::views::{self, links, package_files, packages, repositories};
 
+/// What producers may say of all packages on a page, in bytes.
+const PAGE_BYTES: i64 = 1024 * 1024;
+
 /// A file, and where its bytes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageFile {
@@ -53,6 +56,32 @@ impl Registry {
             return Err(Error::RepositoryUnknown(repository.clone()));
         }
         Ok(found)
+    }
+
+    /// A page of them, and whether more follow it. It ends before `limit` when what producers say of them comes to more
+    /// than a mebibyte, and has at least one.
+    pub async fn packages_page(
+        &self,
+        repository: &RepositoryName,
+        filter: &Filter,
+        after: &str,
+        limit: usize,
+    ) -> Result<(Vec<Package>, bool), Error> {
+        let rows = count(limit.saturating_add(1));
+        let sizes = packages::sizes(&self.inner.db, repository, filter, after, rows).await?;
+        let mut total = 0;
+        let fitting = sizes.iter().take_while(|size| {
+            total += **size;
+            total <= PAGE_BYTES || total == **size
+        });
+        let fitting = fitting.count();
+        if fitting < sizes.len() && fitting <= limit {
+            return Ok((self.packages(repository, filter, after, fitting).await?, true));
+        }
+        let mut found = self.packages(repository, filter, after, limit.saturating_add(1)).await?;
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        Ok((found, has_more))
     }
 
     /// Up to `limit` files of a package by path, after a text that need not be one.
@@ -110,6 +139,36 @@ impl Registry {
         Err(Error::PackageNotFinalized { package: id.clone(), status })
     }
 
+    /// How many bytes its manifest has.
+    pub async fn package_manifest_size(&self, id: &PackageId) -> Result<usize, Error> {
+        if let Some(size) = packages::manifest_size(&self.inner.db, id).await? {
+            return Ok(size);
+        }
+        let status = self.package(id).await?.status;
+        Err(Error::PackageNotFinalized { package: id.clone(), status })
+    }
+
+    /// How many bytes of payload [`package_events`](Self::package_events) leads to.
+    pub async fn package_events_size(
+        &self,
+        id: &PackageId,
+        after: i64,
+        limit: usize,
+    ) -> Result<usize, Error> {
+        let size = self.inner.log.size_of_package(id, after, count(limit)).await?;
+        Ok(usize::try_from(size).unwrap_or_default())
+    }
+
+    /// Refuses a place in the log that is beyond its end: whoever has one read another log, or one that was set back.
+    pub async fn check_cursor(&self, since: i64) -> Result<(), Error> {
+        // Another replica may have recorded what this one has not heard of.
+        if since > self.last_sequence() {
+            self.inner.log.current().await.map_err(Error::Log)?;
+        }
+        let head = self.last_sequence();
+        if since > head { Err(Error::CursorAhead { since, head }) } else { Ok(()) }
+    }
+
     /// Up to `limit` events of a package in order, after the one given; fewer where they are large, as of
     /// [`events`](Self::events). The newest one is the package's revision.
     pub async fn package_events(
@@ -132,7 +191,7 @@ impl Registry {
         reference: &Digest,
         limit: usize,
     ) -> Result<Vec<Package>, Error> {
-        let digests = self.digests_of(reference).await?;
+        let digests = self.digests_of(repository, reference).await?;
         let sha256 = digests.into_iter().find(|digest| digest.algorithm() == crate::oci::Algorithm::Sha256);
         let filter =
             Filter { reference: Some(sha256.unwrap_or_else(|| reference.clone())), ..Filter::default() };

@@ -3,25 +3,23 @@
 //! Whatever a producer claims, the table of a package says what is true of the stored bytes: both digests and the
 //! sizes are compared with what the registry found when it received them.
 
-use std::collections::HashMap;
-
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
 use super::archives::Unpacked;
 use super::commands::RecordPackage;
-use super::finalize::{Stamp, Whole, complete, on_a_thread};
+use super::finalize::{ARCHIVE, Stamp, Whole, complete, on_a_thread};
 use super::{Filter, Package, Status};
 use crate::dataplane;
 use crate::hash;
-use crate::oci::{self, Algorithm, Descriptor, Digest, Reference, RepositoryName, media};
+use crate::oci::{self, Algorithm, Descriptor, Digest, Reference, RepositoryName, excerpt};
 use crate::package::mapping::{
-    self, BlobRef, Declared, Mismatch, Recognised, Titled, check_content_address, check_layers,
-    compose_generated, implicit_description, implicit_files, names,
+    self, Declared, Mismatch, Recognised, Titled, check_content_address, check_layers, implicit_description,
+    implicit_files,
 };
 use crate::package::{ContentManifest, File, Invalid, LIMITS, MAX_FILES, PackageId, StorageReceipt};
 use crate::registry::commands::PushManifest;
-use crate::registry::{Actor, Blob, Error, Registry};
+use crate::registry::{Actor, Blob, Error, Manifest, Registry};
 use crate::views::{blobs, contents, links, packages};
 
 /// What a manifest that is a package leads to.
@@ -52,10 +50,11 @@ impl Registry {
     async fn push_package(&self, actor: Actor, push: PushManifest) -> Result<Option<Package>, Error> {
         let (repository, reference) = (push.repository.clone(), push.sha256().clone());
         if let Some(package) = self.known_as(&repository, &reference).await? {
+            self.publish_again(&actor, &push, &package).await?;
             self.submit(actor, push).await?;
             return Ok(Some(package));
         }
-        let _permit = self.permit().await?;
+        let _room = self.inner.composing.take(weight(&push.manifest)?).await?;
         let derived = self.derive(&push).await?;
         let now = self.inner.clock.now();
         let retention = self.settle(&derived.whole.content.package, now).await?;
@@ -95,9 +94,10 @@ impl Registry {
                 let parts = self.parts(repository, parts).await?;
                 self.declared(repository, &mapping::join(manifest, &parts)?).await
             }
-            Recognised::Implicit => self.implicit(manifest, Unpacked::default()).await,
+            Recognised::Implicit => self.implicit(repository, manifest, Unpacked::default()).await,
             Recognised::Archive { layers } => {
-                self.implicit(manifest, self.unpacked(repository, &layers).await?).await
+                let unpacked = self.unpacked(repository, &layers).await?;
+                self.implicit(repository, manifest, unpacked).await
             }
             Recognised::Ordinary => {
                 unreachable!("it was recognised a moment ago")
@@ -113,13 +113,14 @@ impl Registry {
     ) -> Result<Vec<oci::Manifest>, Error> {
         let mut parts = Vec::with_capacity(children.len());
         let mut layers = 0;
-        for child in children {
+        for (at, child) in children.iter().enumerate() {
             let part = match self.manifest(repository, &Reference::Digest(child.digest.clone())).await {
                 Err(Error::ManifestUnknown(_)) => {
                     return Err(Error::ReferencesUnknown(vec![child.digest.clone()]));
                 }
                 part => part?,
             };
+            check_child(at, child, &part)?;
             let part = oci::Manifest::parse(&part.bytes, Some(&part.media_type))?;
             layers += part.layers.len();
             // Before the next one is read: all of them could be as large as a manifest can be.
@@ -140,7 +141,7 @@ impl Registry {
         .await??;
         check_layers(&content, declared)?;
         let named: Vec<Digest> = content.files.iter().map(|file| file.sha256.clone()).collect();
-        let stored = self.stored(&named).await?;
+        let stored = self.stored(repository, &named).await?;
         for (file, blob) in content.files.iter().zip(&stored) {
             check_content_address(file, &blob.content)?;
             check_size(file, blob.size)?;
@@ -151,13 +152,22 @@ impl Registry {
     }
 
     /// A package whose table is made of the titles of its layers and of what its archives have in them.
-    async fn implicit(&self, manifest: &oci::Manifest, unpacked: Unpacked) -> Result<Derived, Error> {
+    async fn implicit(
+        &self,
+        repository: &RepositoryName,
+        manifest: &oci::Manifest,
+        unpacked: Unpacked,
+    ) -> Result<Derived, Error> {
         let titled = implicit_files(manifest)?;
-        titled.iter().try_for_each(|file| unpacked.check_beside(&file.path))?;
+        let (titled, unpacked) = on_a_thread(move || {
+            unpacked.check_beside(&titled)?;
+            Ok::<_, Error>((titled, unpacked))
+        })
+        .await??;
         let Unpacked { mut files, mut receipts, provenance, .. } = unpacked;
         let description = implicit_description(manifest)?;
         let named: Vec<Digest> = titled.iter().map(|file| file.digest.clone()).collect();
-        for (titled, blob) in titled.into_iter().zip(self.stored(&named).await?) {
+        for (titled, blob) in titled.into_iter().zip(self.stored(repository, &named).await?) {
             let file = self.titled(titled, &blob).await?;
             check_size(&file, blob.size)?;
             receipts.push(receipt(blob));
@@ -192,22 +202,6 @@ impl Registry {
         })
     }
 
-    /// Stores the content manifest of a package that came without one, and composes the referrer that publishes it.
-    async fn publish_generated(
-        &self,
-        actor: &Actor,
-        push: &PushManifest,
-        cbor: Bytes,
-    ) -> Result<PushManifest, Error> {
-        let repository = &push.repository;
-        let config = BlobRef::of(&cbor);
-        self.store_own(repository, actor, cbor).await?;
-        self.store_own(repository, actor, Bytes::from_static(names::EMPTY_CONFIG)).await?;
-        let subject = BlobRef { digest: push.sha256().clone(), size: push.bytes.len() as u64 };
-        let bytes = Bytes::from(compose_generated(&config, &subject, &push.manifest.media_type));
-        self.prepare_own(repository, Vec::new(), media::OCI_IMAGE_MANIFEST, bytes).await
-    }
-
     /// The canonical CBOR a declared package brings.
     async fn read_config(&self, repository: &RepositoryName, config: &Descriptor) -> Result<Bytes, Error> {
         let held = links::find(&self.inner.db, repository, &config.digest).await?;
@@ -231,25 +225,55 @@ impl Registry {
         Ok(bytes.freeze())
     }
 
-    /// The stored blobs that some digests stand for, in their order. That the repository holds them is for the
-    /// command to see.
-    async fn stored(&self, digests: &[Digest]) -> Result<Vec<blobs::Blob>, Error> {
-        let found = contents::find_all(&self.inner.db, digests).await?;
-        let missing = |at: usize| Error::ReferencesUnknown(vec![digests[at].clone()]);
-        let known: Result<Vec<Digest>, Error> =
-            found.into_iter().enumerate().map(|(at, found)| found.ok_or_else(|| missing(at))).collect();
-        let known = known?;
-        let live: HashMap<Digest, blobs::Blob> = blobs::find_all(&self.inner.db, &known).await?;
-        known
-            .iter()
-            .enumerate()
-            .map(|(at, content)| live.get(content).cloned().ok_or_else(|| missing(at)))
-            .collect()
+    /// The stored blobs of this repository that some digests stand for, in their order. What only another one holds
+    /// is unknown: to compare with it would tell of it. That they are still held the command makes sure.
+    async fn stored(
+        &self,
+        repository: &RepositoryName,
+        digests: &[Digest],
+    ) -> Result<Vec<blobs::Blob>, Error> {
+        let found = links::find_all(&self.inner.db, repository, digests).await?;
+        let missing = digests.iter().zip(&found).filter(|(_, blob)| blob.is_none());
+        let missing: Vec<Digest> = missing.map(|(digest, _)| digest.clone()).collect();
+        if missing.is_empty() {
+            Ok(found.into_iter().flatten().collect())
+        } else {
+            Err(Error::ReferencesUnknown(missing))
+        }
     }
+}
+
+/// How many files a manifest stands for, about.
+fn weight(manifest: &oci::Manifest) -> Result<usize, Error> {
+    Ok(match mapping::recognise(manifest)? {
+        Recognised::Declared(declared) => {
+            usize::try_from(declared.config.size).unwrap_or(usize::MAX) / (LIMITS.total / MAX_FILES)
+        }
+        Recognised::DeclaredIndex { .. } => MAX_FILES,
+        Recognised::Archive { .. } => ARCHIVE,
+        Recognised::Implicit | Recognised::Ordinary => manifest.layers.len(),
+    })
 }
 
 pub(super) fn receipt(blob: blobs::Blob) -> StorageReceipt {
     StorageReceipt { content_address: blob.content, backend_id: blob.backend, size: blob.size }
+}
+
+/// An index says a size and a type of each part, and readers trust it.
+fn check_child(at: usize, child: &Descriptor, part: &Manifest) -> Result<(), Mismatch> {
+    let (size, media_type) = (part.bytes.len() as u64, &part.media_type);
+    if child.size != size {
+        let reason = format!("size is {}, the manifest has {size} bytes", child.size);
+        return Err(Mismatch::Part { at, reason });
+    }
+    if child.media_type != *media_type {
+        let reason = format!(
+            "mediaType is {:?}, the manifest is stored as {media_type:?}",
+            excerpt(&child.media_type)
+        );
+        return Err(Mismatch::Part { at, reason });
+    }
+    Ok(())
 }
 
 /// Layers say a size as well, and readers trust it.

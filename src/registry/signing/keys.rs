@@ -14,7 +14,7 @@ use crate::registry::Error;
 use crate::secret::Secret;
 
 /// The longest a URL works.
-pub(in crate::registry) const LONGEST: Duration = Duration::from_hours(7 * 24);
+pub const LONGEST: Duration = Duration::from_hours(7 * 24);
 
 /// How long a retired key verifies: as long as a URL works, and the clocks of replicas may differ.
 const KEPT: Micros = (LONGEST.as_secs() + 60 * 60).cast_signed() * SECOND;

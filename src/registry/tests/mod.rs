@@ -8,6 +8,7 @@ mod objects;
 mod packages;
 mod packages_histories;
 mod packages_pushed;
+mod packages_untrue;
 mod places;
 mod referrers;
 mod replicas;

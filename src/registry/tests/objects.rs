@@ -114,7 +114,7 @@ async fn the_same_bytes_again_are_no_event_and_others_name_what_was_before(on: O
     let first = keyed.put("a.txt", b"one").await;
     keyed.clock.advance(SECOND);
     assert_eq!(keyed.put("a.txt", b"one").await, first, "nothing changed, also not the time");
-    let typed = |mime_type: &str| NewObject { mime_type: Some(mime_type.to_owned()), claimed: None };
+    let typed = |mime_type: &str| NewObject { mime_type: Some(mime_type.to_owned()), ..NewObject::default() };
     let one = || whole(&Bytes::from_static(b"one"));
     assert_eq!(keyed.store.put(&key("a.txt"), typed("text/plain"), one()).await.unwrap(), first);
     assert_eq!(keyed.registry.last_sequence(), 3);
@@ -142,7 +142,7 @@ async fn the_same_bytes_again_are_no_event_and_others_name_what_was_before(on: O
 async fn what_cannot_be_stored_leaves_the_key_as_it_was(on: On) {
     let keyed = Keyed::on(on).await;
     let first = keyed.put("a", b"one").await;
-    let claimed = |digest| NewObject { mime_type: None, claimed: Some(digest) };
+    let claimed = |digest| NewObject { claimed: Some(digest), ..NewObject::default() };
     let two = Bytes::from_static(b"two");
     let put = |new, body| keyed.store.put(&first.storage_key, new, body);
     for wrong in [sha256(b"x"), sha512(b"x"), first.content.clone()] {
@@ -390,6 +390,27 @@ async fn the_storage_gives_out_the_url_where_its_own_works_as_long() {
     let url = store.get_url(&key("k"), Duration::from_secs(301)).await.unwrap();
     let signature = signature(&url.url);
     fixture.registry.signed_object(&name("a"), &key("k"), &signature).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_signed_url_leads_to_no_url_of_the_storage_that_outlives_it() {
+    let clock = ManualClock::at(1_000_000 * SECOND);
+    let backend = Arc::new(Unreadable::new(clock.clock()).presigning());
+    let fixture = Fixture::over(TempDir::new().unwrap(), clock, backend, Options::default()).await;
+    let store = fixture.registry.keyed_store(&name("a"), Actor::anonymous());
+    put(&store, "k", b"one").await.unwrap();
+    let signature = signature(&store.get_url(&key("k"), Duration::from_secs(400)).await.unwrap().url);
+    let sent_to = async || {
+        let left = fixture.registry.time_left(&signature);
+        let (_, blob) = fixture.registry.signed_object(&name("a"), &key("k"), &signature).await.unwrap();
+        let url = fixture.registry.blob_url(&blob, Some(left)).await.unwrap();
+        url.map(|url| url.split_once("expires=").unwrap().1.split('&').next().unwrap().to_owned())
+    };
+    assert_eq!(sent_to().await.as_deref(), Some("300"));
+    fixture.clock.advance(390 * SECOND);
+    assert_eq!(sent_to().await.as_deref(), Some("10"));
+    fixture.clock.advance(9 * SECOND + SECOND / 2);
+    assert_eq!(sent_to().await, None);
 }
 
 #[tokio::test]

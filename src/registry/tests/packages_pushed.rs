@@ -42,20 +42,25 @@ fn description() -> Description {
 }
 
 /// The tree as a producer packs it.
-fn content() -> ContentManifest {
+pub(super) fn content() -> ContentManifest {
     let files = FILES.iter().rev().map(|(path, bytes)| file(path, bytes)).collect();
     ContentManifest::new(description(), files, object(r#"{"commit":"abc"}"#)).unwrap()
 }
 
 impl Bench {
-    async fn blob(&self, repository: &str, bytes: &[u8]) -> Digest {
+    pub(super) async fn blob(&self, repository: &str, bytes: &[u8]) -> Digest {
         let digest = sha256(bytes);
         let body = whole(&Bytes::copy_from_slice(bytes));
         self.registry.push_blob(&name(repository), Actor::anonymous(), &digest, body).await.unwrap();
         digest
     }
 
-    async fn push(&self, repository: &str, reference: &str, bytes: &[u8]) -> Result<PushedManifest, Error> {
+    pub(super) async fn push(
+        &self,
+        repository: &str,
+        reference: &str,
+        bytes: &[u8],
+    ) -> Result<PushedManifest, Error> {
         let bytes = Bytes::copy_from_slice(bytes);
         let reference = reference.parse().unwrap();
         let actor = Actor::anonymous();
@@ -63,7 +68,7 @@ impl Bench {
     }
 
     /// Everything of a declared package but its manifest.
-    async fn stage(&self, repository: &str, content: &ContentManifest) -> Composed {
+    pub(super) async fn stage(&self, repository: &str, content: &ContentManifest) -> Composed {
         for (_, bytes) in FILES {
             self.blob(repository, bytes).await;
         }
@@ -87,7 +92,7 @@ impl Bench {
     }
 }
 
-fn edited(manifest: &[u8], edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+pub(super) fn edited(manifest: &[u8], edit: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut manifest: Value = serde_json::from_slice(manifest).unwrap();
     edit(&mut manifest);
     serde_json::to_vec(&manifest).unwrap()
@@ -199,12 +204,12 @@ async fn a_declared_package_that_says_something_false_is_refused(on: On) {
     bench.check().await;
 }
 
-fn titled(title: &str, bytes: &[u8], media_type: &str) -> Value {
+pub(super) fn titled(title: &str, bytes: &[u8], media_type: &str) -> Value {
     let digest = sha256(bytes);
     json!({"mediaType": media_type, "digest": digest, "size": bytes.len(), "annotations": {names::TITLE: title}})
 }
 
-fn artifact(layers: &[Value]) -> Vec<u8> {
+pub(super) fn artifact(layers: &[Value]) -> Vec<u8> {
     let manifest = json!({
         "schemaVersion": 2, "mediaType": media::OCI_IMAGE_MANIFEST, "artifactType": names::PACKAGE,
         "config": descriptor_of(names::EMPTY_CONFIG, media::OCI_EMPTY), "layers": layers,
@@ -213,7 +218,7 @@ fn artifact(layers: &[Value]) -> Vec<u8> {
     serde_json::to_vec(&manifest).unwrap()
 }
 
-fn descriptor_of(bytes: &[u8], media_type: &str) -> Value {
+pub(super) fn descriptor_of(bytes: &[u8], media_type: &str) -> Value {
     json!({"mediaType": media_type, "digest": sha256(bytes), "size": bytes.len()})
 }
 
@@ -282,7 +287,7 @@ async fn an_implicit_package_gets_its_table_published(on: On) {
 }
 
 /// A tar of one file and a link to somewhere else.
-fn tar(path: &str, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn packed(path: &str, bytes: &[u8]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_ustar();
     header.set_size(bytes.len() as u64);
@@ -295,7 +300,17 @@ fn tar(path: &str, bytes: &[u8]) -> Vec<u8> {
     archive.into_inner().unwrap()
 }
 
-fn archive(bytes: &[u8]) -> Value {
+/// The entry of a folder, to be followed by others.
+pub(super) fn folder(path: &str) -> Vec<u8> {
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_size(0);
+    header.set_path(path).unwrap();
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+pub(super) fn archive(bytes: &[u8]) -> Value {
     let mut layer = titled("run", bytes, media::OCI_LAYER_TAR);
     layer["annotations"][names::UNPACK] = json!("true");
     layer
@@ -304,7 +319,7 @@ fn archive(bytes: &[u8]) -> Value {
 async fn an_archive_package_is_listed_from_its_tar(on: On) {
     let bench = Bench::new(on).await;
     let large = pattern(3_000_000);
-    let bytes = tar("run/report.json", &large);
+    let bytes = packed("run/report.json", &large);
     bench.blob("a", names::EMPTY_CONFIG).await;
     bench.blob("a", &bytes).await;
     bench.blob("a", b"one").await;
@@ -332,7 +347,9 @@ async fn an_archive_package_is_listed_from_its_tar(on: On) {
     assert!(refused.to_string().contains("run/report.json"), "{refused}");
     let through = [archive(&bytes), titled("run/latest/x", b"one", "a/b")];
     let through = bench.push("a", "through", &artifact(&through)).await;
-    assert!(matches!(through, Err(Error::PathConflict { .. })), "through a link: {through:?}");
+    let through = through.unwrap_err();
+    assert!(matches!(&through, Error::PackageInvalid(_)), "through a link: {through:?}");
+    assert!(through.to_string().starts_with("file run/latest/x: run/latest is a link"), "{through}");
     let again = [archive(&bytes), titled("run/report.json", b"one", "a/b")];
     let twice = bench.push("a", "twice", &artifact(&again)).await.unwrap_err();
     assert_eq!(twice.to_string(), "file run/report.json is there twice");

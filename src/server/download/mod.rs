@@ -2,6 +2,8 @@
 
 mod ranges;
 
+use std::time::Duration;
+
 use http::StatusCode;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_RANGE, LOCATION, RANGE,
@@ -28,6 +30,8 @@ pub(super) struct Content<'a> {
     pub(super) media_type: &'a str,
     /// How long its address leads to it.
     pub(super) cache: &'static str,
+    /// How long the client may read it, if not for ever.
+    pub(super) left: Option<Duration>,
 }
 
 /// GET and HEAD, with conditions and ranges. A `Range` on HEAD means nothing (RFC 9110 section 14.2).
@@ -48,7 +52,7 @@ pub(super) async fn answer(call: &mut Call<'_>, blob: Blob, content: Content<'_>
         return Ok(content.describe(head));
     }
     if may_be_sent_away(call, &range)
-        && let Some(url) = registry.blob_url(&blob).await?
+        && let Some(url) = registry.blob_url(&blob, content.left).await?
     {
         // The URL works for anyone and for a short time: no cache may keep it.
         return Ok(empty(StatusCode::TEMPORARY_REDIRECT)

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::super::error::Error;
 use super::super::respond::{Answer, full};
+use super::super::room::PROJECTED;
 use super::super::route::Since;
 use super::super::service::Call;
 use crate::codec::jcs;
@@ -17,6 +18,9 @@ use crate::retention::rfc3339;
 
 /// Events of a page, at most and when nobody says. The log ends one earlier when it gets too large.
 const MAX_PAGE: usize = 1000;
+
+/// What an event takes besides its payload, in bytes.
+const EVENT: usize = 2048;
 
 /// `GET R/packages/<id>/events?since=&limit=`
 pub(super) async fn of_package(
@@ -29,7 +33,12 @@ pub(super) async fn of_package(
     let package = registry.package_in(name, id).await?;
     let head = registry.head();
     let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
+    let size = registry.package_events_size(id, since, limit).await?;
+    let room = call.state.room.take(size * (PROJECTED + 2) + limit * EVENT).await?;
     let events = registry.package_events(id, since, limit).await?;
+    if events.is_empty() {
+        registry.check_cursor(since).await?;
+    }
     let last = events.last().map_or(since, |event| event.sequence);
     // Another replica may have recorded what was just read, and this one not have heard of it.
     let newest = head.last().max(last);
@@ -45,7 +54,7 @@ pub(super) async fn of_package(
         "log_id": head.log_id, "epoch": head.epoch, "next_since": last, "scanned_to": scanned_to, "head": newest,
     });
     let _ = write!(body, "],{}", &rest.to_string()[1..]);
-    Ok(full(StatusCode::OK, "application/json", body))
+    Ok(full(StatusCode::OK, "application/json", room.hold(body.into_bytes())))
 }
 
 /// The payload goes in as text: that of a large package would be a large tree.

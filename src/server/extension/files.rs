@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::download::{self, CHANGING, Content, IMMUTABLE};
 use super::super::error::Error;
-use super::super::respond::{Answer, Headers as _, empty, json as answer, link};
+use super::super::respond::{Answer, Headers as _, empty, full, json as answer, link};
 use super::super::route::{Ingest, Page, file_path, package_path, plain};
 use super::super::service::Call;
 use super::shapes;
@@ -16,6 +16,9 @@ use crate::registry::{NewFile, PackageFile};
 
 /// Files of a page, at most and when nobody says.
 const MAX_PAGE: usize = 1000;
+
+/// What a page of them takes while it is made.
+pub(super) const ROOM: usize = MAX_PAGE * 4 * 1024;
 
 /// What `curl --data-binary` says of any body when it was told nothing.
 pub(super) const UNSAID: &str = "application/x-www-form-urlencoded";
@@ -27,10 +30,12 @@ pub(super) async fn list(
     id: &PackageId,
     asked: &Page,
 ) -> Result<Answer, Error> {
+    let room = call.state.room.take(ROOM).await?;
     call.state.registry.package_in(name, id).await?;
     let (files, next) = page(call, name, id, asked).await?;
     let files: Vec<Value> = files.iter().map(shapes::file).collect();
-    Ok(link(answer(StatusCode::OK, &json!({ "files": files })), next))
+    let body = json!({ "files": files }).to_string();
+    Ok(link(full(StatusCode::OK, "application/json", room.hold(body.into_bytes())), next))
 }
 
 /// A page of files by path, and where the next one is.
@@ -62,7 +67,7 @@ pub(super) async fn get(
     let package = registry.package_in(name, id).await?;
     let (file, blob) = registry.package_file(id, path).await?;
     let cache = if package.status.is_draft() { CHANGING } else { IMMUTABLE };
-    let content = Content { digest: &file.sha256, media_type: &file.media_type, cache };
+    let content = Content { digest: &file.sha256, media_type: &file.media_type, cache, left: None };
     Ok(download::answer(call, blob, content).await?.with(CONTENT_SECURITY_POLICY, "sandbox"))
 }
 

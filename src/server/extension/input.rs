@@ -132,7 +132,8 @@ mod tests {
             let refusal = refusal(body);
             assert!(refusal.contains(word), "{body}: {refusal}");
         }
-        for body in ["", "{}", r#" {"kind":null,"metadata":{"a":[1,null,true,"ä"]}}"#] {
+        let nulls = r#"{"kind":null,"retention_class":null,"schema":null,"metadata":null,"provenance":null}"#;
+        for body in [nulls, "", "{}", r#" {"kind":null,"metadata":{"a":[1,null,true,"ä"]}}"#] {
             assert!(parse::<Create>(body.as_bytes()).is_ok(), "{body}");
         }
     }

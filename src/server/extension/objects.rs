@@ -1,10 +1,12 @@
 //! Keyed objects.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION};
 use serde_json::{Value, json};
 
-use super::super::conditional::etag;
+use super::super::conditional::{condition, etag};
 use super::super::download::{self, CHANGING, Content};
 use super::super::error::Error;
 use super::super::respond::{Answer, DIGEST, Headers as _, empty, json as answer, link};
@@ -23,15 +25,16 @@ pub(super) async fn dispatch(route: Objects, call: &mut Call<'_>) -> Result<Answ
         Objects::List(name, which, page) => list(call, &name, which, page).await,
         Objects::Get(name, key) => {
             let found = store(call, &name).open(&key).await?;
-            get(call, found).await
+            get(call, found, None).await
         }
         Objects::GetSigned(name, key, signature) => {
             let found = call.state.registry.signed_object(&name, &key, &signature).await?;
-            get(call, found).await
+            let left = call.state.registry.time_left(&signature);
+            get(call, found, Some(left)).await
         }
         Objects::Put(name, key, claimed) => put(call, &name, &key, claimed).await,
         Objects::Delete(name, key) => {
-            let existed = store(call, &name).delete(&key).await?;
+            let existed = store(call, &name).delete_if(&key, condition(&call.headers)).await?;
             if existed { Ok(empty(StatusCode::NO_CONTENT)) } else { Err(Refusal::KeyUnknown(key).into()) }
         }
         Objects::Url(name, key, expires_in) => {
@@ -69,9 +72,13 @@ async fn list(
 }
 
 /// As a blob is served, under a key that may name something else the next time. Whatever the object says it is, a
-/// browser must not run it as the registry's own.
-async fn get(call: &mut Call<'_>, (object, blob): (KeyedObject, Blob)) -> Result<Answer, Error> {
-    let content = Content { digest: &object.sha256, media_type: &object.mime_type, cache: CHANGING };
+/// browser must not run it as the registry's own. Where it is for a time only, so is a URL of the storage.
+async fn get(
+    call: &mut Call<'_>,
+    (object, blob): (KeyedObject, Blob),
+    left: Option<Duration>,
+) -> Result<Answer, Error> {
+    let content = Content { digest: &object.sha256, media_type: &object.mime_type, cache: CHANGING, left };
     Ok(download::answer(call, blob, content).await?.with(CONTENT_SECURITY_POLICY, "sandbox"))
 }
 
@@ -82,7 +89,8 @@ async fn put(
     claimed: Option<Digest>,
 ) -> Result<Answer, Error> {
     let mime_type = call.header(&CONTENT_TYPE).map(media::essence).filter(|text| *text != UNSAID);
-    let new = NewObject { mime_type: mime_type.map(str::to_owned), claimed };
+    let condition = condition(&call.headers);
+    let new = NewObject { mime_type: mime_type.map(str::to_owned), claimed, condition };
     let object = store(call, name).put(key, new, call.body()).await?;
     Ok(answer(StatusCode::CREATED, &shape(&object))
         .with(LOCATION, &object_path(name, key))

@@ -10,16 +10,23 @@ use super::super::conditional;
 use super::super::download::IMMUTABLE;
 use super::super::error::Error;
 use super::super::respond::{Answer, DIGEST, Headers as _, empty, full, json as answer, link};
+use super::super::room::PROJECTED;
 use super::super::route::{Page, package_path, plain};
 use super::super::service::Call;
 use super::{accept, events, files, input, shapes};
 use crate::oci::RepositoryName;
+use crate::package::PackageId;
 use crate::package::mapping::names::{MANIFEST_CBOR, MANIFEST_JSON};
-use crate::package::{Manifest, PackageId};
 use crate::registry::{Filter, Package};
 
-/// Packages of a page, at most and when nobody says: each may have half a mebibyte of metadata.
+/// Packages of a page, at most and when nobody says. It ends earlier when their metadata get too large.
 const MAX_PAGE: usize = 100;
+
+/// What a page of packages takes while it is made: a mebibyte of metadata as rows, as trees and as text.
+const LIST_ROOM: usize = 16 * 1024 * 1024;
+
+/// The same of one package with its first files.
+const PACKAGE_ROOM: usize = files::ROOM + 4 * 1024 * 1024;
 
 /// `POST R/packages`
 pub(super) async fn create(call: &mut Call<'_>, name: &RepositoryName) -> Result<Answer, Error> {
@@ -38,9 +45,8 @@ pub(super) async fn list(
     page: &Page,
 ) -> Result<Answer, Error> {
     let limit = page.limit(MAX_PAGE);
-    let mut packages = call.state.registry.packages(name, filter, &page.last, limit + 1).await?;
-    let has_more = packages.len() > limit;
-    packages.truncate(limit);
+    let room = call.state.room.take(LIST_ROOM).await?;
+    let (packages, has_more) = call.state.registry.packages_page(name, filter, &page.last, limit).await?;
     let next = packages.last().filter(|_| has_more).map(|last| {
         let mut next = format!("/v2/{name}/_artifactstore/packages?n={limit}&last={}", last.id);
         let filters = [
@@ -56,20 +62,29 @@ pub(super) async fn list(
         }
         next
     });
-    let shapes: Vec<Value> = packages.iter().map(shapes::package).collect();
-    Ok(link(answer(StatusCode::OK, &json!({ "packages": shapes })), next))
+    let mut body = String::from("{\"packages\":[");
+    for (at, package) in packages.iter().enumerate() {
+        body.push_str(if at > 0 { "," } else { "" });
+        body.push_str(&shapes::package_text(package));
+    }
+    body.push_str("]}");
+    Ok(link(full(StatusCode::OK, "application/json", room.hold(body.into_bytes())), next))
 }
 
 /// `GET R/packages/<id>`
 pub(super) async fn get(call: &mut Call<'_>, name: &RepositoryName, id: &PackageId) -> Result<Answer, Error> {
+    let room = call.state.room.take(PACKAGE_ROOM).await?;
     let package = call.state.registry.package_in(name, id).await?;
-    with_files(call, &package).await
+    let found = shape_with_files(call, &package).await?;
+    Ok(full(StatusCode::OK, "application/json", room.hold(found.to_string().into_bytes())))
 }
 
 /// `GET G/packages/<id>`
 pub(super) async fn get_anywhere(call: &mut Call<'_>, id: &PackageId) -> Result<Answer, Error> {
+    let room = call.state.room.take(PACKAGE_ROOM).await?;
     let package = call.state.registry.package(id).await?;
-    with_files(call, &package).await
+    let found = shape_with_files(call, &package).await?;
+    Ok(full(StatusCode::OK, "application/json", room.hold(found.to_string().into_bytes())))
 }
 
 /// `POST R/packages/<id>/finalize`
@@ -80,7 +95,8 @@ pub(super) async fn finalize(
 ) -> Result<Answer, Error> {
     let finalize = input::finalize(call).await?;
     let package = call.state.registry.finalize_package(name, call.actor.clone(), id, finalize).await?;
-    with_files(call, &package).await
+    // Without waiting for room: what was asked for is done.
+    Ok(answer(StatusCode::OK, &shape_with_files(call, &package).await?))
 }
 
 /// `DELETE R/packages/<id>`
@@ -101,16 +117,21 @@ pub(super) async fn manifest(
     id: &PackageId,
 ) -> Result<Answer, Error> {
     let registry = &call.state.registry;
-    registry.package_in(name, id).await?;
-    let cbor = registry.package_manifest(id).await?;
-    let digest = Manifest::digest(&cbor);
+    let package = registry.package_in(name, id).await?;
+    let size = registry.package_manifest_size(id).await?;
+    let digest = package.manifest_digest.expect("what has a manifest has its digest");
     let is_cbor = accept::prefers_cbor(&call.headers);
     let found = if conditional::is_known(&call.headers, &digest) {
         empty(StatusCode::NOT_MODIFIED)
-    } else if is_cbor {
-        full(StatusCode::OK, MANIFEST_CBOR, cbor).with(DIGEST, digest.as_str())
     } else {
-        full(StatusCode::OK, MANIFEST_JSON, events::projected(cbor).await?)
+        // The row, a cell of it, and the bytes.
+        let room = call.state.room.take(size * if is_cbor { 3 } else { PROJECTED }).await?;
+        let cbor = registry.package_manifest(id).await?;
+        if is_cbor {
+            full(StatusCode::OK, MANIFEST_CBOR, room.hold(cbor)).with(DIGEST, digest.as_str())
+        } else {
+            full(StatusCode::OK, MANIFEST_JSON, room.hold(events::projected(cbor).await?))
+        }
     };
     let etag = conditional::etag(&digest);
     let etag = if is_cbor { etag } else { format!("W/{etag}") };
@@ -118,7 +139,7 @@ pub(super) async fn manifest(
 }
 
 /// A package with its first files, and where the others are.
-async fn with_files(call: &mut Call<'_>, package: &Package) -> Result<Answer, Error> {
+async fn shape_with_files(call: &mut Call<'_>, package: &Package) -> Result<Value, Error> {
     let page = Page::default();
     let (files, next) = files::page(call, &package.repository, &package.id, &page).await?;
     let mut shape = shapes::package(package);
@@ -126,5 +147,5 @@ async fn with_files(call: &mut Call<'_>, package: &Package) -> Result<Answer, Er
     if let Some(next) = next {
         shape["files_next"] = next.into();
     }
-    Ok(answer(StatusCode::OK, &shape))
+    Ok(shape)
 }

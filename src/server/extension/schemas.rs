@@ -15,6 +15,9 @@ use super::{input, shapes};
 /// Schemas of a page, at most and when nobody says: each is read whole.
 const MAX_PAGE: usize = 100;
 
+/// The largest of them, in bytes.
+const LARGEST: usize = 256 * 1024;
+
 /// The largest body that is looked at; the registry's own limit is smaller and names the schema.
 const MAX_BODY: usize = 1024 * 1024;
 
@@ -43,6 +46,7 @@ pub(super) async fn get(call: &mut Call<'_>, name: &str) -> Result<Answer, Error
 /// `GET G/schemas`
 pub(super) async fn list(call: &mut Call<'_>, page: &Page) -> Result<Answer, Error> {
     let limit = page.limit(MAX_PAGE);
+    let _room = call.state.room.take(limit * 2 * LARGEST).await?;
     let mut schemas = call.state.registry.schemas(&page.last, limit + 1).await?;
     let has_more = schemas.len() > limit;
     schemas.truncate(limit);

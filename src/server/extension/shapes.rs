@@ -3,12 +3,28 @@
 use serde_json::{Value, json};
 
 use crate::oci::Digest;
-use crate::package::File;
+use crate::package::{File, Object};
 use crate::registry::{FileLocation, Package, PackageFile, Schema};
 use crate::retention::{Class, Classes, rfc3339};
 
 /// A package without its files.
 pub(super) fn package(package: &Package) -> Value {
+    let mut shape = described(package);
+    shape["metadata"] = json!(package.description.metadata);
+    shape["provenance"] = json!(package.provenance);
+    shape
+}
+
+/// The same as text. What its producer says of it goes in as such: it can be half a mebibyte, and more as a tree.
+pub(super) fn package_text(package: &Package) -> String {
+    let text = |object: &Object| serde_json::to_string(object).expect("it is JSON");
+    let rest = described(package).to_string();
+    let (metadata, provenance) = (text(&package.description.metadata), text(&package.provenance));
+    format!("{{\"metadata\":{metadata},\"provenance\":{provenance},{}", &rest[1..])
+}
+
+/// What the registry says of a package.
+fn described(package: &Package) -> Value {
     let description = &package.description;
     let mut shape = json!({
         "id": package.id,
@@ -17,8 +33,6 @@ pub(super) fn package(package: &Package) -> Value {
         "kind": description.kind,
         "retention_class": description.retention_class,
         "schema": description.schema,
-        "metadata": description.metadata,
-        "provenance": package.provenance,
         "created_at": rfc3339(package.created_at),
         "updated_at": rfc3339(package.updated_at),
         "expires_at": package.expires_at.map(rfc3339),

@@ -5,11 +5,15 @@ use serde_json::{Value, json};
 use crate::oci::ErrorCode;
 
 /// The refusals operations share.
-const REFUSALS: [(u16, &str); 8] = [
+const REFUSALS: [(u16, &str); 9] = [
     (400, "Something in the request is malformed; the message names the field, path or rule."),
-    (403, "The URL is not one the registry signed for what is there now, or it has ended."),
+    (
+        403,
+        "The URL is not one the registry signed for what is there now, or it has ended, or the method changes something.",
+    ),
     (404, "There is no such repository, package, file, object or schema."),
     (409, "It is in another state than the request needs, or something is in the way."),
+    (412, "The key names something else than `If-Match` or `If-None-Match` says."),
     (413, "The body is too large."),
     (416, "No byte of the range is there."),
     (405, "The path takes other methods, which `Allow` names."),
@@ -48,15 +52,23 @@ fn schemas() -> Value {
         "description": "Whatever the producer says; integers up to 2^53 - 1, no fractions, keys of printable ASCII; \
                         at most 256 KiB.",
     });
+    // In a request, null is a field that is not there.
+    let free_or_none = {
+        let mut schema = free.clone();
+        schema["type"] = json!(["object", "null"]);
+        schema
+    };
+    let tag = json!({ "type": ["string", "null"], "pattern": "^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$" });
     let list =
         |of: &str| json!({ "type": "array", "items": { "$ref": format!("#/components/schemas/{of}") } });
     let object = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false });
     let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
     json!({
         "NewPackage": object(&[], json!({
-            "kind": word, "retention_class": word, "schema": word, "metadata": free, "provenance": free,
+            "kind": word, "retention_class": word, "schema": word, "metadata": free_or_none,
+            "provenance": free_or_none,
         })),
-        "Finalize": object(&[], json!({ "tag": text, "retention_class": word, "metadata": free })),
+        "Finalize": object(&[], json!({ "tag": tag, "retention_class": word, "metadata": free_or_none })),
         "Package": object(
             &["id", "repository", "status", "kind", "retention_class", "schema", "metadata", "provenance",
               "created_at", "updated_at", "expires_at", "file_count", "size"],

@@ -46,7 +46,11 @@ fn rendered() -> String {
 
 const ABOUT: &str = "Evidence packages beside the OCI distribution API. A repository name and the path of a file have \
     slashes of their own, which are sent as they are and not as %2F. Errors have the form of the distribution \
-    specification. Times are RFC 3339 in UTC with microseconds. Unknown query parameters are ignored.";
+    specification. Times are RFC 3339 in UTC with microseconds. Unknown query parameters are ignored; one that is known \
+    is refused when it is there twice or is not what its schema says. Every GET is also a HEAD. What stands under /v2/ \
+    without the segment _artifactstore (blobs, uploads, manifests, tags, referrers, the catalog) is not described here: \
+    its document is the OCI Distribution Specification 1.1, \
+    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md";
 
 fn document() -> Value {
     let mut paths = Map::new();
@@ -121,7 +125,10 @@ fn content(body: Body) -> Value {
 fn shown(parameter: &Parameter) -> Value {
     let mut schema = match parameter.kind {
         Type::Text => json!({ "type": "string" }),
-        Type::Number { min } => json!({ "type": "integer", "minimum": min }),
+        Type::Number { min, max: None } => json!({ "type": "integer", "minimum": min }),
+        Type::Number { min, max: Some(max) } => {
+            json!({ "type": "integer", "minimum": min, "maximum": max })
+        }
         Type::Flag => json!({ "type": "boolean" }),
         Type::OneOf(values) => json!({ "type": "string", "enum": values }),
     };

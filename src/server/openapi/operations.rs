@@ -27,7 +27,7 @@ pub(super) struct Parameter {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Type {
     Text,
-    Number { min: i64 },
+    Number { min: i64, max: Option<i64> },
     Flag,
     OneOf(&'static [&'static str]),
 }
@@ -62,8 +62,16 @@ pub(super) const fn query(name: &'static str, kind: Type, doc: &'static str) -> 
     Parameter { name, place: "query", kind, pattern: None, doc }
 }
 
+const fn word(name: &'static str, doc: &'static str) -> Parameter {
+    Parameter { name, place: "query", kind: Type::Text, pattern: Some(WORD), doc }
+}
+
 pub(super) const fn ok(doc: &'static str, schema: &'static [Body]) -> Answer {
     Answer { status: 200, doc, bodies: schema, headers: &[] }
+}
+
+pub(super) const fn header(name: &'static str, doc: &'static str) -> Parameter {
+    Parameter { name, place: "header", kind: Type::Text, pattern: None, doc }
 }
 
 const SHA256: &str = "^sha256:[0-9a-f]{64}$";
@@ -79,19 +87,25 @@ static PATH: Parameter = path(
     "path",
     "^[^/]+(/[^/]+)*$",
     "The path of the file. Its slashes are sent as they are; everything else is percent-encoded UTF-8 in \
-     normalisation form C, at most 1024 bytes, without empty parts, `.`, `..`, backslashes and control characters.",
+     normalisation form C, at most 1024 bytes and 255 in a part, without empty parts, `.`, `..`, backslashes and control characters.",
 );
 static SCHEMA: Parameter = path("schema", WORD, "The name of the schema.");
 pub(super) static N: Parameter =
-    query("n", Type::Number { min: 0 }, "Entries at most; the server has a limit of its own.");
-pub(super) static LAST: Parameter = query("last", Type::Text, "Those after this one, which need not exist.");
+    query("n", Type::Number { min: 0, max: None }, "Entries at most; the server has a limit of its own.");
+pub(super) static LAST: Parameter = Parameter {
+    name: "last",
+    place: "query",
+    kind: Type::Text,
+    pattern: Some("^[^\\x00]*$"),
+    doc: "Those after this one, which need not exist.",
+};
 static STATUS: Parameter = query(
     "status",
     Type::OneOf(&["created", "uploading", "finalized", "deleted", "failed"]),
     "Only packages of this status.",
 );
-static CLASS: Parameter = query("class", Type::Text, "Only packages of this retention class.");
-static KIND: Parameter = query("kind", Type::Text, "Only packages of this kind.");
+static CLASS: Parameter = word("class", "Only packages of this retention class.");
+static KIND: Parameter = word("kind", "Only packages of this kind.");
 static REFERENCE: Parameter = Parameter {
     name: "reference",
     place: "query",
@@ -114,16 +128,11 @@ static MOUNT: Parameter = Parameter {
     pattern: Some("^(sha256|blake3):[0-9a-f]{64}$|^sha512:[0-9a-f]{128}$"),
     doc: "A blob this repository holds already, which becomes the file; there is no body then.",
 };
-static ROLE: Parameter = Parameter {
-    name: "role",
-    place: "query",
-    kind: Type::Text,
-    pattern: Some(WORD),
-    doc: "What the file is for, e.g. `scorecard`.",
-};
-static SINCE: Parameter = query("since", Type::Number { min: 0 }, "Events after this sequence number.");
+static ROLE: Parameter = word("role", "What the file is for, e.g. `scorecard`.");
+static SINCE: Parameter =
+    query("since", Type::Number { min: 0, max: Some((1 << 53) - 1) }, "Events after this sequence number.");
 static LIMIT: Parameter =
-    query("limit", Type::Number { min: 1 }, "Events at most; 1000 and 4 MiB in any case.");
+    query("limit", Type::Number { min: 1, max: None }, "Events at most; 1000 and 4 MiB in any case.");
 
 pub(super) const LOCATION: (&str, &str) = ("Location", "Where it is.");
 pub(super) const LINK: (&str, &str) = ("Link", "The next page, `rel=\"next\"`; absent on the last one.");
@@ -221,7 +230,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         parameters: &[&NAME, &ID, &SINCE, &LIMIT],
         body: None,
         answers: &[ok("A page; the next one is since `next_since`.", &[Body::Json("Events")])],
-        refusals: &[400, 404],
+        refusals: &[400, 404, 409],
     },
     Operation {
         method: "GET",

@@ -39,6 +39,9 @@ pub enum RouteError {
     /// The path of a file is not one.
     #[error("invalid file path: {0}")]
     Path(#[source] PathError),
+    /// A signed URL is used to change something.
+    #[error("a signed URL opens what it names for GET and HEAD, and for no other method")]
+    SignedForReading,
     /// The key of an object, or how the keys of a list begin, is not one.
     #[error("invalid key: {0}")]
     Key(#[source] PathError),
@@ -55,5 +58,14 @@ pub enum RouteError {
         name: &'static str,
         /// What is wrong.
         reason: String,
+    },
+    /// A query parameter of the extension is no digest.
+    #[error("query parameter {name}: invalid digest: {reason}")]
+    QueryDigest {
+        /// The parameter.
+        name: &'static str,
+        /// What is wrong.
+        #[source]
+        reason: DigestError,
     },
 }

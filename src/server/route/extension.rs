@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::query::Query;
+use super::parameters::{Parameters, refused};
 use super::{Objects, Page, Permission, RouteError, repository};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
@@ -10,6 +10,9 @@ use crate::registry::{Filter, Status};
 
 /// The segment.
 pub const EXTENSION: &str = "_artifactstore";
+
+/// The greatest sequence of an event that every reader of JSON can say: 2^53 - 1.
+const MAX_SEQUENCE: u64 = (1 << 53) - 1;
 
 /// What a request asks of the extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +83,7 @@ impl Extension {
         method: &Method,
         name: &[&str],
         rest: &[&str],
-        query: &Query,
+        query: &Parameters,
     ) -> Result<Self, RouteError> {
         if name.is_empty() {
             return Self::of_registry(method, rest, query);
@@ -117,7 +120,7 @@ impl Extension {
         }
     }
 
-    fn of_registry(method: &Method, rest: &[&str], query: &Query) -> Result<Self, RouteError> {
+    fn of_registry(method: &Method, rest: &[&str], query: &Parameters) -> Result<Self, RouteError> {
         match *rest {
             ["packages", id] => read(method, || Ok(Self::PackageAnywhere(package(id)?))),
             ["schemas"] => read(method, || Ok(Self::Schemas(query.page()?))),
@@ -177,62 +180,43 @@ fn file(segments: &[&str]) -> Result<PackagePath, RouteError> {
     }
 }
 
-impl Query {
+impl Parameters {
     fn packages(&self) -> Result<Filter, RouteError> {
-        let refused = |name, reason: &str| RouteError::Query { name, reason: reason.to_owned() };
-        if self.one("eligible").is_some() {
+        if self.has("eligible") {
             return Err(refused("eligible", "packages cannot be asked for their eligibility yet"));
         }
-        let status = |text: &str| {
-            Status::parse(text).ok_or_else(|| {
-                refused("status", "there are created, uploading, finalized, deleted and failed")
-            })
-        };
-        let reference = self.one("reference").map(|text| text.parse().map_err(RouteError::Digest));
-        let reference: Option<Digest> = reference.transpose()?;
+        let reference = self.digest("reference")?;
         if reference.as_ref().is_some_and(|digest| digest.algorithm() != Algorithm::Sha256) {
             return Err(refused(
                 "reference",
                 "packages are known by the sha256 digest of their OCI manifest",
             ));
         }
+        let statuses = "one of created, uploading, finalized, deleted and failed";
         Ok(Filter {
-            status: self.given("status").map(status).transpose()?,
-            kind: self.given("kind").map(str::to_owned),
-            class: self.given("class").map(str::to_owned),
+            status: self.read("status", statuses, Status::parse)?,
+            kind: self.word("kind")?,
+            class: self.word("class")?,
             reference,
         })
     }
 
     fn ingest(&self) -> Result<Ingest, RouteError> {
-        let digest = |name| self.one(name).map(|text| text.parse().map_err(RouteError::Digest)).transpose();
-        let replace = match self.one("replace") {
-            None | Some("false") => false,
-            Some("true" | "") => true,
-            Some(other) => {
-                let reason = format!("{other:?} is neither true nor false");
-                return Err(RouteError::Query { name: "replace", reason });
-            }
-        };
-        let role = self.given("role").map(str::to_owned);
-        Ok(Ingest { replace, digest: digest("digest")?, role, mount: digest("mount")? })
+        Ok(Ingest {
+            replace: self.flag("replace")?.unwrap_or_default(),
+            digest: self.digest("digest")?,
+            role: self.text("role")?.map(str::to_owned),
+            mount: self.digest("mount")?,
+        })
     }
 
     fn since(&self) -> Result<Since, RouteError> {
-        let invalid =
-            |name, text: &str, what| RouteError::Query { name, reason: format!("{text:?} is not {what}") };
-        let since = match self.given("since") {
-            None => 0,
-            Some(text) => match text.parse() {
-                Ok(since) if since >= 0 => since,
-                _ => return Err(invalid("since", text, "the sequence of an event, or 0")),
-            },
-        };
-        let limit = self.given("limit").map(|text| match text.parse() {
-            Ok(limit) if limit > 0 => Ok(limit),
-            _ => Err(invalid("limit", text, "a number of events above 0")),
-        });
-        Ok(Since { since, limit: limit.transpose()? })
+        let since = self.number("since", 0, Some(MAX_SEQUENCE))?.unwrap_or_default();
+        let limit = self.number("limit", 1, None)?;
+        Ok(Since {
+            since: since.cast_signed(),
+            limit: limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+        })
     }
 }
 

@@ -8,6 +8,7 @@ mod distribution;
 mod error;
 mod extension;
 mod objects;
+mod parameters;
 mod permission;
 mod query;
 
@@ -23,6 +24,7 @@ pub use query::{Filter, Page, plain};
 
 use crate::oci::{Digest, NameError, Reference, RepositoryName, Tag, UploadId, excerpt};
 use distribution::{begin, blob, manifest, upload};
+use parameters::Parameters;
 use query::Query;
 
 /// What a request asks for.
@@ -81,14 +83,16 @@ impl Route {
         let rest = path.strip_prefix("/v2/").ok_or(RouteError::NotFound)?;
         let segments = rest.split('/').map(decode).collect::<Result<Vec<_>, _>>()?;
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let query = Query::parse(query.unwrap_or(""));
+        let query = query.unwrap_or("");
         // Its segments may be those of other routes. A tag may have its name, with nothing behind it.
         if let Some(at) = segments.iter().position(|segment| *segment == EXTENSION)
             && at + 1 < segments.len()
         {
+            let query = Parameters::parse(query);
             return Extension::parse(method, &segments[..at], &segments[at + 1..], &query)
                 .map(Self::Extension);
         }
+        let query = Query::parse(query);
         match *segments.as_slice() {
             ["_catalog"] => read(method, Self::Catalog(query.page()?)),
             ["_oci", "ext", "discover"] => read(method, Self::Discover(None)),

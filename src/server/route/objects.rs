@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::query::{Page, Query};
-use super::{Permission, RouteError};
+use super::parameters::{Parameters, refused};
+use super::{Page, Permission, RouteError};
 use crate::oci::{Digest, RepositoryName};
-use crate::package::PackagePath;
-use crate::registry::{Prefix, Signature, normalise_key};
+use crate::package::{PackagePath, PathError};
+use crate::registry::{LONGEST_URL, Prefix, Signature, normalise_key};
 
 /// How long a URL works when nobody says.
 const HOUR: Duration = Duration::from_hours(1);
@@ -40,38 +40,37 @@ pub struct Which {
 }
 
 impl Objects {
-    /// What a request asks for, from the segments behind `objects`. A key may end in `url` itself: with any method but
-    /// POST that is a key, and with POST, which keys do not take, it is not.
+    /// What a request asks for, from the segments behind `objects`. A key may end in `url` itself, since no name of a
+    /// file is the registry's to take: keys do not take POST, and with POST, and nothing else, `url` is none of the key.
     pub(super) fn parse(
         method: &Method,
         name: RepositoryName,
         rest: &[&str],
-        query: &Query,
+        query: &Parameters,
     ) -> Result<Self, RouteError> {
-        let is_read = matches!(*method, Method::GET | Method::HEAD);
-        match *rest {
-            [] if is_read => Ok(Self::List(name, query.which()?, query.page()?)),
-            [] => Err(RouteError::Method(&["GET", "HEAD"])),
-            [ref parts @ .., "url"] if method == Method::POST && !parts.is_empty() => {
-                Ok(Self::Url(name, key(parts)?, query.expires_in()?))
+        let named_url = match *rest {
+            [] if matches!(*method, Method::GET | Method::HEAD) => {
+                return Ok(Self::List(name, query.which()?, query.page()?));
             }
+            [] => return Err(RouteError::Method(&["GET", "HEAD"])),
+            [ref parts @ .., "url"] if !parts.is_empty() => Some(parts),
+            _ => None,
+        };
+        let is_signed = query.is_signed();
+        match (method, named_url) {
+            (&Method::GET | &Method::HEAD, _) if is_signed => {
+                Ok(Self::GetSigned(name, key(rest)?, query.signature()?))
+            }
+            (&Method::GET | &Method::HEAD, _) => Ok(Self::Get(name, key(rest)?)),
             // Whoever has a URL may read with it: that their method needs more is no reason to ask who they are.
-            _ if !is_read && query.is_signed() => Err(RouteError::Method(&["GET", "HEAD"])),
-            _ => match *method {
-                Method::GET | Method::HEAD if query.is_signed() => {
-                    Ok(Self::GetSigned(name, key(rest)?, query.signature()))
-                }
-                Method::GET | Method::HEAD => Ok(Self::Get(name, key(rest)?)),
-                Method::PUT => {
-                    let digest = query.given("digest").map(|text| text.parse().map_err(RouteError::Digest));
-                    Ok(Self::Put(name, key(rest)?, digest.transpose()?))
-                }
-                Method::DELETE => Ok(Self::Delete(name, key(rest)?)),
-                _ if matches!(rest, [_, .., "url"]) => {
-                    Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE", "POST"]))
-                }
-                _ => Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE"])),
-            },
+            (&Method::PUT | &Method::DELETE, _) | (&Method::POST, Some(_)) if is_signed => {
+                Err(RouteError::SignedForReading)
+            }
+            (&Method::PUT, _) => Ok(Self::Put(name, key(rest)?, query.digest("digest")?)),
+            (&Method::DELETE, _) => Ok(Self::Delete(name, key(rest)?)),
+            (&Method::POST, Some(parts)) => Ok(Self::Url(name, key(parts)?, query.expires_in()?)),
+            (_, Some(_)) => Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE", "POST"])),
+            (_, None) => Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE"])),
         }
     }
 
@@ -95,42 +94,32 @@ fn key(segments: &[&str]) -> Result<PackagePath, RouteError> {
     }
 }
 
-impl Query {
+impl Parameters {
     fn which(&self) -> Result<Which, RouteError> {
-        let one_level = match self.given("recursive") {
-            None | Some("true") => false,
-            Some("false") => true,
-            Some(other) => {
-                let reason = format!("{other:?} is neither true nor false");
-                return Err(RouteError::Query { name: "recursive", reason });
-            }
-        };
-        let prefix = self.one("prefix").unwrap_or_default().parse().map_err(RouteError::Key)?;
+        let one_level = self.flag("recursive")? == Some(false);
+        let prefix = self.text("prefix")?.unwrap_or_default().parse();
+        let prefix = prefix.map_err(|error: PathError| refused("prefix", &error.to_string()))?;
         Ok(Which { prefix, one_level })
     }
 
     fn expires_in(&self) -> Result<Duration, RouteError> {
-        let invalid = |text: &str| {
-            let reason = format!("{text:?} is not a number of seconds");
-            RouteError::Query { name: "expires_in", reason }
-        };
-        let seconds = self.given("expires_in").map(|text| text.parse().map_err(|_| invalid(text)));
-        Ok(seconds.transpose()?.map_or(HOUR, Duration::from_secs))
+        let seconds = self.number("expires_in", 1, Some(LONGEST_URL.as_secs()))?;
+        Ok(seconds.map_or(HOUR, Duration::from_secs))
     }
 
     /// Whether any part of a signature is there: one that was cut off must not turn a request into another.
     fn is_signed(&self) -> bool {
-        ["expires", "kid", "signature"].iter().any(|name| self.one(name).is_some())
+        ["expires", "kid", "signature"].iter().any(|name| self.has(name))
     }
 
     /// What is missing or malformed proves nothing.
-    fn signature(&self) -> Signature {
-        let text = |name| self.one(name).unwrap_or_default().to_owned();
-        Signature {
-            expires: self.one("expires").and_then(|text| text.parse().ok()).unwrap_or_default(),
-            key_id: text("kid"),
-            proof: text("signature"),
-        }
+    fn signature(&self) -> Result<Signature, RouteError> {
+        let text = |name| self.text(name).map(Option::unwrap_or_default);
+        Ok(Signature {
+            expires: text("expires")?.parse().unwrap_or_default(),
+            key_id: text("kid")?.to_owned(),
+            proof: text("signature")?.to_owned(),
+        })
     }
 }
 
@@ -188,6 +177,14 @@ mod tests {
                 Err(RouteError::Query { name: "expires_in", .. })
             ));
         }
+        for query in ["", "expires=0&kid=&signature="] {
+            let allowed = |path: &str| match parse(&Method::OPTIONS, path, query) {
+                Err(RouteError::Method(allowed)) => allowed,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(allowed(path), ["GET", "HEAD", "PUT", "DELETE", "POST"]);
+            assert_eq!(allowed("/v2/a/b/_artifactstore/objects/x"), ["GET", "HEAD", "PUT", "DELETE"]);
+        }
         for path in ["/v2/a/b/_artifactstore/objects/url", "/v2/a/b/_artifactstore/objects/x"] {
             assert!(matches!(parse(&Method::POST, path, ""), Err(RouteError::Method(_))), "{path}");
         }
@@ -205,9 +202,13 @@ mod tests {
             let route = parse(&Method::GET, path, part).unwrap();
             assert!(matches!(route, Objects::GetSigned(..)), "{part}");
         }
-        for method in [Method::PUT, Method::DELETE, Method::POST, Method::PATCH] {
-            let refused = parse(&method, path, whole);
-            assert!(matches!(refused, Err(RouteError::Method(&["GET", "HEAD"]))), "{method}: {refused:?}");
+        for (method, path) in
+            [(Method::PUT, path), (Method::DELETE, path), (Method::POST, &format!("{path}/url"))]
+        {
+            for query in [whole, "signature", "expires_in=1&kid=&digest="] {
+                let refused = parse(&method, path, query);
+                assert!(matches!(refused, Err(RouteError::SignedForReading)), "{method}: {refused:?}");
+            }
         }
     }
 

@@ -23,6 +23,15 @@ pub struct Page {
 }
 
 impl Page {
+    /// A page after `last`. A NUL is in no name, and not every engine can compare with one.
+    pub(super) fn after(n: Option<usize>, last: &str) -> Result<Self, RouteError> {
+        if last.contains('\0') {
+            let reason = "it has a NUL, which no name has".to_owned();
+            return Err(RouteError::Query { name: "last", reason });
+        }
+        Ok(Self { n, last: last.to_owned() })
+    }
+
     /// How many entries, where a page has no more than `most`.
     pub fn limit(&self, most: usize) -> usize {
         self.n.unwrap_or(most).min(most)
@@ -38,7 +47,7 @@ pub struct Filter {
     pub after: Option<Digest>,
 }
 
-/// Decoded query parameters. Those a route does not know (`ns`, `state`, `origin`, …) are ignored.
+/// Decoded query parameters of the distribution specification: where it leaves one open, clients are borne with. Those a route does not know (`ns`, `state`, `origin`, …) are ignored.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -64,7 +73,7 @@ impl Query {
         let invalid =
             |n: &str| RouteError::Query { name: "n", reason: format!("{n:?} is not a number of entries") };
         let n = n.map(|n| n.parse().map_err(|_| invalid(n))).transpose()?;
-        Ok(Page { n, last: self.one("last").unwrap_or_default().to_owned() })
+        Page::after(n, self.one("last").unwrap_or_default())
     }
 
     pub(super) fn filter(&self) -> Result<Filter, RouteError> {

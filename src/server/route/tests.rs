@@ -173,13 +173,13 @@ fn the_query_of_a_file_says_how_it_comes_in() {
         })
     };
     let digest: Digest = SHA.parse().unwrap();
-    assert_eq!(put("replace=false&role=").unwrap(), Ingest::default());
+    assert_eq!(put("replace=false").unwrap(), Ingest::default());
     let expected =
         Ingest { replace: true, digest: Some(digest.clone()), role: Some("log".to_owned()), mount: None };
     assert_eq!(put(&format!("replace=true&role=log&digest={SHA}")).unwrap(), expected);
     assert_eq!(put(&format!("mount={SHA}")).unwrap().mount, Some(digest));
     assert!(matches!(put("replace=1"), Err(RouteError::Query { name: "replace", .. })));
-    assert!(matches!(put("digest=x"), Err(RouteError::Digest(_))));
+    assert!(matches!(put("digest=x"), Err(RouteError::QueryDigest { name: "digest", .. })));
 }
 
 proptest! {

@@ -15,7 +15,7 @@ pub(in crate::server) async fn get(
     digest: &Digest,
 ) -> Result<Answer, Error> {
     let blob = call.state.registry.blob(name, digest).await?;
-    let content = Content { digest, media_type: media::OCTET_STREAM, cache: IMMUTABLE };
+    let content = Content { digest, media_type: media::OCTET_STREAM, cache: IMMUTABLE, left: None };
     download::answer(call, blob, content).await
 }
 

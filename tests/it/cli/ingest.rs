@@ -151,6 +151,39 @@ fn what_is_wrong_with_a_run_is_named_and_nothing_else_happens() {
     assert!(ran.out.contains("run.json: is not JSON"), "{ran}");
 }
 
+/// They were registered without a word.
+#[test]
+fn reports_that_were_cut_short_are_named_with_the_reason() {
+    let (_directory, copy) = copy();
+    fs::write(copy.join("reports/scorecard.json"), "").unwrap();
+    fs::write(copy.join("raw/tck/report.xml"), "<testsuite><testcase></testsuite>").unwrap();
+    let ran = ingest(&copy, &["--dry-run"]).expect(1);
+    for words in [
+        "reports/scorecard.json: is empty",
+        "raw/tck/report.xml: is not XML: <testcase> is closed by </testsuite>",
+    ] {
+        assert!(ran.out.contains(words), "{words}: {ran}");
+    }
+    fs::write(copy.join("retention-summary.json"), r#"{"retention_class":"Bad Class"}"#).unwrap();
+    let problems = ingest(&copy, &["--dry-run", "--json"]).expect(1).json()["problems"].clone();
+    let places = problems.as_array().unwrap().iter();
+    let places: Vec<_> = places.map(|problem| (&problem["file"], &problem["pointer"])).collect();
+    assert!(places.contains(&(&json!("retention-summary.json"), &json!("/retention_class"))), "{problems}");
+    assert_eq!(places.len(), 3, "{problems}");
+}
+
+/// What was behind the first MiB was not read, and nobody said so.
+#[test]
+fn a_layout_that_is_too_long_is_refused_and_not_cut() {
+    let directory = directory();
+    let layout = directory.path().join("long.toml");
+    let mut text = documented();
+    text.push_str(&"#".repeat((1 << 20) - text.len() + 1));
+    fs::write(&layout, text).unwrap();
+    run(&["ingest", fixture().to_str().unwrap(), "--layout", layout.to_str().unwrap(), "--dry-run"])
+        .refused(&["long.toml", "1048576 bytes"]);
+}
+
 #[test]
 fn what_cannot_be_run_says_why() {
     let directory = directory();

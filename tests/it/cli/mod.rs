@@ -7,6 +7,7 @@ mod copy;
 mod ingest;
 mod local_store;
 mod package;
+mod pipes;
 mod postgres;
 mod refusals;
 mod settings;

@@ -1,9 +1,15 @@
 //! Producers' commands against a real server: push, pull, verify.
 
+mod answers;
 mod drafts;
 mod gate;
+mod hostile;
+mod interrupted;
+mod kinds;
 mod line;
 mod login;
+mod target;
+mod tls;
 mod transfer;
 
 use std::collections::BTreeMap;

@@ -54,3 +54,90 @@ fn the_manual_has_every_command_and_a_page_for_each() {
     }
     run(&["man", "--output", "/dev/null/man1"]).refused(&["/dev/null/man1"]);
 }
+
+/// Every command that does something, by its words.
+fn leaves() -> Vec<Vec<String>> {
+    let (mut found, mut folders) = (Vec::new(), vec![Vec::new()]);
+    while let Some(of) = folders.pop() {
+        let words: Vec<&str> = of.iter().map(String::as_str).collect();
+        for name in commands(&words).into_iter().filter(|name| name != "help") {
+            let below = [&of[..], &[name]].concat();
+            let words: Vec<&str> = below.iter().map(String::as_str).chain(["--help"]).collect();
+            let help = run(&words).expect(0).out;
+            // `ingest` does something itself and has a command.
+            if !help.contains("\nCommands:\n") || help.contains("--layout") {
+                found.push(below.clone());
+            }
+            if help.contains("\nCommands:\n") {
+                folders.push(below);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_command_has_json_but_those_whose_output_is_for_another_program() {
+    let all = leaves();
+    assert!(all.len() > 30 && all.contains(&vec!["ingest".to_owned(), "guide-board".to_owned()]), "{all:?}");
+    let without = ["serve", "completions", "man", "config example"];
+    for words in all {
+        let asked: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+        let has = run(&asked).expect(0).out.contains("--json");
+        assert_eq!(has, !without.contains(&words.join(" ").as_str()), "{words:?}");
+    }
+}
+
+#[test]
+fn every_command_that_cannot_run_ends_with_2_says_why_and_prints_nothing_also_with_json() {
+    for words in leaves() {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        run(&[&words[..], &["--no-such-flag"]].concat()).refused(&["--no-such-flag"]);
+    }
+    let id = "pkg_00000000000000000000000000";
+    let nobody = ["--server", "http://127.0.0.1:1", "--json"];
+    for arguments in [
+        &["push", "/dev/null/x", "--to", "a"][..],
+        &["pull", "a", "-o", "/tmp"],
+        &["verify", "/dev/null/x"],
+        &["create", "--to", "a:tag"],
+        &["ingest", "x", "/etc/hostname"],
+        &["drop", "x", "a"],
+        &["finalize", "x"],
+        &["abort", "x"],
+        &["show", "x"],
+        &["list", "A"],
+        &["files", "x"],
+        &["download", id, "a", "-o", "-"],
+        &["events", "x"],
+        &["manifest", "x"],
+    ] {
+        let flags = if arguments[0] == "verify" { &nobody[2..] } else { &nobody[..] };
+        let ran = run(&[&["package"], arguments, flags].concat()).refused(&["artifactstore: "]);
+        assert_eq!(ran.err.lines().count(), 1, "{ran}");
+    }
+    let directory = directory();
+    let none = directory.path().join("none");
+    let none = none.to_str().unwrap();
+    let digest = format!("sha256:{}", "0".repeat(64));
+    for arguments in [
+        &["health", "--data", none][..],
+        &["migrate", "--data", "/dev/null/x"],
+        &["replay", "--data", "/dev/null/x"],
+        &["replay", "--check", "--data", none],
+        &["verify", "--data", none],
+        &["copy", "--from", none, "--to", "/dev/null/x"],
+        &["ingest", none, "--layout", none, "--to", "a"],
+        &["ingest", "guide-board", none, "--to", "a"],
+        &["push", none, "--data", "/dev/null/x"],
+        &["pull", &digest, "-o", none, "--data", none],
+        &["stat", &digest, "--data", none],
+        &["storage", "probe", "--config", none],
+        &["keys", "rotate", "--data", "/dev/null/x"],
+        &["config", "check", "--config", none],
+        &["config", "show", "--config", none],
+    ] {
+        let ran = run(&[arguments, &["--json"]].concat()).refused(&["artifactstore: "]);
+        assert_eq!(ran.err.lines().count(), 1, "{ran}");
+    }
+}

@@ -13,7 +13,7 @@ use artifactstore::storage::testing::Unreadable;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::support::{Client, Repo, Request, Response, noise, sha256};
+use crate::support::{Client, Repo, Request, Response, noise, sha256, until};
 
 /// A server in this process; it ends with its runtime.
 struct InProcess {
@@ -60,6 +60,24 @@ fn a_get_of_a_file_is_sent_to_the_bucket() {
     let answer = client.get(&file).with("docker-content-digest", &sha256(&bytes));
     assert!(sent_to_the_bucket(answer));
     client.head(&file).expect(200).with("content-type", "text/plain").with("content-length", "100000");
+}
+
+#[test]
+fn a_signed_url_leads_to_no_url_of_the_bucket_that_outlives_it() {
+    let server = serve(Unreadable::new(Clock::system()).presigning());
+    let client = &server.repo.client;
+    let object = server.repo.path("_artifactstore/objects/k");
+    client.send(&Request::put(&object).body("bytes")).expect(201);
+    assert!(sent_to_the_bucket(client.get(&object)));
+    // Longer than the bucket's, so the registry signs it; what is left of it is a little less by now.
+    let made = client.post(format!("{object}/url?expires_in=301")).expect(200).json();
+    let signed = made["url"].as_str().unwrap();
+    let seconds = || {
+        let url = client.get(signed).expect(307).location();
+        url.split_once("?expires=").unwrap().1.split('&').next().unwrap().parse::<u64>().unwrap()
+    };
+    assert!(seconds() <= 300);
+    until("the storage's URLs get shorter with it", || (seconds() < 300).then_some(()));
 }
 
 #[test]

@@ -175,3 +175,24 @@ fn a_push_under_one_tag_does_not_change_what_another_is_served_as() {
     repo.put_manifest("other", docker, plain.as_bytes()).expect(201);
     repo.client.get(repo.manifest("keep")).expect(200).with("content-type", MANIFEST);
 }
+
+#[test]
+fn a_nul_in_a_request_for_a_list_is_refused_and_not_sent_to_the_database() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "a/b");
+    let packages = repo.path("_artifactstore/packages");
+    let package = repo.client.post(&packages).expect(201).location();
+    for list in [
+        "/v2/_catalog",
+        "/v2/_artifactstore/schemas",
+        &repo.path("tags/list"),
+        &repo.path("_artifactstore/objects"),
+        &packages,
+        &format!("{package}/files"),
+    ] {
+        let refused = repo.client.get(format!("{list}?last=a%00")).refused(400, "UNSUPPORTED").json();
+        let message = refused["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains("parameter last") && message.contains("NUL"), "{list}: {message}");
+    }
+    repo.client.get("/v2/_artifactstore/schemas/a%00").refused(404, "MANIFEST_UNKNOWN");
+}

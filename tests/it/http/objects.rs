@@ -114,12 +114,45 @@ fn what_is_wrong_with_a_put_leaves_the_object_as_it_was() {
     let wrong = request(&format!("?digest={}", sha256(b"three")));
     repo.client.send(&wrong).refused(400, "DIGEST_INVALID");
     repo.client.send(&request("?digest=x")).refused(400, "DIGEST_INVALID");
+    let twice = format!("?digest={0}&digest={0}", sha256(b"two"));
+    for (query, code) in [("?digest=", "DIGEST_INVALID"), (&twice, "UNSUPPORTED")] {
+        let refused = repo.client.send(&request(query)).refused(400, code).json();
+        let message = refused["errors"][0]["message"].as_str().unwrap();
+        assert!(message.starts_with("query parameter digest: "), "{message}");
+    }
     repo.client.send(&request("").header("Content-Type", "nonsense")).refused(400, "UNSUPPORTED");
     repo.client.post(&target).refused(405, "UNSUPPORTED");
     let again = shaped(&repo.client.send(&Request::put(&target).body(&b"one"[..])).expect(201), "Object");
     assert_eq!(again, before, "and the same again changes nothing");
     let right = request(&format!("?digest={}", blake3(b"two")));
     repo.client.send(&right).expect(201).with("docker-content-digest", &sha256(b"two"));
+}
+
+#[test]
+fn a_key_that_ends_in_url_is_a_key_to_all_methods_but_post() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "a");
+    put(&repo, "x", b"of x");
+    assert_eq!(put(&repo, "x/url", b"of x/url")["storage_key"], "x/url");
+    let target = path(&repo, "/x/url");
+    assert_eq!(get(&repo, &target).expect(200).body, b"of x/url");
+    repo.client.head(&target).expect(200).with("content-length", "8");
+    assert_eq!(get(&repo, &url(&repo, "x", 60)).expect(200).body, b"of x");
+    assert_eq!(get(&repo, &url(&repo, "x/url", 60)).expect(200).body, b"of x/url");
+    for (target, allowed) in [
+        (&target[..], "GET, HEAD, PUT, DELETE, POST"),
+        (&path(&repo, "/x"), "GET, HEAD, PUT, DELETE"),
+        (&path(&repo, "/url"), "GET, HEAD, PUT, DELETE"),
+    ] {
+        for method in ["PATCH", "OPTIONS"] {
+            let answer = repo.client.send(&Request::new(method, target));
+            answer.refused(405, "UNSUPPORTED").with("allow", allowed);
+        }
+    }
+    repo.client.post(path(&repo, "/url")).refused(405, "UNSUPPORTED");
+    repo.client.delete(&target).expect(204);
+    get(&repo, &target).refused(404, "BLOB_UNKNOWN");
+    assert_eq!(get(&repo, &path(&repo, "/x")).expect(200).body, b"of x");
 }
 
 #[test]
@@ -152,7 +185,8 @@ fn keys_are_listed_by_prefix_level_and_page() {
             assert_eq!((json!(keys), json!(folders)), (json!(objects), json!(prefixes)), "{query} {n}");
         }
     }
-    for query in ["recursive=1", "prefix=../", "prefix=a%5C", "n=x"] {
+    for query in ["recursive=1", "recursive=", "prefix=../", "prefix=a%5C", "prefix=a&prefix=b", "n=x", "n="]
+    {
         repo.client.get(path(&repo, &format!("?{query}"))).refused(400, "UNSUPPORTED");
     }
 }
@@ -168,9 +202,13 @@ fn a_url_opens_one_object_for_reading_and_nothing_else() {
     assert!(url.starts_with(&format!("{}?expires=", path(&repo, "/x/y"))), "{url}");
     assert_eq!(get(&repo, &url).expect(200).body, b"evidence");
     repo.client.head(&url).expect(200).with("content-length", "8");
-    for method in ["PUT", "DELETE", "POST", "PATCH"] {
+    for method in ["PUT", "DELETE"] {
+        repo.client.send(&Request::new(method, &url)).refused(403, "DENIED");
+    }
+    repo.client.post(url.replace("/x/y?", "/x/y/url?")).refused(403, "DENIED");
+    for method in ["POST", "PATCH", "OPTIONS"] {
         let answer = repo.client.send(&Request::new(method, &url));
-        answer.refused(405, "UNSUPPORTED").with("allow", "GET, HEAD");
+        answer.refused(405, "UNSUPPORTED").with("allow", "GET, HEAD, PUT, DELETE");
     }
     let (target, query) = url.split_once('?').unwrap();
     let expires = query.split('&').next().unwrap();
@@ -237,4 +275,67 @@ fn urls_outlive_the_key_that_signed_them_and_the_server() {
     // A URL opens what it names for whoever reads the log.
     let log = server.log();
     assert!(log.contains("objects/x") && !log.contains("signature"), "{log}");
+}
+
+#[test]
+fn a_condition_on_a_change_is_not_ignored() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "a");
+    let target = path(&repo, "/k");
+    let [one, two] = [b"one", b"two"].map(|bytes| format!("\"{}\"", sha256(bytes)));
+    let put = |bytes: &'static [u8], name: &str, value: &str| {
+        repo.client.send(&Request::put(&target).header(name, value).body(bytes))
+    };
+    let delete = |name: &str, value: &str| repo.client.send(&Request::delete(&target).header(name, value));
+    // Of a key that names nothing.
+    put(b"one", "If-Match", "*").refused(412, "DENIED");
+    put(b"one", "If-Match", &one).refused(412, "DENIED");
+    delete("If-Match", &one).refused(412, "DENIED");
+    repo.client.get(&target).refused(404, "BLOB_UNKNOWN");
+    put(b"one", "If-None-Match", "*").expect(201).with("etag", &one);
+    // Of one that names something.
+    for (name, value) in
+        [("If-None-Match", "*"), ("If-None-Match", &one), ("If-Match", &two), ("If-Match", "\"x\"")]
+    {
+        let refused = put(b"two", name, value).refused(412, "DENIED").json();
+        assert_eq!(
+            refused["errors"][0]["detail"],
+            json!({ "key": "k", "sha256": sha256(b"one") }),
+            "{name}: {value}"
+        );
+        delete(name, value).refused(412, "DENIED");
+    }
+    put(b"two", "If-Match", &format!("W/{one}")).refused(412, "DENIED");
+    assert!(get(&repo, &target).expect(200).body == b"one");
+    put(b"two", "If-Match", &format!("\"x\", {one}")).expect(201).with("etag", &two);
+    put(b"one", "If-None-Match", &one).expect(201);
+    delete("If-Match", &one).expect(204);
+    delete("If-None-Match", "*").refused(404, "BLOB_UNKNOWN");
+}
+
+#[test]
+fn of_many_that_create_one_key_at_once_one_does() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "a");
+    let target = path(&repo, "/once");
+    let bodies: Vec<Vec<u8>> = (0..12).map(|n| noise(n, 50_000)).collect();
+    let barrier = std::sync::Barrier::new(bodies.len());
+    let created: Vec<String> = std::thread::scope(|scope| {
+        let all: Vec<_> = bodies
+            .iter()
+            .map(|body| {
+                let (repo, target, barrier) = (&repo, &target, &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    let request = Request::put(target).header("If-None-Match", "*").body(&body[..]);
+                    let answer = repo.client.send(&request);
+                    if answer.status == 412 { None } else { Some(shaped(&answer.expect(201), "Object")) }
+                })
+            })
+            .collect();
+        let won = all.into_iter().filter_map(|one| one.join().unwrap());
+        won.map(|object| object["sha256"].as_str().unwrap().to_owned()).collect()
+    });
+    let [created] = &created[..] else { panic!("{created:?}") };
+    assert_eq!(sha256(&get(&repo, &target).expect(200).body), *created);
 }

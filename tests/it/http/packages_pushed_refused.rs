@@ -125,6 +125,15 @@ fn an_implicit_package_that_is_none_is_refused_and_names_nothing() {
         Request::put(repo.manifest("v1")).header("Content-Type", MANIFEST).body(image(layers, more))
     };
     let invalid = |layers: &[Value], words| (put(layers, json!({})), 400, "MANIFEST_INVALID", words);
+    let lying = |edit: &dyn Fn(&mut Value)| {
+        let manifest = image(&[titled("x")], json!({ "artifactType": PACKAGE }));
+        let manifest = edited(&serde_json::from_slice(&manifest).unwrap(), edit);
+        Request::put(repo.manifest("v1")).header("Content-Type", MANIFEST).body(manifest)
+    };
+    let config = |field: &'static str, value: Value, words| {
+        (lying(&|manifest| manifest["config"][field] = value.clone()), 400, "MANIFEST_INVALID", words)
+    };
+    let embedded = lying(&|manifest| manifest["layers"][0]["data"] = json!("dHdv"));
     let class = put(&[titled("x")], json!({ "dev.artifactstore.retention.class": "for-ever" }));
     let kind = put(&[titled("x")], json!({ "dev.artifactstore.package.kind": "A b" }));
     let cases = vec![
@@ -135,10 +144,44 @@ fn an_implicit_package_that_is_none_is_refused_and_names_nothing() {
         invalid(&[titled(".artifactstore/package.cbor")], ".artifactstore/"),
         invalid(&[titled("x"), repo.push_layer(b"one")], "layers[1]|title"),
         invalid(&[], "at least one file"),
+        // Of descriptors
+        config("size", json!(5), "config|size 2|size 5"),
+        config("digest", json!(sha256(b"one")), "config|size 2|digest"),
+        config("data", json!("W10="), "config.data|hashes to"),
+        (embedded, 400, "MANIFEST_INVALID", "layers[0].data|hashes to"),
         (class, 400, "MANIFEST_INVALID", "\"for-ever\"|raw-evidence"),
         (kind, 400, "MANIFEST_INVALID", "kind|\"A b\""),
     ];
     refused_without_a_trace(&client, cases);
     assert!(repo.tags().is_empty());
     client.send(&put(&[titled("x")], json!({}))).expect(201).required("artifactstore-package");
+}
+
+#[test]
+fn the_table_of_a_package_could_be_deleted() {
+    let server = Server::start();
+    let client = server.client();
+    let repo = Repo::new(&client, "a");
+    repo.push_empty_config();
+    let mut layer = repo.push_layer(b"one");
+    layer["annotations"] = json!({ "org.opencontainers.image.title": "x" });
+    let manifest = image(&[layer], json!({ "artifactType": PACKAGE }));
+    let put = Request::put(repo.manifest("v1")).header("Content-Type", MANIFEST).body(manifest.clone());
+    let package = client.send(&put).expect(201).required("artifactstore-package").to_owned();
+    let referrers = client.get(repo.path(format!("referrers/{}", sha256(&manifest)))).expect(200).json();
+    let referrer = referrers["manifests"][0]["digest"].as_str().unwrap().to_owned();
+    let table = client.get(repo.manifest(&referrer)).expect(200).json();
+    let table = table["layers"][0]["digest"].as_str().unwrap().to_owned();
+    let deletes = [repo.manifest(&sha256(&manifest)), repo.manifest(&referrer), repo.blob(&table)];
+    for path in deletes {
+        let refused = client.delete(path).refused(405, "DENIED");
+        let body = refused.json();
+        let reason = &body["errors"][0]["detail"]["reasons"][0];
+        assert_eq!(
+            (&reason["kind"], &reason["package"]),
+            (&json!("retention"), &json!(package)),
+            "{refused}"
+        );
+        assert!(reason["class"].is_string() && reason["until"].is_string(), "{refused}");
+    }
 }

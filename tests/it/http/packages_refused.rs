@@ -45,6 +45,7 @@ fn a_file_that_cannot_be_one_leaves_the_draft_as_it_was() {
     let put = |path: &str| pack.put(path, b"new bytes");
     let long = format!("{}/x", "d".repeat(1023));
     let wrong = format!("new.txt?digest={}", sha256(b"other bytes"));
+    let held = |path: &str| format!("{path}?mount={}", sha256(b"b"));
     let unheld = format!("new.txt?mount={}", sha256(b"never pushed"));
     let other = Repo::new(&client, "other").path(format!("_artifactstore/packages/{}/files/x", pack.id));
     let unknown = repo.path("_artifactstore/packages/pkg_01arz3ndektsv4rrffq69g5fav/files/x");
@@ -57,6 +58,9 @@ fn a_file_that_cannot_be_one_leaves_the_draft_as_it_was() {
             (put("b"), 409, "DENIED", "b already|replace"),
             (put("b/c"), 409, "DENIED", "b would be a file|b/c"),
             (put("logs"), 409, "DENIED", "logs would be a file|logs/a.txt"),
+            (put(&held("b")), 409, "DENIED", "b already|replace"),
+            (put(&held("b/c")), 409, "DENIED", "b would be a file|b/c"),
+            (put(&held("logs")), 409, "DENIED", "logs would be a file|logs/a.txt"),
             // Out of the package
             (put("../x"), 400, "MANIFEST_INVALID", "\"../x\"|\"..\""),
             (put("%2e%2e/x"), 400, "MANIFEST_INVALID", "\"../x\"|\"..\""),
@@ -78,7 +82,11 @@ fn a_file_that_cannot_be_one_leaves_the_draft_as_it_was() {
             // Not what it was said to be
             (put(&wrong), 400, "DIGEST_INVALID", "the content has digest"),
             (put("new.txt?digest=sha256:1"), 400, "DIGEST_INVALID", "1 characters"),
-            (put("new.txt?digest="), 400, "DIGEST_INVALID", "\"\""),
+            (put("new.txt?digest="), 400, "DIGEST_INVALID", "parameter digest|\"\""),
+            (put("new.txt?mount="), 400, "DIGEST_INVALID", "parameter mount|\"\""),
+            (put("new.txt?replace"), 400, "UNSUPPORTED", "parameter replace"),
+            (put("b?replace=false&replace=true"), 400, "UNSUPPORTED", "parameter replace|more than once"),
+            (put("new.txt?role="), 400, "MANIFEST_INVALID", "role|\"\""),
             (put("new.txt?mount=x"), 400, "DIGEST_INVALID", "\"x\""),
             (put(&unheld), 404, "BLOB_UNKNOWN", "sha256:"),
             (put("new.txt?replace=maybe"), 400, "UNSUPPORTED", "replace|\"maybe\""),
@@ -128,6 +136,7 @@ fn a_package_that_cannot_be_one_is_not_begun() {
     let repo = Repo::new(&client, "a");
     let create = |body: &str| Request::post(repo.path("_artifactstore/packages")).body(body);
     let list = |query: &str| Request::get(repo.path(format!("_artifactstore/packages?{query}")));
+    let schemas = |query: &str| Request::get(format!("/v2/_artifactstore/schemas?{query}"));
     let large = format!(r#"{{"metadata":{{"a":"{}"}}}}"#, "x".repeat(1 << 20));
     let heavy = json!({ "metadata": { "a": vec!["x".repeat(60_000); 5] } }).to_string();
     let blake = format!("reference=blake3:{}", "0".repeat(64));
@@ -160,7 +169,15 @@ fn a_package_that_cannot_be_one_is_not_begun() {
             (list("status=open"), 400, "UNSUPPORTED", "status|finalized"),
             (list("eligible=true"), 400, "UNSUPPORTED", "eligible"),
             (list("reference=x"), 400, "DIGEST_INVALID", "\"x\""),
-            (list("reference="), 400, "DIGEST_INVALID", "\"\""),
+            (list("reference="), 400, "DIGEST_INVALID", "parameter reference|\"\""),
+            (list("status="), 400, "UNSUPPORTED", "parameter status"),
+            (list("kind="), 400, "UNSUPPORTED", "parameter kind"),
+            (list("class=A%20b"), 400, "UNSUPPORTED", "parameter class|\"A b\""),
+            (list("last=a&last=b"), 400, "UNSUPPORTED", "parameter last|more than once"),
+            (list("last=%ff"), 400, "UNSUPPORTED", "parameter last|UTF-8"),
+            (schemas("n="), 400, "UNSUPPORTED", "parameter n|\"\""),
+            (schemas("n=1&n=2"), 400, "UNSUPPORTED", "parameter n|more than once"),
+            (schemas("n=%2B1"), 400, "UNSUPPORTED", "parameter n|\"+1\""),
             (list(&blake), 400, "UNSUPPORTED", "reference|sha256"),
             (list("n=many"), 400, "UNSUPPORTED", "parameter n"),
             (register("Run", "{}"), 400, "MANIFEST_INVALID", "schema|\"Run\""),
@@ -213,7 +230,10 @@ fn a_draft_that_is_no_package_stays_a_draft() {
             (get("/manifest"), 409, "DENIED", "uploading|finalized"),
             (get("/events?since=-1"), 400, "UNSUPPORTED", "since"),
             (get("/events?since=1.5"), 400, "UNSUPPORTED", "since"),
+            (get("/events?since="), 400, "UNSUPPORTED", "parameter since"),
+            (get("/events?since=9007199254740992"), 400, "UNSUPPORTED", "parameter since|9007199254740991"),
             (get("/events?limit=0"), 400, "UNSUPPORTED", "limit"),
+            (get("/events?limit=1&limit=2"), 400, "UNSUPPORTED", "parameter limit|more than once"),
             (get("/files?n=x"), 400, "UNSUPPORTED", "parameter n"),
             (get("/nothing"), 404, "UNSUPPORTED", "nothing"),
             (Request::get(draft.path("/finalize")), 405, "UNSUPPORTED", "POST"),

@@ -59,6 +59,12 @@ impl Launch {
         Self { flags: Vec::new(), env: Vec::new(), data: Data::Unsaid, listen: None, engine: None }
     }
 
+    /// On this address instead of a free port of 127.0.0.1.
+    pub(crate) fn listen(mut self, address: &str) -> Self {
+        self.listen = Some(address.to_owned());
+        self
+    }
+
     pub(crate) fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
         self
@@ -229,6 +235,14 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells the peak");
         let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("it is a number");
         kib / 1024
+    }
+
+    /// The same again on the same data and the same port. Ends this one by SIGKILL. Its address must be one no other
+    /// test takes a port of.
+    #[track_caller]
+    pub(crate) fn restart_in_place(mut self) -> Self {
+        self.kill();
+        self.launch.clone().listen(&self.address.to_string()).start()
     }
 
     fn pid(&self) -> Pid {

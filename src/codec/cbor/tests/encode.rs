@@ -148,6 +148,19 @@ fn canonical_bytes_of_another_type_are_told_apart_from_invalid_ones() {
     assert!(matches!(from_slice::<u8>(&hex("1801")), Err(Error::Bytes { .. })));
 }
 
+#[test]
+fn what_a_type_says_of_bytes_it_does_not_take_was_told_as_to_a_debugger() {
+    #[derive(Debug)]
+    struct Picky;
+    impl<'de> Deserialize<'de> for Picky {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Err(serde::de::Error::custom("\"x\" is not for me"))
+        }
+    }
+    let error = from_slice::<Picky>(&hex("01")).unwrap_err();
+    assert_eq!(error.to_string(), "canonical CBOR of another type: \"x\" is not for me");
+}
+
 /// ciborium's streaming reader takes `[{"Bare": "Full"}, 9]` for `[Bare, Full(9)]`: it leaves the
 /// content of the unit variant unread and then takes it for the next element.
 #[test]
@@ -178,4 +191,21 @@ fn enums_options_and_long_texts_come_back() {
         assert_eq!(fault(&bytes), None);
         assert_eq!(from_slice::<Event>(&bytes).unwrap(), event);
     }
+}
+
+#[test]
+fn a_value_of_another_type_is_refused_with_the_field_and_not_all_of_a_long_text() {
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        #[allow(dead_code)]
+        size: u64,
+    }
+    let refusal =
+        |value: serde_json::Value| from_slice::<Wanted>(&to_vec(&value).unwrap()).unwrap_err().to_string();
+    assert!(refusal(serde_json::json!({})).contains("`size`"));
+    let strange = refusal(serde_json::json!({ "size": 1, "sizes": 2 }));
+    assert!(strange.contains("`sizes`") && strange.contains("another type"), "{strange}");
+    let long = refusal(serde_json::json!({ "size": "é".repeat(30_000) }));
+    assert!(long.contains("invalid type: string") && long.len() < 400, "{} bytes", long.len());
 }

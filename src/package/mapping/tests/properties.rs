@@ -72,6 +72,7 @@ fn manifests() -> impl Strategy<Value = Manifest> {
     });
     let descriptor = (types.clone(), any::<u8>(), any::<u64>(), notes).prop_map(
         |(media_type, seed, size, annotations): (&str, u8, u64, BTreeMap<_, _>)| Descriptor {
+            data: None,
             media_type: media_type.to_owned(),
             digest: digest(seed),
             size,

@@ -5,6 +5,8 @@ use super::*;
 on_both![
     a_draft_becomes_a_package,
     a_draft_that_nobody_touches_expires,
+    a_draft_does_not_expire_while_a_file_is_on_its_way,
+    pages_end_where_producers_say_much,
     what_is_given_up_lets_its_files_go,
     nothing_leaves_that_a_package_or_a_draft_needs,
     packages_are_listed_and_filtered,
@@ -102,6 +104,55 @@ async fn a_draft_that_nobody_touches_expires(on: On) {
     bench.clock.advance(365 * 86_400 * SECOND);
     assert_eq!(bench.registry.sweep().await.unwrap().drafts, 0, "what is finalized does not expire so");
     bench.check().await;
+}
+
+async fn a_draft_does_not_expire_while_a_file_is_on_its_way(on: On) {
+    let bench = Bench::new(on).await;
+    let id = bench.draft("a", Description::default()).await;
+    bench.clock.advance(7 * 86_400 * SECOND - SECOND);
+    let (send, receive) = tokio::sync::mpsc::unbounded_channel();
+    let frames = stream::unfold(receive, async |mut receive| Some((receive.recv().await?, receive)));
+    let (registry, draft) = (bench.registry.clone(), id.clone());
+    let ingest = tokio::spawn(async move {
+        registry.ingest_file(&name("a"), Actor::anonymous(), &draft, new_file("x"), Box::pin(frames)).await
+    });
+    let uploads = "SELECT COUNT(*) FROM uploads";
+    while bench.db.operational().query(uploads, vec![]).await.unwrap()[0].integer(0) == 0 {
+        tokio::task::yield_now().await;
+    }
+    bench.clock.advance(3600 * SECOND);
+    assert_eq!(bench.registry.sweep().await.unwrap().drafts, 0);
+    send.send(Ok(Bytes::from_static(b"late"))).unwrap();
+    drop(send);
+    ingest.await.unwrap().unwrap();
+    assert_eq!(bench.download(&id, "x").await, b"late");
+    bench.clock.advance(7 * 86_400 * SECOND + SECOND);
+    assert_eq!(bench.registry.sweep().await.unwrap().drafts, 1, "nothing is on its way any more");
+    bench.check().await;
+}
+
+async fn pages_end_where_producers_say_much(on: On) {
+    let bench = Bench::new(on).await;
+    let much = object(&format!(r#"{{"a":["{}","{}"]}}"#, "x".repeat(60_000), "y".repeat(60_000)));
+    let mut ids = Vec::new();
+    for n in 0..20 {
+        let metadata = if n == 0 { Object::default() } else { much.clone() };
+        ids.push(bench.draft("a", Description { metadata, ..Description::default() }).await);
+    }
+    ids.sort();
+    let page = async |after: &str, limit| {
+        let found = bench.registry.packages_page(&name("a"), &Filter::default(), after, limit).await.unwrap();
+        (found.0.into_iter().map(|package| package.id).collect::<Vec<_>>(), found.1)
+    };
+    let (first, has_more) = page("", 100).await;
+    assert!((8..=9).contains(&first.len()) && has_more, "{}", first.len());
+    assert_eq!(first, ids[..first.len()]);
+    let after = first.last().unwrap().as_str();
+    assert_eq!(page(after, 3).await, (ids[first.len()..first.len() + 3].to_vec(), true));
+    assert_eq!(page(ids[16].as_str(), 3).await, (ids[17..].to_vec(), false));
+    assert_eq!(page(ids[16].as_str(), 2).await, (ids[17..19].to_vec(), true));
+    assert_eq!(page(ids[19].as_str(), 100).await, (vec![], false));
+    assert_eq!(page("", 0).await, (vec![], true));
 }
 
 async fn what_is_given_up_lets_its_files_go(on: On) {

@@ -8,6 +8,7 @@ on_both![
     two_hundred_files_arrive_at_once,
     what_a_client_claims_is_checked_and_the_draft_unharmed,
     a_file_may_be_a_blob_that_is_held,
+    a_blob_became_a_file_at_the_path_of_a_folder,
 ];
 
 async fn a_file_is_replaced_only_when_asked_and_dropped(on: On) {
@@ -68,8 +69,32 @@ async fn a_path_is_a_file_or_a_folder(on: On) {
     bench.finalize("a", &id, Finalize::default()).await.unwrap();
 }
 
+async fn a_blob_became_a_file_at_the_path_of_a_folder(on: On) {
+    let bench = Bench::new(on).await;
+    let id = bench.draft("a", Description::default()).await;
+    bench.ingest("a", &id, "x/y", b"1").await.unwrap();
+    let mount = async |path: &str| {
+        let (registry, actor) = (&bench.registry, Actor::anonymous());
+        registry.ingest_blob(&name("a"), actor, &id, new_file(path), &sha256(b"1")).await
+    };
+    let before = bench.registry.last_sequence();
+    for (path, file, inside) in [("x", "x", "x/y"), ("x/y/z", "x/y", "x/y/z")] {
+        match mount(path).await {
+            Err(Error::PathConflict { file: f, inside: i }) => {
+                assert_eq!((f.as_str(), i.as_str()), (file, inside));
+            }
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+    assert!(matches!(mount("x/y").await, Err(Error::FileExists { .. })));
+    assert_eq!(bench.registry.last_sequence(), before);
+    mount("x/z").await.unwrap();
+    assert_eq!(bench.paths(&id).await, ["x/y", "x/z"]);
+    bench.finalize("a", &id, Finalize::default()).await.unwrap();
+}
+
 /// Records a fact as it is.
-struct Recorded(Fact);
+pub(in crate::registry::tests) struct Recorded(pub(in crate::registry::tests) Fact);
 
 impl Command for Recorded {
     type Rejection = Error;

@@ -52,6 +52,7 @@ async fn metadata_follows_the_schema_it_names(on: On) {
         (r#"{"type":"nothing"}"#, "nothing"),
         (r#"{"$ref":"https://example.org/other.json"}"#, "example.org"),
         (r#"{"$ref":"file:///etc/passwd"}"#, "passwd"),
+        (r##"{"$ref":"#"}"##, "circle"),
     ] {
         let refused = register("run", schema).await.unwrap_err();
         assert!(matches!(refused, Error::SchemaInvalid { .. }), "{refused:?}");
@@ -82,11 +83,11 @@ async fn metadata_follows_the_schema_it_names(on: On) {
     assert_eq!((schema.as_str(), violations.len()), ("run", 1));
     assert!(violations[0].starts_with("metadata/run: "), "{violations:?}");
     assert_eq!(bench.registry.package(&id).await.unwrap().status, Status::Uploading);
-    register("endless", r##"{"$ref":"#"}"##).await.unwrap();
-    let endless = Description { schema: Some("endless".to_owned()), ..Description::default() };
-    let endless = bench.draft("a", endless).await;
-    bench.ingest("a", &endless, "x", b"one").await.unwrap();
-    bench.finalize("a", &endless, Finalize::default()).await.unwrap();
+    let nested = Description { schema: Some("nested".to_owned()), ..Description::default() };
+    register("nested", r##"{"additionalProperties":{"$ref":"#"}}"##).await.unwrap();
+    let nested = bench.draft("a", Description { metadata: object(r#"{"a":{"a":{}}}"#), ..nested }).await;
+    bench.ingest("a", &nested, "x", b"one").await.unwrap();
+    bench.finalize("a", &nested, Finalize::default()).await.unwrap();
     let right = Finalize { metadata: Some(object(r#"{"run":"r-7"}"#)), ..tagged("v1") };
     bench.finalize("a", &id, right).await.unwrap();
     bench.check().await;

@@ -1,7 +1,7 @@
 //! Drafts and what becomes of them, on both engines.
 
 mod drafts;
-mod files;
+pub(super) mod files;
 mod finalizing;
 
 use std::sync::Arc;

@@ -12,6 +12,12 @@ pub(super) enum Act {
     Pass,
     /// It is answered with this head (without the empty line) and body.
     Answer(String, String),
+    /// The same, with any bytes.
+    Bytes(String, Vec<u8>),
+    /// It is answered with these bytes, and the connection ends.
+    Raw(Vec<u8>),
+    /// It is never answered.
+    Stall,
     /// The connection breaks after so many bytes of its body.
     CutRequest(usize),
     /// The connection breaks after so many bytes of the answer.
@@ -25,6 +31,8 @@ pub(super) enum Act {
 pub(super) struct Head {
     pub(super) line: String,
     text: String,
+    /// Of a form; others go by.
+    pub(super) form: String,
 }
 
 impl Head {
@@ -48,8 +56,16 @@ impl Gate {
         server: &Server,
         decide: impl Fn(&Head, &[Head]) -> Act + Send + Sync + 'static,
     ) -> Self {
+        Self::at(server.address(), decide)
+    }
+
+    /// Before the server that is at this address when something passes.
+    pub(super) fn at(
+        upstream: SocketAddr,
+        decide: impl Fn(&Head, &[Head]) -> Act + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, upstream) = (listener.local_addr().unwrap(), server.address());
+        let address = listener.local_addr().unwrap();
         let (seen, decide) = (Arc::new(Mutex::new(Vec::new())), Arc::new(decide));
         let heads = Arc::clone(&seen);
         std::thread::spawn(move || {
@@ -94,15 +110,37 @@ fn serve(
         text.push(byte[0]);
     }
     let text = String::from_utf8(text).unwrap();
-    let head = Head { line: text.lines().next().unwrap_or_default().to_owned(), text: text.clone() };
-    let length: usize = head.header("content-length").map_or(0, |value| value.parse().unwrap());
-    let act = decide(&head);
-    if let Act::Answer(status, body) = act {
-        std::io::copy(&mut (&client).take(length as u64), &mut std::io::sink())?;
-        let length = body.len();
-        write!(client, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")?;
-        return Ok(());
+    let line = text.lines().next().unwrap_or_default().to_owned();
+    let mut head = Head { line, text: text.clone(), form: String::new() };
+    let mut length: usize = head.header("content-length").map_or(0, |value| value.parse().unwrap());
+    if head.header("content-type") == Some("application/x-www-form-urlencoded") {
+        (&client).take(length as u64).read_to_string(&mut head.form)?;
+        length = 0;
     }
+    let answer = match decide(&head) {
+        Act::Answer(status, body) => Err((status, body.into_bytes())),
+        Act::Bytes(status, body) => Err((status, body)),
+        Act::Raw(bytes) => {
+            std::io::copy(&mut (&client).take(length as u64), &mut std::io::sink())?;
+            client.write_all(&bytes)?;
+            return client.shutdown(Shutdown::Both);
+        }
+        Act::Stall => {
+            // Until the client goes away.
+            client.set_read_timeout(None)?;
+            return std::io::copy(&mut client, &mut std::io::sink()).map(drop);
+        }
+        act => Ok(act),
+    };
+    let act = match answer {
+        Ok(act) => act,
+        Err((status, body)) => {
+            std::io::copy(&mut (&client).take(length as u64), &mut std::io::sink())?;
+            let length = body.len();
+            write!(client, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")?;
+            return client.write_all(&body);
+        }
+    };
     let mut server = TcpStream::connect(upstream)?;
     let alone = format!("{}Connection: close\r\n\r\n", text.strip_suffix("\r\n").unwrap());
     server.write_all(alone.as_bytes())?;

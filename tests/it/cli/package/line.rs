@@ -3,9 +3,9 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::gate::{Act, Gate};
+use super::gate::{Act, Gate, Head};
 use super::{FILES, contents, directory, package, text, tree};
-use crate::support::{Repo, Server, command, noise, run, run_command};
+use crate::support::{Repo, Server, command, noise, run, run_command, sha256};
 
 #[test]
 fn a_large_file_goes_on_where_the_connection_broke_both_ways() {
@@ -52,7 +52,8 @@ fn a_plain_connection_needs_no_certificates_and_an_encrypted_one_does() {
         run_command(&mut command)
     };
     list(&format!("http://{}", server.address())).expect(0);
-    list(&format!("https://{}", server.address())).refused(&["no trusted certificates", "SSL_CERT_FILE"]);
+    list(&format!("https://{}", server.address()))
+        .refused(&["SSL_CERT_FILE names", "none, which cannot be read"]);
 }
 
 #[test]
@@ -133,5 +134,72 @@ fn a_file_that_changes_while_it_is_sent_fails_the_push_by_its_name() {
         let push = ["push", text(folder.path()), "--to", "a:x", "--server", &gate.url()];
         package(&server, &push).refused(&["report.json changed while it was being read", "again"]);
         server.client().get("/v2/a/manifests/x").expect(404);
+    }
+}
+
+/// The answer to the first request of this kind is lost on the way; what it asked for was done.
+fn loses_first(server: &Server, method: &'static str, part: &'static str) -> Gate {
+    Gate::before(server, move |head, seen| {
+        let is_such = |head: &Head| head.line.starts_with(method) && head.line.contains(part);
+        if is_such(head) && !seen.iter().any(is_such) { Act::CutAnswer(0) } else { Act::Pass }
+    })
+}
+
+#[test]
+fn a_draft_whose_answers_were_lost_was_refused_what_it_had_done() {
+    let server = Server::start();
+    let folder = tree(&[("a", "a"), ("b", "b")]);
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    let create = || package(&server, &["create", "--to", "a"]).expect(0).out.trim().to_owned();
+    let through =
+        |gate: &Gate, arguments: &[&str]| package(&server, &[arguments, &["--server", &gate.url()]].concat());
+    let id = create();
+    let gate = loses_first(&server, "PUT ", "/files/a");
+    let file = through(&gate, &["ingest", &id, text(&a), "--role", "log", "--json"]).expect(0).json();
+    assert_eq!((&file["sha256"], &file["role"]), (&sha256(b"a").into(), &"log".into()));
+    assert_eq!(gate.seen("PUT ").len(), 2);
+    // What was there before stays, and is not taken for what was sent.
+    let gate = loses_first(&server, "PUT ", "/files/a");
+    through(&gate, &["ingest", &id, text(&b), "--path", "a"]).refused(&["409"]);
+    through(&gate, &["ingest", &id, text(&b), "--path", "a", "--replace"]).expect(0);
+    package(&server, &["ingest", &id, text(&b)]).expect(0);
+    let gate = loses_first(&server, "DELETE ", "/files/a");
+    through(&gate, &["drop", &id, "a"]).expect(0);
+    through(&gate, &["drop", &id, "a"]).refused(&["404"]);
+    let gate = loses_first(&server, "POST ", "/finalize");
+    let done = through(&gate, &["finalize", &id, "--tag", "v1", "--json"]).expect(0).json();
+    assert_eq!((&done["status"], &done["file_count"]), (&"finalized".into(), &1.into()), "{done}");
+    assert_eq!(gate.seen("POST ").len(), 2);
+    let id = create();
+    let gate = loses_first(&server, "DELETE ", "/packages/");
+    through(&gate, &["abort", &id]).expect(0);
+    assert_eq!(gate.seen("DELETE ").len(), 2);
+    // Twice would be two drafts.
+    let gate = loses_first(&server, "POST ", "/packages");
+    through(&gate, &["create", "--to", "b"]).refused(&["cannot be reached"]);
+    assert_eq!(gate.seen("POST ").len(), 1);
+}
+
+#[test]
+fn an_unknown_class_was_found_out_when_everything_was_sent() {
+    let server = Server::start();
+    let gate = Gate::before(&server, |_, _| Act::Pass);
+    let folder = tree(&FILES);
+    let push = |gate: &Gate, class: &str| {
+        let push = ["push", text(folder.path()), "--to", "a:x", "--class", class];
+        package(&server, &[&push[..], &["--server", &gate.url()]].concat())
+    };
+    push(&gate, "nonsense").refused(&["no retention class \"nonsense\"", "raw-evidence", "summary-evidence"]);
+    let seen = gate.seen("");
+    assert!(seen.len() == 1 && seen[0].line.contains("/retention/classes"), "{seen:?}");
+    push(&gate, "raw-evidence").expect(0);
+    // A registry that cannot be asked hears of it from the manifest.
+    for answer in ["404 Not Found", "401 Unauthorized", "200 OK"] {
+        let plain = Gate::before(&server, move |head, _| {
+            let is_asked = head.line.contains("_artifactstore/retention");
+            if is_asked { Act::Answer(answer.to_owned(), "<html>".to_owned()) } else { Act::Pass }
+        });
+        push(&plain, "raw-evidence").expect(0);
+        push(&plain, "nonsense").refused(&["400", "nonsense"]);
     }
 }

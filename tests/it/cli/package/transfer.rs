@@ -145,8 +145,6 @@ fn verify_names_everything_that_is_not_as_it_was() {
         assert!(found.0 == path && found.1.starts_with(what), "{found:?}");
     }
     run(&["package", "verify", text(folder.path())]).refused(&["package.cbor", "package pull"]);
-    fs::write(back.path().join(".artifactstore/package.cbor"), "x").unwrap();
-    run(&["package", "verify", text(back.path())]).refused(&["canonical CBOR"]);
 }
 
 #[test]
@@ -173,12 +171,10 @@ fn what_makes_no_package_is_refused_before_anything_is_sent() {
         let push = [&["push", text(tree.path()), "--to", "b:x"], arguments].concat();
         package(&server, &push).refused(&[word]);
     }
-    server.client().get("/v2/b/tags/list").expect(404);
-    // What only the registry knows it says at the end; nothing gets the tag.
     let push = ["push", text(odd.path()), "--to", "b:x", "--class", "no-such-class"];
     fs::rename(odd.path().join("e\u{301}"), odd.path().join("é")).unwrap();
     package(&server, &push).refused(&["no-such-class"]);
-    assert!(Repo::new(&server.client(), "b").tags().is_empty());
+    server.client().get("/v2/b/tags/list").expect(404);
 }
 
 #[test]

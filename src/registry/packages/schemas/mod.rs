@@ -1,24 +1,42 @@
 //! Metadata schemas: JSON Schemas that packages can name.
 //!
 //! A schema is self-contained: a reference to another document is refused when it is registered and never fetched.
-//! Patterns run in linear time.
+//! Patterns run in linear time. What a check may cost is bounded twice: by the schema alone when it is registered
+//! ([`cost`]), and together with the metadata before they are checked.
+
+mod check;
+mod cost;
+#[cfg(test)]
+mod tests;
 
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
+pub(in crate::registry) use check::Checks;
+
 use super::Schema;
 use super::commands::RegisterSchema;
-use super::finalize::on_a_thread;
+use crate::codec::keys;
 use crate::events::SchemaRegistered;
 use crate::hash;
-use crate::oci::Algorithm;
+use crate::oci::{Algorithm, excerpt};
 use crate::package::{Description, check_kind};
 use crate::registry::tags::count;
 use crate::registry::{Actor, Error, Registry};
 use crate::views::schemas;
+use cost::{Layout, Shape};
 
 /// The largest schema, in bytes.
 const MAX_SCHEMA: usize = 256 * 1024;
+
+/// What a compiled pattern may weigh, in bytes.
+const MAX_PATTERN: usize = 1 << 20;
+
+/// Checks that metadata may lead to: a second of work.
+const MAX_CHECKS: u64 = 10_000_000;
+
+/// Checks up to which every violation is looked for: the library collects those of all alternatives, some 400 bytes each.
+const MAX_LISTED: u64 = 100_000;
 
 /// Violations named at most.
 const MAX_VIOLATIONS: usize = 10;
@@ -34,9 +52,15 @@ impl Registry {
         if schema.len() > MAX_SCHEMA {
             return Err(invalid(format!("it is larger than {MAX_SCHEMA} bytes")));
         }
+        if matches!(name, "." | "..") {
+            return Err(invalid(
+                "a name of dots cannot be asked for: clients take it for a folder".to_owned(),
+            ));
+        }
         let text = std::str::from_utf8(schema).map_err(|error| invalid(error.to_string()))?;
         let compiled = text.to_owned();
-        on_a_thread(move || compile(&compiled).map(drop)).await?.map_err(invalid)?;
+        let checked = self.inner.checks.run(move || register(&compiled)).await?;
+        checked.ok_or_else(|| invalid(too_long()))?.map_err(invalid)?;
         let fact = SchemaRegistered {
             name: name.to_owned(),
             schema: text.to_owned(),
@@ -48,8 +72,10 @@ impl Registry {
 
     /// The schema of a name.
     pub async fn schema(&self, name: &str) -> Result<Schema, Error> {
-        let found = schemas::find(&self.inner.db, name).await?;
-        found.ok_or_else(|| Error::SchemaUnknown(name.to_owned()))
+        let unknown = || Error::SchemaUnknown(excerpt(name));
+        // Not every engine can look for a text that has a NUL.
+        check_kind("schema", Some(name)).map_err(|_| unknown())?;
+        schemas::find(&self.inner.db, name).await?.ok_or_else(unknown)
     }
 
     /// Up to `limit` schemas by name, after a text that need not be one.
@@ -63,7 +89,8 @@ impl Registry {
         let schema = schemas::find(&self.inner.db, name).await?;
         let schema = schema.ok_or_else(|| Error::SchemaMissing(name.clone()))?;
         let metadata = Value::Object(description.metadata.entries().clone());
-        let checked = on_a_thread(move || violations(&schema.schema, &metadata)).await?;
+        let checked = self.inner.checks.run(move || violations(&schema.schema, &metadata)).await?;
+        let checked = checked.unwrap_or_else(|| Ok(vec![format!("metadata: {}", too_long())]));
         let violations = checked.map_err(|reason| Error::SchemaInvalid { name: name.clone(), reason })?;
         if violations.is_empty() {
             return Ok(());
@@ -72,22 +99,50 @@ impl Registry {
     }
 }
 
-fn compile(schema: &str) -> Result<Validator, String> {
+fn register(schema: &str) -> Result<(), String> {
+    keys::check_once(schema.as_bytes()).map_err(|error| format!("not JSON: {error}"))?;
+    compile(schema).map(drop)
+}
+
+/// The schema for checking, and what checking costs. That is found out first: compiling goes as deep as a schema leads.
+fn compile(schema: &str) -> Result<(Validator, Layout), String> {
     let schema: Value = serde_json::from_str(schema).map_err(|error| format!("not JSON: {error}"))?;
-    let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
-    options.build(&schema).map_err(|error| {
+    let layout = Layout::of(&schema)?;
+    let patterns = PatternOptions::regex().size_limit(MAX_PATTERN).dfa_size_limit(MAX_PATTERN);
+    let validator = jsonschema::options().with_pattern_options(patterns).build(&schema).map_err(|error| {
         let place = error.instance_path().to_string();
         shortened(&format!("{error} (at {})", if place.is_empty() { "/" } else { &place }))
-    })
+    })?;
+    Ok((validator, layout))
 }
 
 /// What is wrong with the metadata, each with its place.
 fn violations(schema: &str, metadata: &Value) -> Result<Vec<String>, String> {
-    let validator = compile(schema)?;
+    let (validator, layout) = compile(schema)?;
+    let checks = layout.checks(&Shape::of(metadata));
+    if checks > MAX_CHECKS {
+        let reason = format!(
+            "metadata: so many parts lead to more than {MAX_CHECKS} checks with this schema; send less, or have fewer \
+             subschemas apply to one part"
+        );
+        return Ok(vec![reason]);
+    }
+    if validator.is_valid(metadata) {
+        return Ok(Vec::new());
+    }
+    if checks > MAX_LISTED {
+        return Ok(vec![
+            "metadata: it is not what the schema asks for, and too large to say where".to_owned(),
+        ]);
+    }
     let violation = |error: jsonschema::ValidationError<'_>| {
         shortened(&format!("metadata{}: {error}", error.instance_path()))
     };
     Ok(validator.iter_errors(metadata).take(MAX_VIOLATIONS).map(violation).collect())
+}
+
+fn too_long() -> String {
+    format!("checking it takes longer than {} s; simplify the schema", check::TIME.as_secs())
 }
 
 fn shortened(text: &str) -> String {

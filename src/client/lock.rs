@@ -1,0 +1,82 @@
+//! One pull into a directory at a time.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use super::tree::{LOCK, OWN, special};
+
+/// How often the file may be another one by the time it is locked: whoever had it took it away.
+const ATTEMPTS: usize = 16;
+
+/// A directory that nobody else pulls into. Goes with the process, however it ends.
+#[derive(Debug)]
+pub(super) struct Lock {
+    path: PathBuf,
+    _held: File,
+}
+
+impl Lock {
+    /// Takes a directory whose own folder is there, or says that another process has it.
+    pub(super) fn take(directory: &Path) -> Result<Self, Error> {
+        let path = directory.join(OWN).join(LOCK);
+        for _ in 0..ATTEMPTS {
+            let held = open(&path)?;
+            match held.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => break,
+                Err(TryLockError::Error(error)) => return Err(Error::file(path, "locked")(error)),
+            }
+            let (ours, there) = (held.metadata(), fs::symlink_metadata(&path));
+            let place = |meta: io::Result<fs::Metadata>| meta.ok().map(|meta| (meta.dev(), meta.ino()));
+            if place(ours) == place(there) {
+                return Ok(Self { path, _held: held });
+            }
+        }
+        Err(Error::Busy { path: directory.to_owned() })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is held: whoever opened it meanwhile sees that it is another one.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Never through a link, and never waiting for the other end of a pipe.
+fn open(path: &Path) -> Result<File, Error> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if !meta.is_file() => {
+            let what = special(meta.file_type());
+            return Err(Error::InTheWay { path: path.to_owned(), what });
+        }
+        _ => {}
+    }
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).expect("flags of open fit");
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true).custom_flags(flags);
+    options.open(path).map_err(Error::file(path, "written"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_taken_once_and_free_again_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(OWN)).unwrap();
+        let held = Lock::take(folder.path()).unwrap();
+        assert!(matches!(Lock::take(folder.path()), Err(Error::Busy { .. })));
+        drop(held);
+        drop(Lock::take(folder.path()).unwrap());
+        assert_eq!(fs::read_dir(folder.path().join(OWN)).unwrap().count(), 0);
+        std::os::unix::fs::symlink(folder.path().join("x"), folder.path().join(OWN).join(LOCK)).unwrap();
+        assert!(matches!(Lock::take(folder.path()), Err(Error::InTheWay { .. })));
+        assert!(!folder.path().join("x").exists());
+    }
+}

@@ -1,0 +1,116 @@
+//! Tests with servers that take long: whether what was asked for was done is asked, and not done again.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::http::{Patience, quiet};
+use super::payload::Payload;
+use super::{Client, Credentials, Error};
+use crate::hash;
+use crate::oci::{Algorithm, Digest, Reference, RepositoryName, Tag, media};
+
+const BODY: &[u8] = b"{}";
+
+/// Answers each request, given its first line, with a head and a body, or not at all.
+fn server(answer: impl Fn(&str) -> Option<String> + Send + 'static) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for mut connection in listener.incoming().map_while(Result::ok) {
+            let line = request(&mut connection);
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
+            match answer(&line) {
+                Some(text) => connection.write_all(text.as_bytes()).unwrap(),
+                None => held.push(connection),
+            }
+        }
+    });
+    (address, seen)
+}
+
+/// Reads a request with a body of at most [`BODY`]: its first line.
+fn request(connection: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let mut byte = [0];
+    while !text.ends_with(b"\r\n\r\n") {
+        connection.read_exact(&mut byte).unwrap();
+        text.push(byte[0]);
+    }
+    let text = String::from_utf8(text).unwrap().to_ascii_lowercase();
+    if text.contains(&format!("content-length: {}\r\n", BODY.len())) {
+        connection.read_exact(&mut [0; BODY.len()]).unwrap();
+    }
+    text.lines().next().unwrap().to_owned()
+}
+
+fn client(address: SocketAddr) -> Client {
+    let moment = Duration::from_millis(50);
+    let patience = Patience { idle: moment, finish: moment };
+    let server = format!("http://{address}").parse().unwrap();
+    Client::with_patience(server, Credentials::none(), patience).unwrap()
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}")
+}
+
+fn repository() -> RepositoryName {
+    "a".parse().unwrap()
+}
+
+async fn put(client: &Client) -> Result<(), Error> {
+    let tag: Tag = "x".parse().unwrap();
+    let tag = Reference::Tag(tag);
+    client.put_manifest(&repository(), &tag, media::OCI_IMAGE_MANIFEST, BODY.to_vec()).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_manifest_whose_answer_took_too_long_was_sent_six_times() {
+    let body = std::str::from_utf8(BODY).unwrap();
+    let (address, seen) =
+        server(move |line| if line.starts_with("put") { None } else { Some(answer("200 OK", "", body)) });
+    put(&client(address)).await.unwrap();
+    let seen = seen.lock().unwrap();
+    assert_eq!(*seen, ["put /v2/a/manifests/x http/1.1", "get /v2/a/manifests/x http/1.1"]);
+}
+
+#[tokio::test]
+async fn a_manifest_that_was_not_stored_in_time_is_told_as_what_took_too_long() {
+    let (address, seen) =
+        server(|line| if line.starts_with("put") { None } else { Some(answer("404 Not Found", "", "")) });
+    let error = put(&client(address)).await.unwrap_err();
+    assert!(matches!(error, Error::Idle { .. }), "{error}");
+    assert_eq!(seen.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_upload_whose_end_took_too_long_is_asked_for_by_its_digest() {
+    let digest: Digest = hash::digest(Algorithm::Sha256, BODY);
+    let (address, seen) = server(|line| match line.split(' ').next().unwrap() {
+        "post" => Some(answer("202 Accepted", "Location: 1\r\n", "")),
+        "put" => None,
+        // The size of what is there.
+        _ => Some(answer("200 OK", "", "{}")),
+    });
+    let payload = Payload::Bytes(bytes::Bytes::from_static(BODY));
+    client(address).push_blob(&repository(), &digest, payload).await.unwrap();
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert!(seen[1].starts_with(&format!("put /v2/a/blobs/uploads/1?digest={digest} ")), "{seen:?}");
+}
+
+#[tokio::test]
+async fn who_has_all_of_what_ends_something_gets_longer() {
+    let patience = Patience { idle: Duration::from_millis(1), finish: Duration::from_hours(1) };
+    let moved = std::sync::atomic::AtomicU64::new(7);
+    assert_eq!(quiet(&moved, 7, patience, false).await, patience.idle);
+    assert_eq!(quiet(&moved, 8, patience, true).await, patience.idle);
+    let waits = tokio::time::timeout(Duration::from_millis(50), quiet(&moved, 7, patience, true));
+    assert!(waits.await.is_err());
+}
