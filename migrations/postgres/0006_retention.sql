@@ -12,8 +12,11 @@ CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, reposito
 ALTER TABLE blobs ADD COLUMN unlinked_since BIGINT;
 ALTER TABLE blobs ADD COLUMN condemned_at BIGINT;
 ALTER TABLE blobs ADD COLUMN damage TEXT COLLATE "C";
-CREATE INDEX blobs_unlinked ON blobs (unlinked_since) WHERE state = 'live' AND unlinked_since IS NOT NULL;
-CREATE INDEX blobs_leaving ON blobs (state, condemned_at) WHERE state IN ('condemned', 'deleting');
+CREATE INDEX blobs_unlinked ON blobs (unlinked_since, content)
+    WHERE state = 'live' AND unlinked_since IS NOT NULL;
+CREATE INDEX blobs_leaving ON blobs (state, condemned_at, content) WHERE state IN ('condemned', 'deleting');
+-- What an object in the storage is the copy of, if of anything.
+CREATE INDEX blobs_storage_key ON blobs (storage_key);
 CREATE INDEX blobs_damaged ON blobs (content) WHERE damage IS NOT NULL;
 
 CREATE TABLE retentions (

@@ -12,8 +12,11 @@ CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, reposito
 ALTER TABLE blobs ADD COLUMN unlinked_since INTEGER;
 ALTER TABLE blobs ADD COLUMN condemned_at INTEGER;
 ALTER TABLE blobs ADD COLUMN damage TEXT;
-CREATE INDEX blobs_unlinked ON blobs (unlinked_since) WHERE state = 'live' AND unlinked_since IS NOT NULL;
-CREATE INDEX blobs_leaving ON blobs (state, condemned_at) WHERE state IN ('condemned', 'deleting');
+CREATE INDEX blobs_unlinked ON blobs (unlinked_since, content)
+    WHERE state = 'live' AND unlinked_since IS NOT NULL;
+CREATE INDEX blobs_leaving ON blobs (state, condemned_at, content) WHERE state IN ('condemned', 'deleting');
+-- What an object in the storage is the copy of, if of anything.
+CREATE INDEX blobs_storage_key ON blobs (storage_key);
 CREATE INDEX blobs_damaged ON blobs (content) WHERE damage IS NOT NULL;
 
 CREATE TABLE retentions (
@@ -156,6 +159,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('tombstones', 'tombstones_reference', '100000 1000 2 1'),
     ('events', 'events_run', '1000000 100 1'),
     ('blob_links', 'blob_links_unreferenced', '10000 2 1 1'),
-    ('blobs', 'blobs_unlinked', '10000 1'),
-    ('blobs', 'blobs_leaving', '10000 5000 1');
+    ('blobs', 'blobs_unlinked', '10000 2 1'),
+    ('blobs', 'blobs_leaving', '10000 5000 2 1'),
+    ('blobs', 'blobs_storage_key', '5000000 1');
 ANALYZE sqlite_schema;

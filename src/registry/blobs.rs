@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::collection::{KeepLink, rules};
 use super::commands::{LinkBlob, UnlinkBlob};
 use super::uploads::run;
 use super::{Actor, Body, ByteRange, Error, Object, Registry};
+use crate::clock::{Micros, SECOND};
 use crate::dataplane::{self, Location, Received, Sealed, Stored};
 use crate::events::{Command, Committed, Fact};
 use crate::oci::{Digest, RepositoryName};
@@ -17,6 +19,10 @@ const DISCOVERY: i64 = 16;
 /// How long a URL of the storage works at most; a backend may be told to give out shorter ones.
 const URL_TTL: Duration = Duration::from_mins(5);
 
+/// An object whose event took longer than this is looked at once more: a collection may have taken it for nobody's. It
+/// looks twice, with more time than this in between.
+const PROMPT: Micros = 10 * 60 * SECOND;
+
 /// A blob as a repository holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
@@ -25,6 +31,8 @@ pub struct Blob {
     /// Bytes.
     pub size: u64,
     pub(super) location: Location,
+    /// Since when nothing of its repository seems to name it.
+    unused_since: Option<Micros>,
 }
 
 /// A blob that is durable and linked.
@@ -38,14 +46,43 @@ impl Registry {
     /// The blob a repository holds under a digest of any known algorithm.
     pub async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob, Error> {
         if let Some(blob) = self.cached(|cache| cache.blob(repository, digest)).await? {
-            return Ok(Blob::new(digest.clone(), blob));
+            return Ok(Blob::held(digest.clone(), blob));
         }
         let cache = &self.inner.cache;
         let version = cache.version(repository);
-        let found = links::find(&self.inner.db, repository, digest).await?;
+        let found = links::held(&self.inner.db, repository, digest).await?;
         let blob = found.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
         cache.keep_blob(version, repository, digest, &blob);
-        Ok(Blob::new(digest.clone(), blob))
+        Ok(Blob::held(digest.clone(), blob))
+    }
+
+    /// The same for somebody who asks because it need not be pushed then: what seems unused begins its grace again,
+    /// so that it is still there when a manifest names it.
+    pub async fn blob_to_rely_on(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        digest: &Digest,
+    ) -> Result<Blob, Error> {
+        let blob = self.blob(repository, digest).await?;
+        let stale_before = self.stale_before();
+        if blob.unused_since.is_none_or(|since| since >= stale_before) {
+            return Ok(blob);
+        }
+        let Some(content) = contents::find(&self.inner.db, digest).await? else { return Ok(blob) };
+        let (repository, digest) = (repository.clone(), digest.clone());
+        match self.submit(actor, KeepLink { repository, content, digest, stale_before }).await {
+            Err(error @ Error::BlobUnknown(_)) => Err(error),
+            Err(error) => {
+                // It is there now, and that was the question.
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "A blob that was asked for may not stay"
+                );
+                Ok(blob)
+            }
+            Ok(_) => Ok(blob),
+        }
     }
 
     /// Opens a blob's bytes, or a range of them.
@@ -116,15 +153,16 @@ impl Registry {
             stored,
             lost,
             from: None,
+            stale_before: self.stale_before(),
         };
         self.place(actor, sealed, command).await?;
         Ok(PushedBlob { digest: digest.clone() })
     }
 
-    /// Makes complete bytes durable, unless their content is live, by way of a command that names them.
+    /// Makes complete bytes durable, unless there is a copy that stays, by way of a command that names them.
     ///
-    /// The command is made of the fresh copy, if one is needed, and of the key of the live copy that turned out to be
-    /// lost; without a copy it must be rejected with [`Error::BlobUnknown`] when the content is not live.
+    /// The command is made of the fresh copy, if one is needed, and of the key of the copy that turned out to be lost;
+    /// without a copy it must be rejected with [`Error::BlobUnknown`] when there is none that stays.
     ///
     /// Whatever happens, the bytes are an object that the log names, or gone; unless the log failed after
     /// they became an object: then a collection finds it.
@@ -144,7 +182,7 @@ impl Registry {
         };
         if matches!(live, Live::Whole) {
             match self.submit(actor.clone(), command(None, None)).await {
-                // Not live any more: ours is needed.
+                // It is leaving: ours is needed.
                 Err(Error::BlobUnknown(_)) => {}
                 known => {
                     self.dispose(sealed).await;
@@ -152,6 +190,7 @@ impl Registry {
                 }
             }
         }
+        let published_at = self.inner.clock.now();
         let stored = sealed.publish().await?;
         let location = stored.location.clone();
         let committed = match self.submit(actor, command(Some(stored), live.lost())).await {
@@ -169,6 +208,12 @@ impl Registry {
         let is_named = |fact: &Fact| matches!(fact, Fact::BlobStored(_) | Fact::BlobRepaired(_));
         if !committed.events.iter().any(|event| is_named(&event.fact)) {
             self.drop_duplicate(&content, &location).await;
+        } else if self.inner.clock.now() > published_at.saturating_add(PROMPT)
+            && !self.inner.data.is_there(&location).await?
+        {
+            // Pushed again, it is repaired.
+            let Location { backend, key, .. } = location;
+            return Err(dataplane::Error::Missing { backend, key }.into());
         }
         Ok(committed)
     }
@@ -188,8 +233,8 @@ impl Registry {
     /// Another upload of the same content was first, and its copy is the one the log names. Both may be the same
     /// object: of an upload that was finished twice, by a replica that was thought dead and the one that took over.
     async fn drop_duplicate(&self, content: &Digest, stored: &Location) {
-        match views::blobs::find(&self.inner.db, content).await {
-            Ok(Some(live)) if live.key != stored.key || live.backend != stored.backend => {
+        match views::blobs::of_any_state(&self.inner.db, content).await {
+            Ok(copy) if rules::is_duplicate(copy.as_ref().map(|copy| copy.key.as_str()), &stored.key) => {
                 forget(self.inner.data.delete(stored).await);
             }
             Ok(Some(_)) => {}
@@ -200,9 +245,11 @@ impl Registry {
         }
     }
 
-    /// Looks for the live copy of some content, and at its size: the bytes themselves are `verify`'s work.
+    /// Looks for the copy of some content that stays if it is pushed again, and at its size: the bytes themselves are
+    /// `verify`'s work.
     async fn live_copy(&self, content: &Digest) -> Result<Live, Error> {
-        let Some(blob) = views::blobs::find(&self.inner.db, content).await? else {
+        let blob = views::blobs::of_any_state(&self.inner.db, content).await?;
+        let Some(blob) = blob.filter(|blob| blob.state.is_kept()) else {
             return Ok(Live::Nowhere);
         };
         let location = location(blob);
@@ -239,6 +286,7 @@ impl Registry {
                 stored: None,
                 lost: None,
                 from: Some(source),
+                stale_before: self.stale_before(),
             };
             match self.submit(actor.clone(), command).await {
                 Ok(_) => return Ok(Some(PushedBlob { digest: digest.clone() })),
@@ -275,7 +323,7 @@ impl Registry {
 
 /// What there is of some content.
 enum Live {
-    /// No blob has it.
+    /// No blob has it, or one that is leaving.
     Nowhere,
     /// A copy of the recorded size.
     Whole,
@@ -294,8 +342,12 @@ impl Live {
 
 impl Blob {
     pub(super) fn new(digest: Digest, blob: views::blobs::Blob) -> Self {
-        let location = location(blob);
-        Self { digest, size: location.size, location }
+        Self::held(digest, links::Held { blob, unused_since: None })
+    }
+
+    fn held(digest: Digest, held: links::Held) -> Self {
+        let location = location(held.blob);
+        Self { digest, size: location.size, location, unused_since: held.unused_since }
     }
 }
 

@@ -5,11 +5,13 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use super::Error;
+use super::collection::{refreshed, rules};
+use crate::clock::Micros;
 use crate::dataplane::Stored;
 use crate::db::Key;
 use crate::events::{
-    BlobLinked, BlobRepaired, BlobStored, BlobUnlinked, Command, ContentDigested, Decision, Fact,
-    ManifestDeleted, ManifestPushed, Read, Reference, Role, Rows, Subject, TagDeleted, TagMoved,
+    BlobLinked, BlobRepaired, BlobRevived, BlobStored, BlobUnlinked, Command, ContentDigested, Decision,
+    Fact, ManifestDeleted, ManifestPushed, Read, Reference, Role, Rows, Subject, TagDeleted, TagMoved,
 };
 use crate::oci::{Algorithm, Digest, Kind, Manifest, RepositoryName, Tag};
 use crate::package::mapping::names;
@@ -41,12 +43,55 @@ pub(super) struct LinkBlob {
     pub(super) content: Digest,
     /// The digest the client used; checked against the bytes.
     pub(super) digest: Digest,
-    /// A fresh durable copy. Without one the command is rejected unless the content is live.
+    /// A fresh durable copy. Without one the command is rejected unless the copy there is stays.
     pub(super) stored: Option<Stored>,
     /// The key of the live copy, if it turned out to be lost: ours takes its place.
     pub(super) lost: Option<String>,
     /// The repository to mount from; it must hold the blob.
     pub(super) from: Option<RepositoryName>,
+    /// A link that seems unused since before this begins its grace again.
+    pub(super) stale_before: Micros,
+}
+
+impl LinkBlob {
+    /// What becomes of the bytes: whose copy is the blob's from here on.
+    fn copy(&self, rows: &Rows) -> Result<Vec<Fact>, Error> {
+        let found = blobs::get(rows, &self.content);
+        let is_lost = found.as_ref().is_some_and(|blob| self.lost.as_ref() == Some(&blob.key));
+        let push = rules::push(found.as_ref().map(|blob| blob.state), self.stored.is_some(), is_lost);
+        let push = push.ok_or_else(|| Error::BlobUnknown(self.digest.clone()))?;
+        let mut facts: Vec<Fact> = Vec::new();
+        if let (rules::Push::Store, Some(stored)) = (push, &self.stored) {
+            let fact = BlobStored {
+                content: self.content.clone(),
+                digests: stored.digests.all().to_vec(),
+                size: stored.location.size,
+                backend: stored.location.backend.clone(),
+                key: stored.location.key.clone(),
+                version: stored.location.version.clone(),
+            };
+            return Ok(vec![fact.into()]);
+        }
+        if let (rules::Push::Repair { .. }, Some(stored), Some(blob)) = (push, &self.stored, found) {
+            let fact = BlobRepaired {
+                content: self.content.clone(),
+                size: stored.location.size,
+                backend: stored.location.backend.clone(),
+                key: stored.location.key.clone(),
+                lost: blob.key,
+                version: stored.location.version.clone(),
+            };
+            facts.push(fact.into());
+        }
+        if matches!(push, rules::Push::Revive | rules::Push::Repair { revives: true }) {
+            facts.push(BlobRevived { content: self.content.clone() }.into());
+        }
+        if rows.get(&contents::CONTENT_DIGESTS, &contents::key(&self.digest)).is_none() {
+            let (content, digest) = (self.content.clone(), self.digest.clone());
+            facts.push(ContentDigested { content, digest }.into());
+        }
+        Ok(facts)
+    }
 }
 
 impl Command for LinkBlob {
@@ -64,44 +109,15 @@ impl Command for LinkBlob {
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
-        let unknown = || Error::BlobUnknown(self.digest.clone());
         if let Some(from) = &self.from
             && !links::exists(rows, from, &self.content)
         {
-            return Err(unknown());
+            return Err(Error::BlobUnknown(self.digest.clone()));
         }
-        let mut facts: Vec<Fact> = Vec::new();
-        let live = blobs::get(rows, &self.content).filter(blobs::Blob::is_live);
-        if let Some(blob) = live {
-            if self.lost.as_ref() == Some(&blob.key) {
-                let stored = self.stored.as_ref().ok_or_else(unknown)?;
-                let fact = BlobRepaired {
-                    content: self.content.clone(),
-                    size: stored.location.size,
-                    backend: stored.location.backend.clone(),
-                    key: stored.location.key.clone(),
-                    lost: blob.key,
-                    version: stored.location.version.clone(),
-                };
-                facts.push(fact.into());
-            }
-            if rows.get(&contents::CONTENT_DIGESTS, &contents::key(&self.digest)).is_none() {
-                let (content, digest) = (self.content.clone(), self.digest.clone());
-                facts.push(ContentDigested { content, digest }.into());
-            }
+        let mut facts = self.copy(rows)?;
+        if links::exists(rows, &self.repository, &self.content) {
+            facts.extend(refreshed(rows, &self.repository, &self.content, self.stale_before));
         } else {
-            let stored = self.stored.as_ref().ok_or_else(unknown)?;
-            let fact = BlobStored {
-                content: self.content.clone(),
-                digests: stored.digests.all().to_vec(),
-                size: stored.location.size,
-                backend: stored.location.backend.clone(),
-                key: stored.location.key.clone(),
-                version: stored.location.version.clone(),
-            };
-            facts.push(fact.into());
-        }
-        if !links::exists(rows, &self.repository, &self.content) {
             let fact = BlobLinked {
                 repository: self.repository.clone(),
                 content: self.content.clone(),

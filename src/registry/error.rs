@@ -264,6 +264,15 @@ pub enum Error {
          the copy a folder or a bucket of its own"
     )]
     SamePlace(PlaceId),
+    /// There is no such collection.
+    #[error("collection {0} is not known")]
+    RunUnknown(String),
+    /// One collection at a time.
+    #[error("a collection is under way already; wait for its end, or look at it")]
+    CollectionRunning,
+    /// A collection that stood still for too long was taken over.
+    #[error("another replica has taken the collection over")]
+    CollectionTaken,
     /// Part of a request was ended by a shutdown.
     #[error("the registry is shutting down")]
     Stopping,

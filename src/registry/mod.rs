@@ -10,11 +10,13 @@
 mod blobs;
 mod cache;
 mod catalog;
+mod collection;
 mod commands;
 mod copy;
 mod error;
 mod events;
 mod health;
+mod maintenance;
 mod manifests;
 mod objects;
 mod options;
@@ -36,6 +38,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use blobs::{Blob, PushedBlob};
+pub use collection::{
+    CollectionRun, Options as CollectionOptions, Plan as CollectionPlan, RunStatus, Tally,
+    plan as plan_collection,
+};
 pub use copy::{Copied, CopyOutcome, Side, copy};
 pub use error::Error;
 pub use health::{Component, Health, has_log, inspect, probe};
@@ -82,6 +88,8 @@ pub struct Options {
     pub manifest_cache: u64,
     /// How long nothing may happen to a draft of a package before it is given up.
     pub draft_expiry: Duration,
+    /// How garbage is collected.
+    pub gc: CollectionOptions,
 }
 
 impl Default for Options {
@@ -93,6 +101,7 @@ impl Default for Options {
             allow_sparse: false,
             manifest_cache: 32 * 1024 * 1024,
             draft_expiry: Duration::from_hours(7 * 24),
+            gc: CollectionOptions::default(),
         }
     }
 }
@@ -149,6 +158,7 @@ impl Registry {
         if !is_shared {
             // Nobody else has the database: claims of an earlier process are void.
             registry.sessions().release_all().await?;
+            maintenance::Maintenance::new(&registry.inner.db).release_all().await?;
         }
         Ok(registry)
     }

@@ -106,9 +106,11 @@ fn wire(error: &registry::Error) -> Wire {
         E::BlobUnknown(_) | E::FileUnknown { .. } | E::FileInArchive { .. } | E::KeyUnknown(_) => {
             refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
         }
-        E::ManifestUnknown(_) | E::TagUnknown(_) | E::PackageUnknown(_) | E::SchemaUnknown(_) => {
-            refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
-        }
+        E::ManifestUnknown(_)
+        | E::TagUnknown(_)
+        | E::PackageUnknown(_)
+        | E::SchemaUnknown(_)
+        | E::RunUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         // 405 and not 409: the spec's table knows 405 for a delete the registry will not do.
         E::BlobInUse { .. } | E::BlobInPackage { .. } | E::BlobInObject { .. } | E::PackageKeeps { .. } => {
             refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
@@ -127,7 +129,9 @@ fn wire(error: &registry::Error) -> Wire {
         | E::PackageChanged(_)
         | E::PackageNotFinalized { .. }
         | E::FileExists { .. }
-        | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
+        | E::PathConflict { .. }
+        | E::CollectionRunning
+        | E::CollectionTaken => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::MediaTypeInvalid(_) | E::UrlTime { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
         }

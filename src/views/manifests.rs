@@ -57,8 +57,12 @@ const MISSING: &str = "SELECT m.repository, m.content FROM manifests m \
 
 const NAMES: &str = "SELECT content FROM manifest_references WHERE repository = $1 AND target = $2 LIMIT 1";
 
+/// `child` is how the role is written that names a manifest and no blob.
+const USES: &str = "SELECT content FROM manifest_references \
+    WHERE repository = $1 AND target = $2 AND role <> 'child' LIMIT 1";
+
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[BY_DIGEST, BY_TAG, BYTES, PAGE, MISSING, NAMES];
+pub static STATEMENTS: &[&str] = &[BY_DIGEST, BY_TAG, BYTES, PAGE, MISSING, NAMES, USES];
 
 /// A manifest as a repository holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,6 +162,12 @@ pub fn parents(rows: &Rows, repository: &RepositoryName, target: &Digest) -> Vec
     naming.iter().filter(is_child).map(|row| stored_digest(row, 1)).collect()
 }
 
+/// Whether a manifest of a repository has the blob as its config or as a layer, among loaded rows.
+pub fn is_used(rows: &Rows, repository: &RepositoryName, blob: &Digest) -> bool {
+    let naming = rows.lookup(&MANIFEST_REFERENCES, BY_TARGET, &key(repository, blob));
+    naming.iter().any(|row| row.text(2) != Role::Child.as_str())
+}
+
 /// The blobs a manifest names, by their content where the repository had them, among loaded rows.
 pub fn blobs_of(rows: &Rows, repository: &RepositoryName, content: &Digest) -> Vec<Digest> {
     let named = rows.lookup(&MANIFEST_REFERENCES, BY_MANIFEST, &key(repository, content));
@@ -216,6 +226,13 @@ pub async fn naming_now(
 ) -> Result<Option<Digest>, Error> {
     let rows = db.query(NAMES, vec![repository.as_str().into(), target.as_str().into()]).await?;
     Ok(rows.first().map(|row| stored_digest(row, 0)))
+}
+
+/// Whether a manifest of the repository has the blob as its config or as a layer. May be outdated by the time it is
+/// read.
+pub async fn is_used_now(db: &Db, repository: &RepositoryName, blob: &Digest) -> Result<bool, Error> {
+    let rows = db.query(USES, vec![repository.as_str().into(), blob.as_str().into()]).await?;
+    Ok(!rows.is_empty())
 }
 
 /// Up to `limit` stored manifests with their bytes, in content order.

@@ -67,6 +67,7 @@ impl Registry {
                     stored,
                     lost,
                     from: None,
+                    stale_before: registry.stale_before(),
                 },
                 package: id.clone(),
                 file: file.clone(),
@@ -104,6 +105,7 @@ impl Registry {
             stored: None,
             lost: None,
             from: Some(repository.clone()),
+            stale_before: self.stale_before(),
         };
         let replace = new.replace;
         let file = file(new, held.content, sha256, held.size);
