@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod configuration;
 mod copy;
+mod gc;
 mod ingest;
 mod keys;
 mod man;
@@ -120,6 +121,20 @@ enum Command {
     Copy {
         #[command(flatten)]
         sides: copy::Sides,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Collect garbage: delete what nothing names any more, after its grace.
+    ///
+    /// A server does so by itself. With SQLite or a storage folder the server must be stopped; ask a running one over
+    /// HTTP. Exits with 1 when the run failed.
+    Gc {
+        #[command(flatten)]
+        common: Common,
+        /// Change nothing: say what is garbage, by reason. Works beside a running server.
+        #[arg(long)]
+        dry_run: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -324,6 +339,8 @@ impl Command {
                 telemetry::start(&to.log).map_err(Failure)?;
                 copy::copy(&sides, &from, &to, json).await
             }
+            Self::Gc { common, dry_run: true, json } => gc::plan(&common.start()?, json).await,
+            Self::Gc { common, dry_run: false, json } => gc::collect(&common.start()?, json).await,
             Self::Ingest(ingest) => ingest.run().await,
             Self::Package(package) => package.run().await,
             Self::Push { path, local: Local { common, repository, json } } => {

@@ -53,8 +53,8 @@ pub(super) struct Lease {
 pub(super) struct State {
     /// Who is at it.
     pub(super) holder: Option<String>,
-    /// When it was done last; 0 for never.
-    pub(super) done_at: Micros,
+    /// When it was begun that was done last; 0 for never.
+    pub(super) begun_at: Micros,
 }
 
 impl Maintenance {
@@ -80,12 +80,12 @@ impl Maintenance {
         }))
     }
 
-    /// Who is at some work, and when it was done last.
+    /// Who is at some work, and when it was begun that was done last.
     pub(super) async fn state(&self, name: &'static str, now: Micros) -> Result<State, Error> {
         let rows = self.0.query(FIND, vec![name.into()]).await?;
-        let Some(row) = rows.first() else { return Ok(State { holder: None, done_at: 0 }) };
+        let Some(row) = rows.first() else { return Ok(State { holder: None, begun_at: 0 }) };
         let holder = row.optional_text(0).filter(|_| row.integer(1) >= now);
-        Ok(State { holder: holder.map(str::to_owned), done_at: row.integer(2) })
+        Ok(State { holder: holder.map(str::to_owned), begun_at: row.integer(2) })
     }
 
     /// Ends every lease. For the one process that has the database to itself, when it starts.
@@ -114,9 +114,9 @@ impl Lease {
         Ok(())
     }
 
-    /// Gives the right back: the work is done.
-    pub(super) async fn release(self, now: Micros) -> Result<(), Error> {
-        let args = vec![now.into(), self.name.into(), self.holder.as_str().into()];
+    /// Gives the right back: the work that was begun then is done.
+    pub(super) async fn release(self, begun_at: Micros) -> Result<(), Error> {
+        let args = vec![begun_at.into(), self.name.into(), self.holder.as_str().into()];
         self.table.execute(RELEASE, args).await?;
         Ok(())
     }

@@ -93,7 +93,7 @@ impl Blob {
 }
 
 /// Where a blob is between its first push and its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// It may be linked and served.
     Live,

@@ -21,17 +21,17 @@ fn blob_read(content: &Digest) -> Read {
 
 /// A link that was unused for the grace period when it was looked at.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    pub(super) link: links::Unused,
+pub(in crate::registry) struct Candidate {
+    pub(in crate::registry) link: links::Unused,
     /// What was found that names the blob. If nothing was, the command looks for itself.
-    pub(super) naming: Naming,
+    pub(in crate::registry) naming: Naming,
 }
 
 /// Repositories give up blobs that nothing of theirs names, and keep those that something does.
 #[derive(Debug)]
-pub(super) struct ReleaseLinks {
-    pub(super) run: String,
-    pub(super) candidates: Vec<Candidate>,
+pub(in crate::registry) struct ReleaseLinks {
+    pub(in crate::registry) run: String,
+    pub(in crate::registry) candidates: Vec<Candidate>,
 }
 
 /// What of a repository names a blob: a manifest, as its client wrote it; a package or draft; a key.
@@ -156,11 +156,11 @@ pub(in crate::registry) fn refreshed(
 
 /// Blobs that no repository holds wait for their deletion.
 #[derive(Debug)]
-pub(super) struct CondemnBlobs {
-    pub(super) run: String,
-    pub(super) contents: Vec<Digest>,
+pub(in crate::registry) struct CondemnBlobs {
+    pub(in crate::registry) run: String,
+    pub(in crate::registry) contents: Vec<Digest>,
     /// Only those that nobody holds since before this.
-    pub(super) before: Micros,
+    pub(in crate::registry) before: Micros,
 }
 
 impl Command for CondemnBlobs {
@@ -188,11 +188,11 @@ impl Command for CondemnBlobs {
 
 /// Condemned blobs are about to be deleted: from here on they are not there for anybody.
 #[derive(Debug)]
-pub(super) struct IntendDeletes {
-    pub(super) run: String,
-    pub(super) contents: Vec<Digest>,
+pub(in crate::registry) struct IntendDeletes {
+    pub(in crate::registry) run: String,
+    pub(in crate::registry) contents: Vec<Digest>,
     /// Only those condemned before this.
-    pub(super) before: Micros,
+    pub(in crate::registry) before: Micros,
 }
 
 impl Command for IntendDeletes {

@@ -23,7 +23,7 @@ const LOOKS: usize = 100_000;
 const SEEN: i64 = 10_000;
 
 /// Between the two times an object is seen without a row.
-pub(super) const AGAIN: Micros = 60 * 60 * SECOND;
+pub(in crate::registry) const AGAIN: Micros = 60 * 60 * SECOND;
 
 /// How long it is remembered that an object was seen.
 const REMEMBERED: Micros = 30 * 24 * 60 * 60 * SECOND;

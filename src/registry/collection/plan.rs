@@ -51,12 +51,23 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What is garbage now, by the name of the reason.
+    pub fn reasons(&self) -> [(&'static str, Tally); 5] {
+        [
+            ("unused", self.unused),
+            ("unlinked", self.unlinked),
+            ("condemned", self.condemned),
+            ("deleting", self.deleting),
+            ("orphan", self.orphans),
+        ]
+    }
+
     /// Everything that is garbage now, whether one run frees it or several.
     pub fn reclaimable(&self) -> Tally {
-        let all = [self.unused, self.unlinked, self.condemned, self.deleting, self.orphans];
+        let all = self.reasons();
         Tally {
-            objects: all.iter().map(|tally| tally.objects).sum(),
-            bytes: all.iter().map(|tally| tally.bytes).sum(),
+            objects: all.iter().map(|(_, tally)| tally.objects).sum(),
+            bytes: all.iter().map(|(_, tally)| tally.bytes).sum(),
         }
     }
 }

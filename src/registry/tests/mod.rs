@@ -2,6 +2,7 @@
 
 mod blobs;
 mod engines;
+mod garbage;
 mod histories;
 mod manifests;
 mod objects;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::error::Error;
 use super::super::respond::{Answer, full};
@@ -16,7 +16,7 @@ use crate::registry::Event;
 use crate::retention::rfc3339;
 
 /// Events of a page, at most and when nobody says. The log ends one earlier when it gets too large.
-const MAX_PAGE: usize = 1000;
+pub(super) const MAX_PAGE: usize = 1000;
 
 /// `GET R/packages/<id>/events?since=&limit=`
 pub(super) async fn of_package(
@@ -34,6 +34,14 @@ pub(super) async fn of_package(
     // Another replica may have recorded what was just read, and this one not have heard of it.
     let newest = head.last().max(last);
     let scanned_to = if last < package.revision { last } else { newest };
+    let rest = json!({
+        "log_id": head.log_id, "epoch": head.epoch, "next_since": last, "scanned_to": scanned_to, "head": newest,
+    });
+    page(events, &rest).await
+}
+
+/// Events, and an object of what else there is to say.
+pub(super) async fn page(events: Vec<Event>, rest: &Value) -> Result<Answer, Error> {
     let mut body = String::from("{\"events\":[");
     for (at, event) in events.into_iter().enumerate() {
         if at > 0 {
@@ -41,9 +49,6 @@ pub(super) async fn of_package(
         }
         write(&mut body, event).await?;
     }
-    let rest = json!({
-        "log_id": head.log_id, "epoch": head.epoch, "next_since": last, "scanned_to": scanned_to, "head": newest,
-    });
     let _ = write!(body, "],{}", &rest.to_string()[1..]);
     Ok(full(StatusCode::OK, "application/json", body))
 }

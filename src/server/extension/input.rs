@@ -34,6 +34,18 @@ struct Settle {
     metadata: Option<Map<String, Value>>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Collect {
+    dry_run: Option<bool>,
+}
+
+/// Whether a collection is only to be foretold.
+pub(super) async fn is_dry_run(call: &mut Call<'_>) -> Result<bool, Error> {
+    let collect: Collect = read(call).await?;
+    Ok(collect.dry_run.unwrap_or(false))
+}
+
 /// What a package is to be created with.
 pub(super) async fn new_package(call: &mut Call<'_>) -> Result<NewPackage, Error> {
     let create: Create = read(call).await?;

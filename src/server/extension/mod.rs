@@ -1,8 +1,10 @@
-//! The extension `_artifactstore`: packages, keyed objects, metadata schemas, retention classes. Thin handlers, one shape per thing.
+//! The extension `_artifactstore`: packages, keyed objects, metadata schemas, retention classes,
+//! collections of garbage. Thin handlers, one shape per thing.
 
 mod accept;
 mod events;
 mod files;
+mod garbage;
 mod input;
 mod objects;
 mod packages;
@@ -38,6 +40,9 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::Schema(name) => schemas::get(call, &name).await,
         Extension::RegisterSchema(name) => schemas::put(call, &name).await,
         Extension::RetentionClasses => Ok(schemas::retention_classes(call)),
+        Extension::CollectGarbage => garbage::collect(call).await,
+        Extension::CollectionRuns(page) => garbage::list(call, &page).await,
+        Extension::CollectionRun(run, since) => garbage::get(call, &run, since).await,
         Extension::OpenApi => {
             let document = full(StatusCode::OK, "application/json", openapi::bytes());
             Ok(document.with(CACHE_CONTROL, CHANGING))

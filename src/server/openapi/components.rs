@@ -8,7 +8,7 @@ use crate::oci::ErrorCode;
 const REFUSALS: [(u16, &str); 8] = [
     (400, "Something in the request is malformed; the message names the field, path or rule."),
     (403, "The URL is not one the registry signed for what is there now, or it has ended."),
-    (404, "There is no such repository, package, file, object or schema."),
+    (404, "There is no such repository, package, file, object, schema or collection."),
     (409, "It is in another state than the request needs, or something is in the way."),
     (413, "The body is too large."),
     (416, "No byte of the range is there."),
@@ -18,8 +18,10 @@ const REFUSALS: [(u16, &str); 8] = [
 
 pub(super) fn components() -> Value {
     let mut schemas = schemas();
-    if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), super::objects::schemas()) {
-        all.extend(more);
+    for more in [super::objects::schemas(), super::garbage::schemas()] {
+        if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), more) {
+            all.extend(more);
+        }
     }
     json!({ "schemas": schemas, "responses": responses() })
 }

@@ -5,6 +5,7 @@
 //! `docs/openapi.json` is the same document; a test compares.
 
 mod components;
+mod garbage;
 mod objects;
 mod operations;
 
@@ -14,12 +15,13 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use components::components;
+use garbage::GARBAGE;
 use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(OBJECTS)
+    OPERATIONS.iter().chain(OBJECTS).chain(GARBAGE)
 }
 
 /// The document as it is served.

@@ -121,8 +121,9 @@ static ROLE: Parameter = Parameter {
     pattern: Some(WORD),
     doc: "What the file is for, e.g. `scorecard`.",
 };
-static SINCE: Parameter = query("since", Type::Number { min: 0 }, "Events after this sequence number.");
-static LIMIT: Parameter =
+pub(super) static SINCE: Parameter =
+    query("since", Type::Number { min: 0 }, "Events after this sequence number.");
+pub(super) static LIMIT: Parameter =
     query("limit", Type::Number { min: 1 }, "Events at most; 1000 and 4 MiB in any case.");
 
 pub(super) const LOCATION: (&str, &str) = ("Location", "Where it is.");

@@ -48,6 +48,12 @@ pub enum Extension {
     RegisterSchema(String),
     /// `GET G/retention/classes`
     RetentionClasses,
+    /// `POST G/gc`
+    CollectGarbage,
+    /// `GET G/gc/runs?n=&last=`
+    CollectionRuns(Page),
+    /// `GET G/gc/runs/<run>?since=&limit=`
+    CollectionRun(String, Since),
     /// `GET G/openapi.json`
     OpenApi,
 }
@@ -127,6 +133,12 @@ impl Extension {
                 _ => Err(RouteError::Method(&["GET", "HEAD", "PUT"])),
             },
             ["retention", "classes"] => read(method, || Ok(Self::RetentionClasses)),
+            ["gc"] => match *method {
+                Method::POST => Ok(Self::CollectGarbage),
+                _ => Err(RouteError::Method(&["POST"])),
+            },
+            ["gc", "runs"] => read(method, || Ok(Self::CollectionRuns(query.page()?))),
+            ["gc", "runs", run] => read(method, || Ok(Self::CollectionRun(run.to_owned(), query.since()?))),
             ["openapi.json"] => read(method, || Ok(Self::OpenApi)),
             _ => Err(RouteError::NotFound),
         }
@@ -136,7 +148,11 @@ impl Extension {
     pub(super) fn permission(&self) -> Permission<'_> {
         match self {
             Self::Schemas(_) | Self::Schema(_) | Self::RetentionClasses | Self::OpenApi => Permission::Known,
-            Self::RegisterSchema(_) => Permission::Configure,
+            // What it tells names repositories and content of all of them.
+            Self::RegisterSchema(_)
+            | Self::CollectGarbage
+            | Self::CollectionRuns(_)
+            | Self::CollectionRun(..) => Permission::Configure,
             Self::Objects(route) => route.permission(),
             Self::PackageAnywhere(id) => Permission::PullPackage(id),
             Self::Packages(name, ..)
