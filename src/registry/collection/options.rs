@@ -32,7 +32,7 @@ const ORPHAN_GRACE: Setting = Setting {
     key: "gc.orphan_grace",
     kind: Kind::Duration { min: Duration::ZERO, max: LONGEST },
     default: "168h",
-    doc: "How old an object in the storage must be that the log does not name, to be removed.",
+    doc: "How old an object in the storage must be that the log does not name, and for how long it must have been seen so, to be removed.",
 };
 const RATE: Setting = Setting {
     key: "gc.rate",
@@ -54,7 +54,7 @@ pub struct Options {
     pub grace: Duration,
     /// How long a blob is condemned before it is deleted.
     pub quarantine: Duration,
-    /// How old an object without an event must be to be removed.
+    /// How old an object without an event must be, and how long it must have been seen so, to be removed.
     pub orphan_grace: Duration,
     /// Objects deleted in a second, at most.
     pub rate: u32,

@@ -5,6 +5,7 @@
 //! between: what is being published at this moment is named by the second time. A page of the listing is compared
 //! with the rows and forgotten; what was seen once is in a table, and as much of it as one run can look at again.
 
+use super::Options;
 use super::run::Run;
 use crate::clock::{Micros, SECOND};
 use crate::dataplane::{DataPlane, Location};
@@ -22,10 +23,10 @@ const LOOKS: usize = 100_000;
 /// Objects remembered as seen once, at most.
 const SEEN: i64 = 10_000;
 
-/// Between the two times an object is seen without a row.
-pub(in crate::registry) const AGAIN: Micros = 60 * 60 * SECOND;
+/// Between the two times an object is seen without a row, at least.
+const AGAIN: Micros = 60 * 60 * SECOND;
 
-/// How long it is remembered that an object was seen.
+/// How much longer it is remembered that an object was seen.
 const REMEMBERED: Micros = 30 * 24 * 60 * 60 * SECOND;
 
 const FIND: &str = "SELECT found_at FROM orphans WHERE storage_key = $1";
@@ -79,6 +80,12 @@ impl Seen {
     }
 }
 
+/// How long an object must have been without a row since it was seen first. As long as it must be old: over a log that
+/// was restored from an old backup nothing is an orphan at once, and there is time to find the newer one.
+pub(super) fn again(options: &Options) -> Micros {
+    micros(options.orphan_grace).max(AGAIN)
+}
+
 /// One page of the storage: the objects that no row names and that are older than the grace, and where it goes on.
 pub(super) async fn unnamed(
     db: &Db,
@@ -105,8 +112,9 @@ fn made_at(key: &Key) -> Option<Micros> {
 impl Run<'_> {
     /// Removes objects that were seen without a row before, and notes those that are for the first time.
     pub(super) async fn remove_orphans(&mut self) -> Result<(), Error> {
-        let now = self.registry.inner.clock.now();
-        let before = now.saturating_sub(micros(self.registry.inner.options.gc.orphan_grace));
+        let options = &self.registry.inner.options.gc;
+        let (now, again) = (self.registry.inner.clock.now(), again(options));
+        let before = now.saturating_sub(micros(options.orphan_grace));
         let (db, data) = (&self.registry.inner.db, &self.registry.inner.data);
         let seen = Seen::new(db);
         let mut room = SEEN - seen.count().await?;
@@ -117,7 +125,7 @@ impl Run<'_> {
             let (objects, next) = unnamed(db, data, after.as_ref(), before).await?;
             for object in objects {
                 match seen.first(&object.key).await? {
-                    Some(at) if at.saturating_add(AGAIN) <= now => self.remove_orphan(&seen, &object).await?,
+                    Some(at) if at.saturating_add(again) <= now => self.remove_orphan(&seen, &object).await?,
                     Some(_) => {}
                     None if room > 0 => {
                         seen.note(&object, now).await?;
@@ -133,7 +141,7 @@ impl Run<'_> {
             }
         }
         if after.is_none() {
-            seen.forget_old(now.saturating_sub(REMEMBERED)).await?;
+            seen.forget_old(now.saturating_sub(again).saturating_sub(REMEMBERED)).await?;
         }
         self.lease.note(after.map(|key| key.to_string())).await
     }

@@ -1,7 +1,7 @@
 //! What a collection would find: the same questions, and nothing changed. Works beside a running server.
 
 use super::naming::naming_now;
-use super::orphans::{AGAIN, Seen, unnamed};
+use super::orphans::{Seen, again, unnamed};
 use super::rules::Naming;
 use super::{BATCH, Options};
 use crate::clock::{Clock, Micros};
@@ -89,7 +89,7 @@ pub async fn plan(db: &Db, data: &DataPlane, clock: &Clock, options: &Options) -
         let (objects, next) = unnamed(db, data, after.as_ref(), before).await?;
         for object in objects {
             let first = seen.first(&object.key).await?;
-            let is_due = first.is_some_and(|at| at.saturating_add(AGAIN) <= now);
+            let is_due = first.is_some_and(|at| at.saturating_add(again(options)) <= now);
             let tally = if is_due { &mut plan.orphans } else { &mut plan.waiting };
             tally.add(object.size);
         }

@@ -5,6 +5,7 @@ mod buckets;
 mod conditional;
 mod connections;
 mod errors;
+mod garbage;
 mod headers;
 mod limits;
 mod lists;

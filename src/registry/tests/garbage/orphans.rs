@@ -1,7 +1,6 @@
 //! Objects without a row.
 
 use super::*;
-use crate::registry::collection::orphans::AGAIN;
 
 const WEEK: Micros = 7 * DAY;
 
@@ -20,13 +19,13 @@ async fn an_object_of_nobody_goes_when_it_was_seen_twice(on: On) {
     let tally = Tally { objects: 1, bytes: 6 };
     assert_eq!(shop.plan().await.waiting, tally);
     assert_eq!(counts(&shop.run().await), (0, 0, 0, 0));
-    assert_eq!(counts(&shop.after(AGAIN - 1).await), (0, 0, 0, 0));
+    assert_eq!(counts(&shop.after(WEEK - 1).await), (0, 0, 0, 0));
     shop.clock.advance(1);
     assert_eq!(shop.plan().await.orphans, tally);
     assert_eq!(counts(&shop.run().await), (0, 0, 0, 1));
     assert!(shop.backend.head(&key).await.is_err());
     assert_eq!(shop.plan().await, CollectionPlan::default());
-    assert_eq!(counts(&shop.after(AGAIN).await), (0, 0, 0, 0));
+    assert_eq!(counts(&shop.after(WEEK).await), (0, 0, 0, 0));
 }
 
 async fn what_is_young_named_staged_or_not_ours_is_never_an_orphan(on: On) {
@@ -47,7 +46,7 @@ async fn what_is_young_named_staged_or_not_ours_is_never_an_orphan(on: On) {
     assert_eq!(shop.objects().await.len(), 3);
     assert_eq!(shop.backend.leftovers(10).await.unwrap().len(), 1);
     for _ in 0..3 {
-        shop.after(AGAIN).await;
+        shop.after(WEEK).await;
     }
     assert!(shop.backend.head(&young).await.is_err());
     assert!(shop.backend.head(&other).await.is_ok() && shop.has("a", &named).await);
@@ -73,7 +72,7 @@ async fn an_object_that_gets_its_event_late_stays(on: On) {
     assert_eq!(shop.plan().await.waiting.objects, 1, "seen once");
     rename("elsewhere", &row.key).await;
     for _ in 0..3 {
-        assert_eq!(counts(&shop.after(AGAIN).await), (0, 0, 0, 0));
+        assert_eq!(counts(&shop.after(WEEK).await), (0, 0, 0, 0));
     }
     assert!(shop.has("a", &blob).await);
 }
@@ -96,7 +95,7 @@ async fn a_copy_that_was_replaced_goes_as_an_orphan(on: On) {
     shop.run().await;
     assert_eq!(shop.objects().await.len(), 2, "nothing names the first copy any more");
     shop.after(WEEK + HOUR).await;
-    assert_eq!(counts(&shop.after(AGAIN).await), (0, 0, 0, 1));
+    assert_eq!(counts(&shop.after(WEEK).await), (0, 0, 0, 1));
     assert_eq!(shop.objects().await.len(), 1);
     assert!(shop.has("a", &blob).await);
     shop.check().await;
@@ -110,7 +109,7 @@ async fn orphans_beyond_a_page_go_as_well(on: On) {
         shop.orphan(WEEK + SECOND + n * 1000).await;
     }
     shop.run().await;
-    let run = shop.after(AGAIN).await;
+    let run = shop.after(WEEK).await;
     assert_eq!(counts(&run), (0, 0, 0, 1100));
     assert!(shop.has("a", &used).await);
 }
