@@ -94,10 +94,13 @@ async fn collect(registry: Registry) {
     loop {
         ticks.tick().await;
         match registry.collect_if_due().await {
-            Ok(Some(run)) => match &run.done.failure {
-                Some(failure) => tracing::warn!(failure, "A collection of garbage failed"),
-                None => tracing::debug!(done = ?run.done, "Collected garbage"),
-            },
+            Ok(Some(run)) => {
+                if let Some(failure) = &run.done.failure {
+                    tracing::warn!(failure, "A collection of garbage failed");
+                } else {
+                    tracing::debug!(done = ?run.done, "Collected garbage");
+                }
+            }
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "Collecting garbage failed");

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// Contents that are pushed, forgotten and pushed again.
-const CONTENTS: u64 = 12;
+const CONTENTS: u64 = 60;
 
 const WORKERS: u64 = 4;
 
@@ -72,9 +72,9 @@ impl Worker {
 
     fn step(&mut self) {
         let repository = REPOSITORIES[usize::from(self.random.below(2) == 1)];
-        match self.random.below(4) {
-            0 if self.acknowledged.len() > 2 => self.delete(),
-            1 if !self.acknowledged.is_empty() => self.look(),
+        match self.random.below(5) {
+            0 | 1 if self.acknowledged.len() > 2 => self.delete(),
+            2 if !self.acknowledged.is_empty() => self.look(),
             _ => self.push_image(repository),
         }
     }
@@ -129,7 +129,8 @@ impl Worker {
     }
 }
 
-/// The workers at full speed for some time, a collector beside them or not. The time that 99 of 100 pushes take.
+/// The workers at full speed for some time, a collector beside them or not. The time that 99 of 100 pushes take at
+/// most.
 fn work(server: &Server, workers: &mut [Worker], seconds: u64, is_collected: bool) -> Duration {
     let is_over = AtomicBool::new(false);
     let runs = thread::scope(|scope| {
@@ -155,7 +156,9 @@ fn work(server: &Server, workers: &mut [Worker], seconds: u64, is_collected: boo
             .collect();
         let outcomes: Vec<_> = busy.into_iter().map(thread::ScopedJoinHandle::join).collect();
         is_over.store(true, Ordering::Relaxed);
-        outcomes.into_iter().for_each(|outcome| outcome.unwrap());
+        for outcome in outcomes {
+            outcome.unwrap();
+        }
         collector.join().unwrap()
     });
     assert!(!is_collected || runs > 2, "{runs} runs");
@@ -251,9 +254,9 @@ fn killed_while_collecting(count: u64) {
     assert_eq!(objects(&storage).len(), 1);
     let blob = format!("/v2/heap/blobs/{}", kept.digest());
     assert_eq!(server.client().get(&blob).unwrap().expect(200).body, kept.bytes());
-    let began = Instant::now();
+    let again = Instant::now();
     let idle = collect(&mut server.client());
-    println!("a run without garbage: {:?}", began.elapsed());
+    println!("a run without garbage: {:?}", again.elapsed());
     assert_eq!((&idle["released"], &idle["purged"]), (&0.into(), &0.into()));
     peak = peak.max(server.peak_memory());
     println!("peak memory {peak:.0} MiB");

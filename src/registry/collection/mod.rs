@@ -45,8 +45,8 @@ use run::Run;
 /// The lease that one replica has while it collects.
 const LEASE: &str = "gc";
 
-/// Blobs or links of one command.
-const BATCH: i64 = 500;
+/// Blobs or links of one command: few enough that a push behind it in the queue hardly notices.
+const BATCH: i64 = 250;
 
 impl Registry {
     /// Collects garbage as far as it is due, and records what came of it. `None` while a replica is at it already.

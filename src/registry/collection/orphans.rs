@@ -126,12 +126,11 @@ impl Run<'_> {
             for object in objects {
                 match seen.first(&object.key).await? {
                     Some(at) if at.saturating_add(again) <= now => self.remove_orphan(&seen, &object).await?,
-                    Some(_) => {}
                     None if room > 0 => {
                         seen.note(&object, now).await?;
                         room -= 1;
                     }
-                    None => {}
+                    Some(_) | None => {}
                 }
             }
             after = next;

@@ -65,3 +65,17 @@ fn what_is_no_request_for_a_collection_is_refused() {
     client.delete(format!("{GC}/runs")).expect(405);
     client.get(format!("{GC}/runs?n=x")).expect(400);
 }
+
+#[test]
+fn whoever_asks_before_pushing_begins_the_grace_again() {
+    let server = hasty();
+    let client = server.client();
+    let repo = Repo::new(&client, "heap");
+    let blob = repo.push_blob(b"asked for");
+    let events = || server.run(&["replay", "--check", "--json"]).expect(0).json()["events"].as_u64().unwrap();
+    let before = events();
+    client.get(repo.path(format!("blobs/{blob}"))).expect(200);
+    assert_eq!(events(), before, "a download changes nothing");
+    client.head(repo.path(format!("blobs/{blob}"))).expect(200);
+    assert_eq!(events(), before + 1);
+}

@@ -58,7 +58,7 @@ async fn what_another_manifest_still_names_stays_and_is_a_candidate_no_more(on: 
     let config = shop.push("a", "shared config").await;
     let layer = shop.push("a", "layer").await;
     shop.put("a", &config_only(&config)).await.unwrap();
-    let second = shop.put("a", &image(&config, &[layer.clone()])).await.unwrap();
+    let second = shop.put("a", &image(&config, std::slice::from_ref(&layer))).await.unwrap();
     shop.remove("a", second).await;
     assert_eq!(counts(&shop.after(1).await), (1, 0, 0, 0));
     assert!(shop.has("a", &config).await && !shop.has("a", &layer).await);
@@ -125,7 +125,7 @@ async fn a_blob_that_only_a_sparse_manifest_mentions_stays(on: On) {
 
 async fn a_repository_under_hold_keeps_its_blobs(on: On) {
     let shop = Shop::hasty(on).await;
-    let hold = HoldPlaced {
+    let placed = HoldPlaced {
         hold: HoldId::generate(),
         repository: name("a"),
         target: None,
@@ -133,7 +133,7 @@ async fn a_repository_under_hold_keeps_its_blobs(on: On) {
         matter: "case 1".to_owned(),
         reason: "asked to".to_owned(),
     };
-    shop.registry.submit(Actor::anonymous(), Record(hold.into())).await.unwrap();
+    shop.registry.submit(Actor::anonymous(), Record(placed.into())).await.unwrap();
     let held = shop.push("a", "held").await;
     let free = shop.push("b", "free").await;
     shop.clock.advance(1);
