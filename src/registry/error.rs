@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::Status;
 use super::places::WrongPlace;
+use super::protection::Protected;
 use crate::clock::Micros;
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
 use crate::package::mapping::Mismatch;
 use crate::package::{self, PackageId, PackagePath};
-use crate::retention::{UnknownClass, rfc3339};
+use crate::retention::{Denied, DispositionId, HoldId, Refused, rfc3339};
 use crate::storage::PlaceId;
 use crate::{dataplane, db, events};
 
@@ -49,17 +50,60 @@ pub enum Error {
         /// One key that names it.
         key: PackagePath,
     },
-    /// A finalized package needs this manifest.
-    #[error("manifest {manifest} is kept by package {package} under retention class {class}")]
-    PackageKeeps {
-        /// The manifest.
-        manifest: Digest,
+    /// It is held or retained.
+    #[error(transparent)]
+    Protected(Box<Protected>),
+    /// A tag that named what was disposed of is never used again.
+    #[error("tag {tag} was retired by disposition {disposition}: it is never used again")]
+    TagRetired {
+        /// The repository.
+        repository: RepositoryName,
+        /// The tag.
+        tag: Tag,
+        /// What retired it.
+        disposition: DispositionId,
+    },
+    /// A retention may not be changed so.
+    #[error(transparent)]
+    RetentionRefused(#[from] Refused),
+    /// The policy gives no such class.
+    #[error(transparent)]
+    ClassDenied(#[from] Denied),
+    /// Nothing retains it by itself, so there is nothing to change.
+    #[error("{0} is under no retention of its own; give it a class first, or name the package that has one")]
+    NotRetained(String),
+    /// A draft comes under its retention when it is finalized.
+    #[error("package {0} is a draft: its retention begins when it is finalized")]
+    NotRetainedYet(PackageId),
+    /// To shorten a retention needs the special right and the will to use it.
+    #[error("to shorten a retention one must ask to bypass governance, and have the right to")]
+    BypassNeeded,
+    /// No hold of this repository has this id.
+    #[error("hold {0} is not known in this repository")]
+    HoldUnknown(HoldId),
+    /// A hold ends once.
+    #[error("hold {hold} was released at {at} already", at = rfc3339(*at))]
+    HoldEnded {
+        /// The hold.
+        hold: HoldId,
+        /// When it was released.
+        at: Micros,
+    },
+    /// What is not there any more cannot be held.
+    #[error("package {package} is {status}: there is nothing left to hold or retain", status = status.as_str())]
+    NothingLeft {
         /// The package.
         package: PackageId,
-        /// The class it is kept under.
-        class: String,
-        /// The earliest permitted deletion; `None` for never.
-        until: Option<Micros>,
+        /// What it is.
+        status: Status,
+    },
+    /// A text that has to be given is missing, too long or not plain.
+    #[error("{field}: give a text of 1 to {most} bytes without control characters")]
+    TextInvalid {
+        /// Which.
+        field: &'static str,
+        /// The longest, in bytes.
+        most: usize,
     },
     /// There is no such package here.
     #[error("package {0} is not known here")]
@@ -128,9 +172,6 @@ pub enum Error {
         /// What is wrong with it.
         source: package::archive::Error,
     },
-    /// No retention class of this name.
-    #[error(transparent)]
-    ClassUnknown(#[from] UnknownClass),
     /// No metadata schema of this name.
     #[error("metadata schema {0:?} is not known")]
     SchemaUnknown(String),

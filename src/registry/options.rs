@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Options;
+use crate::retention::Policy;
 use crate::setting::{Kind, Problem, Setting, Values};
 
 const ALLOW_SPARSE: Setting = Setting {
@@ -43,7 +44,7 @@ const DRAFT_EXPIRY: Setting = Setting {
 };
 
 impl Options {
-    /// What can be set.
+    /// What can be set, and what the [`Policy`] says of itself.
     pub const SETTINGS: &[&Setting] =
         &[&ALLOW_SPARSE, &UPLOAD_EXPIRY, &MAX_MANIFEST, &MAX_BLOB, &MANIFEST_CACHE, &DRAFT_EXPIRY];
 
@@ -57,6 +58,7 @@ impl Options {
             max_blob: values.number(&MAX_BLOB).unwrap_or(default.max_blob),
             manifest_cache: values.number(&MANIFEST_CACHE).unwrap_or(default.manifest_cache),
             draft_expiry: values.duration(&DRAFT_EXPIRY).unwrap_or(default.draft_expiry),
+            retention: Policy::from_values(values)?,
         })
     }
 }

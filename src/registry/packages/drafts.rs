@@ -9,6 +9,7 @@ use crate::package::{File, Invalid, PackageId, PackagePath, check_kind, guess_me
 use crate::registry::commands::LinkBlob;
 use crate::registry::uploads::run;
 use crate::registry::{Actor, Body, Error, Registry};
+use crate::retention::Retained;
 use crate::views::{contents, links, package_files, packages};
 
 /// Drafts that expire in one run at most.
@@ -26,14 +27,15 @@ impl Registry {
         check_kind("kind", description.kind.as_deref())?;
         check_kind("schema", description.schema.as_deref())?;
         let class = description.retention_class.as_deref();
-        let resolved = self.inner.classes.resolve(class, self.inner.clock.now())?;
+        let rule = self.inner.policy.rule(repository.as_str(), class)?;
+        let expires_at = Retained::begin(rule, self.retention_begins()).until;
         let id = PackageId::generate();
         let fact = PackageCreated {
             repository: repository.clone(),
             package: id.clone(),
             description,
             provenance,
-            expires_at: resolved.expires_at,
+            expires_at,
         };
         self.submit(actor, CreatePackage { fact }).await?;
         self.package(&id).await

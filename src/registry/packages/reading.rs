@@ -141,6 +141,6 @@ impl Registry {
 
     /// The retention classes in force.
     pub fn retention_classes(&self) -> &Classes {
-        &self.inner.classes
+        self.inner.policy.classes()
     }
 }

@@ -6,6 +6,7 @@ mod files;
 mod input;
 mod objects;
 mod packages;
+pub(super) mod retention;
 mod schemas;
 mod shapes;
 

@@ -245,3 +245,13 @@ pub fn package_path(name: &RepositoryName, id: &PackageId) -> String {
 pub fn file_path(name: &RepositoryName, id: &PackageId, path: &PackagePath) -> String {
     format!("{}/files/{}", package_path(name, id), super::query::plain(path.as_str()))
 }
+
+/// `R/explain?reference=`
+pub fn explain_path(name: &RepositoryName, reference: &str) -> String {
+    format!("/v2/{name}/{EXTENSION}/explain?reference={}", super::query::plain(reference))
+}
+
+/// `R/holds`
+pub fn holds_path(name: &RepositoryName) -> String {
+    format!("/v2/{name}/{EXTENSION}/holds")
+}

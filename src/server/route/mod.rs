@@ -16,7 +16,7 @@ use percent_encoding::percent_decode_str;
 
 pub use distribution::{Begin, blob_path, manifest_path, upload_path};
 pub use error::RouteError;
-pub use extension::{EXTENSION, Extension, Ingest, Since, file_path, package_path};
+pub use extension::{EXTENSION, Extension, Ingest, Since, explain_path, file_path, holds_path, package_path};
 pub use objects::{Objects, Which};
 pub use permission::Permission;
 pub use query::{Filter, Page, plain};
