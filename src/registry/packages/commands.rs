@@ -191,7 +191,11 @@ impl Command for FailPackage {
             return Ok(Decision::default());
         }
         let (id, action) = (&self.package, Action::AbortPackage);
-        protection::check_draft(rows, &self.repository, id, action, id.as_str())?;
+        match protection::check_draft(rows, &self.repository, id, action, id.as_str()) {
+            // That nobody touches it is nobody's attempt.
+            Err(Error::Protected(_)) if self.idle_since.is_some() => return Ok(Decision::default()),
+            checked => checked?,
+        }
         let fact = PackageFailed {
             repository: self.repository.clone(),
             package: self.package.clone(),

@@ -11,6 +11,7 @@ mod packages_pushed;
 mod places;
 mod referrers;
 mod replicas;
+mod retention;
 mod sweep;
 mod uploads;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::packages::{Bench, new_file};
+use super::packages::{Bench, is_kept_by, new_file};
 use super::*;
 use crate::db::testing::On;
 use crate::package::{Description, PackageId};
