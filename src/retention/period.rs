@@ -109,6 +109,11 @@ pub fn rfc3339(at: Micros) -> String {
     format!("{at:.6}")
 }
 
+/// The moment of a text of RFC 3339, with any offset.
+pub fn parse_rfc3339(text: &str) -> Option<Micros> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +155,16 @@ mod tests {
             "PäD",
         ] {
             assert!(text.parse::<Period>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_as_it_is_written_and_with_an_offset() {
+        let at = 1_801_353_600_000_001;
+        assert_eq!(parse_rfc3339(&rfc3339(at)), Some(at));
+        assert_eq!(parse_rfc3339("2027-01-31T02:00:00+02:00"), parse_rfc3339("2027-01-31T00:00:00Z"));
+        for text in ["", "forever", "2027-01-31", "2027-13-01T00:00:00Z"] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
         }
     }
 }

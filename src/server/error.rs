@@ -88,9 +88,10 @@ fn route(error: &RouteError) -> Wire {
         RouteError::Reference(ReferenceError::Tag(_))
         | RouteError::Tag(_)
         | RouteError::Path(_)
+        | RouteError::Item(_)
         | RouteError::EncodedSlash(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         // The conformance suite of 1.1 asks for 404 here, and a tag that cannot be is one that is not.
-        RouteError::NoSuchTag(_) | RouteError::Package(_) => {
+        RouteError::NoSuchTag(_) | RouteError::Package(_) | RouteError::Hold(_) => {
             refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
         }
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),

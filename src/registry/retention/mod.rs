@@ -9,6 +9,7 @@ mod hold;
 mod item;
 mod policy;
 
+pub use crate::views::dispositions::Disposition;
 pub use crate::views::holds::{Hold, Release};
 pub use change::Extension;
 pub use explain::Explanation;

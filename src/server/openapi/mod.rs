@@ -7,6 +7,7 @@
 mod components;
 mod objects;
 mod operations;
+mod retention;
 
 use std::sync::OnceLock;
 
@@ -16,10 +17,11 @@ use serde_json::{Map, Value, json};
 use components::components;
 use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
+use retention::RETENTION;
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(OBJECTS)
+    OPERATIONS.iter().chain(OBJECTS).chain(RETENTION)
 }
 
 /// The document as it is served.

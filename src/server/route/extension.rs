@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::query::Query;
-use super::{Objects, Page, Permission, RouteError, repository};
+use super::{Objects, Page, Permission, Retention, RouteError, repository};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
 use crate::registry::{Filter, Status};
@@ -40,6 +40,8 @@ pub enum Extension {
     DropFile(RepositoryName, PackageId, PackagePath),
     /// `R/objects…`
     Objects(Objects),
+    /// `R/retention…`, `R/holds…` and `R/explain`
+    Retention(Retention),
     /// `GET G/schemas?n=&last=`
     Schemas(Page),
     /// `GET G/schemas/<name>`
@@ -112,6 +114,9 @@ impl Extension {
                 Method::DELETE => Ok(Self::DropFile(name, package(id)?, file(path)?)),
                 _ => Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE"])),
             },
+            ["retention" | "holds" | "explain", ..] => {
+                Retention::parse(method, name, rest, query).map(Self::Retention)
+            }
             ["objects", ref key @ ..] => Objects::parse(method, name, key, query).map(Self::Objects),
             _ => Err(RouteError::NotFound),
         }
@@ -138,6 +143,7 @@ impl Extension {
             Self::Schemas(_) | Self::Schema(_) | Self::RetentionClasses | Self::OpenApi => Permission::Known,
             Self::RegisterSchema(_) => Permission::Configure,
             Self::Objects(route) => route.permission(),
+            Self::Retention(route) => route.permission(),
             Self::PackageAnywhere(id) => Permission::PullPackage(id),
             Self::Packages(name, ..)
             | Self::Package(name, _)
@@ -206,14 +212,7 @@ impl Query {
 
     fn ingest(&self) -> Result<Ingest, RouteError> {
         let digest = |name| self.one(name).map(|text| text.parse().map_err(RouteError::Digest)).transpose();
-        let replace = match self.one("replace") {
-            None | Some("false") => false,
-            Some("true" | "") => true,
-            Some(other) => {
-                let reason = format!("{other:?} is neither true nor false");
-                return Err(RouteError::Query { name: "replace", reason });
-            }
-        };
+        let replace = self.flag("replace")?;
         let role = self.given("role").map(str::to_owned);
         Ok(Ingest { replace, digest: digest("digest")?, role, mount: digest("mount")? })
     }
@@ -244,14 +243,4 @@ pub fn package_path(name: &RepositoryName, id: &PackageId) -> String {
 /// `R/packages/<id>/files/<path>`
 pub fn file_path(name: &RepositoryName, id: &PackageId, path: &PackagePath) -> String {
     format!("{}/files/{}", package_path(name, id), super::query::plain(path.as_str()))
-}
-
-/// `R/explain?reference=`
-pub fn explain_path(name: &RepositoryName, reference: &str) -> String {
-    format!("/v2/{name}/{EXTENSION}/explain?reference={}", super::query::plain(reference))
-}
-
-/// `R/holds`
-pub fn holds_path(name: &RepositoryName) -> String {
-    format!("/v2/{name}/{EXTENSION}/holds")
 }

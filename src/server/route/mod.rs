@@ -10,16 +10,18 @@ mod extension;
 mod objects;
 mod permission;
 mod query;
+mod retention;
 
 use http::Method;
 use percent_encoding::percent_decode_str;
 
 pub use distribution::{Begin, blob_path, manifest_path, upload_path};
 pub use error::RouteError;
-pub use extension::{EXTENSION, Extension, Ingest, Since, explain_path, file_path, holds_path, package_path};
+pub use extension::{EXTENSION, Extension, Ingest, Since, file_path, package_path};
 pub use objects::{Objects, Which};
 pub use permission::Permission;
 pub use query::{Filter, Page, plain};
+pub use retention::{Retention, explain_path, holds_path};
 
 use crate::oci::{Digest, NameError, Reference, RepositoryName, Tag, UploadId, excerpt};
 use distribution::{begin, blob, manifest, upload};
