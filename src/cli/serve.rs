@@ -41,6 +41,8 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
         tracing::warn!("Some requests did not end in time and were cut off");
     }
     sweeper.abort();
+    // What was refused in the last minute and only counted so far.
+    registry.record_denials(true).await;
     drop(registry);
     parts.db.close().await;
     Ok(true)
