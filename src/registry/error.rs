@@ -10,7 +10,7 @@ use crate::clock::Micros;
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
 use crate::package::mapping::Mismatch;
 use crate::package::{self, PackageId, PackagePath};
-use crate::retention::{Denied, DispositionId, HoldId, Refused, rfc3339};
+use crate::retention::{Denied, DispositionId, HoldId, LATEST, Refused, rfc3339};
 use crate::storage::PlaceId;
 use crate::{dataplane, db, events};
 
@@ -97,6 +97,9 @@ pub enum Error {
         /// What it is.
         status: Status,
     },
+    /// A time that the log cannot say.
+    #[error("there is no such time in the log: it ends at {at}; say forever for later", at = rfc3339(LATEST))]
+    TimeInvalid,
     /// A text that has to be given is missing, too long or not plain.
     #[error("{field}: give a text of 1 to {most} bytes without control characters")]
     TextInvalid {

@@ -17,7 +17,7 @@ pub use class::{Class, Classes, UnknownClass};
 pub use hold::HoldKind;
 pub use id::{DispositionId, DispositionIdError, HoldId, HoldIdError};
 pub use judge::{Facts, Hold, Reason, Verdict, judge};
-pub use period::{Period, PeriodError, parse_rfc3339, rfc3339};
+pub use period::{LATEST, Period, PeriodError, parse_rfc3339, rfc3339};
 pub use policy::{Bounds, Denied, Policy};
 pub use retained::{Refused, Retained};
 pub use rule::{Mode, Rule, Start};

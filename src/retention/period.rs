@@ -103,6 +103,9 @@ impl<'de> serde::Deserialize<'de> for Period {
     }
 }
 
+/// The latest moment a document can say (2^53 - 1 µs, in the year 2255); what ends later does not end.
+pub const LATEST: Micros = (1 << 53) - 1;
+
 /// RFC 3339 in UTC with microseconds.
 pub fn rfc3339(at: Micros) -> String {
     let at = Timestamp::from_microsecond(at).unwrap_or(Timestamp::MAX);

@@ -130,6 +130,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::ArchiveInvalid { .. }
         | E::ClassDenied(_)
         | E::TextInvalid { .. }
+        | E::TimeInvalid
         | E::SchemaMissing(_)
         | E::SchemaInvalid { .. }
         | E::MetadataInvalid { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),

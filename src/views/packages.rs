@@ -63,9 +63,9 @@ const NAMED: &str = "SELECT id, repository, status, kind, retention_class, schem
 const IDLE: &str = "SELECT id, repository, updated_at FROM packages \
     WHERE status IN ('created', 'uploading') AND updated_at >= $1 AND updated_at < $2 ORDER BY updated_at LIMIT $3";
 
-/// The event that finalized a package. The range of types is what the index is made for.
-const FINALIZED: &str = "SELECT payload FROM events WHERE subject = $1 AND type >= 'v1.package.' \
-    AND type < 'v1.package/' AND type = 'v1.package.finalized'";
+/// The event that finalized a package. The range of subjects is what the index is made for.
+const FINALIZED: &str = "SELECT payload FROM events WHERE subject = $1 AND subject >= 'pkg_' AND subject < 'pkg`' \
+    AND type = 'v1.package.finalized'";
 
 /// Every named statement of this view.
 pub static STATEMENTS: &[&str] = &[FIND, PAGE, NAMED, IDLE, FINALIZED];

@@ -8,7 +8,7 @@ use crate::events::{
 };
 use crate::oci::RepositoryName;
 use crate::registry::{Actor, Error, Registry, Status};
-use crate::retention::{Retained, Rule};
+use crate::retention::{LATEST, Retained, Rule};
 use crate::views::retentions::{self, Retention};
 
 /// How a retention is to become longer.
@@ -33,7 +33,7 @@ impl Registry {
         reason: &str,
     ) -> Result<Explanation, Error> {
         let to = match extension {
-            Extension::Until(until) => To::Until(Some(*until)),
+            Extension::Until(until) => To::Until(Some(sayable(*until)?)),
             Extension::ForEver => To::Until(None),
             Extension::Class(class) => To::Rule(self.inner.policy.rule_as_asked(repository.as_str(), class)?),
         };
@@ -63,10 +63,21 @@ impl Registry {
     ) -> Result<Explanation, Error> {
         let reason = given("reason", reason, REASON)?;
         let (repository, item) = (repository.clone(), item.clone());
-        let command = Shorten { repository: repository.clone(), item: item.clone(), until, reason, bypass };
+        let command = Shorten {
+            repository: repository.clone(),
+            item: item.clone(),
+            until: sayable(until)?,
+            reason,
+            bypass,
+        };
         self.submit(actor, command).await?;
         self.explain(&repository, Some(&item)).await
     }
+}
+
+/// A moment that the log can say.
+fn sayable(at: Micros) -> Result<Micros, Error> {
+    if (-LATEST..=LATEST).contains(&at) { Ok(at) } else { Err(Error::TimeInvalid) }
 }
 
 /// The retention of an item, and what it is of.

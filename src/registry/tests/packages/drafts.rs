@@ -77,7 +77,8 @@ async fn a_draft_becomes_a_package(on: On) {
             "v1.package.file_ingested",
             "v1.package.file_ingested",
             "v1.package.file_ingested",
-            "v1.package.finalized"
+            "v1.package.finalized",
+            "v1.retention.resolved"
         ]
     );
     bench.check().await;

@@ -1,9 +1,10 @@
 //! Retentions that become longer, stronger or shorter.
 
 use super::*;
-use crate::retention::{Bounds, Classes, Policy};
+use crate::retention::{Bounds, Classes, LATEST, Policy};
 
 on_both![
+    a_period_that_no_document_can_say_is_for_ever,
     a_retention_is_extended_and_never_shortened,
     a_class_is_raised,
     an_image_gets_a_class_later,
@@ -31,7 +32,9 @@ async fn a_retention_is_extended_and_never_shortened(on: On) {
     assert_eq!(bench.registry.last_sequence(), before, "the same again is nothing");
     assert_eq!(bench.registry.package(&id).await.unwrap().expires_at, Some(end + DAY));
     assert_eq!(until(&bench.extend("v1", Extension::ForEver).await.unwrap()), None);
-    let back = bench.extend("v1", Extension::Until(i64::MAX)).await;
+    let beyond = bench.extend("v1", Extension::Until(LATEST + 1)).await;
+    assert!(matches!(beyond, Err(Error::TimeInvalid)), "{beyond:?}");
+    let back = bench.extend("v1", Extension::Until(LATEST)).await;
     assert!(matches!(back, Err(Error::RetentionRefused(Refused::Backwards))), "{back:?}");
     let draft = bench.draft("a", Description::default()).await;
     let early = bench.extend(draft.as_str(), Extension::ForEver).await;
@@ -135,5 +138,17 @@ async fn a_changed_policy_touches_nothing_that_was_resolved(on: On) {
     let strong = registry.extend_retention(&name("a"), actor, &item(id.as_str()), &class, "x").await;
     assert!(matches!(strong, Err(Error::ClassDenied(Denied::TooStrong { .. }))), "{strong:?}");
     assert_eq!(reopen(&options(Policy::default())).await.retention_classes().version(), 3);
+    bench.check().await;
+}
+
+async fn a_period_that_no_document_can_say_is_for_ever(on: On) {
+    let mut class = Classes::default().all()[1].clone();
+    (class.name, class.period) = ("millennium".to_owned(), Some("P1000Y".parse().unwrap()));
+    let classes = Classes::default().with(vec![class], "millennium").unwrap();
+    let retention = Policy::new(classes, Vec::new()).unwrap();
+    let bench = Bench::with(on, Options { retention, ..Options::default() }).await;
+    let id = bench.package("millennium", b"one", "v1").await;
+    assert_eq!(bench.registry.package(&id).await.unwrap().expires_at, None);
+    assert_eq!(until(&bench.explain("v1").await.unwrap()), None);
     bench.check().await;
 }

@@ -2,6 +2,7 @@
 
 mod changing;
 mod held;
+mod histories;
 mod protecting;
 mod unchanged;
 
