@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Status;
 use super::places::WrongPlace;
 use super::protection::Protected;
+use super::{DispositionStatus, Status};
 use crate::clock::Micros;
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
 use crate::package::mapping::Mismatch;
@@ -87,6 +87,59 @@ pub enum Error {
         /// The hold.
         hold: HoldId,
         /// When it was released.
+        at: Micros,
+    },
+    /// No disposition of this repository has this id.
+    #[error("disposition {0} is not known in this repository")]
+    DispositionUnknown(DispositionId),
+    /// A disposition ends once.
+    #[error("disposition {disposition} is {status} and over", status = status.as_str())]
+    DispositionEnded {
+        /// The disposition.
+        disposition: DispositionId,
+        /// How it ended.
+        status: DispositionStatus,
+    },
+    /// There is one disposition of a thing at a time.
+    #[error("disposition {0} is open already; approve, reject or execute that one")]
+    DispositionOpen(DispositionId),
+    /// Nobody approves what he proposed.
+    #[error("disposition {0} must be approved by others than the one who proposed it")]
+    OwnProposal(DispositionId),
+    /// The retention is not as it was when the approver looked.
+    #[error("disposition {disposition} is about revision {revision}; look at it again")]
+    StaleRevision {
+        /// The disposition.
+        disposition: DispositionId,
+        /// The revision it is about.
+        revision: i64,
+    },
+    /// Approvals are missing.
+    #[error("disposition {disposition} needs {missing} more approvals")]
+    NotApproved {
+        /// The disposition.
+        disposition: DispositionId,
+        /// How many are missing.
+        missing: usize,
+    },
+    /// The time to think again is not over.
+    #[error("disposition {disposition} cools off until {at}", at = rfc3339(*until))]
+    CoolingOff {
+        /// The disposition.
+        disposition: DispositionId,
+        /// Until when.
+        until: Micros,
+    },
+    /// It was here and was disposed of.
+    #[error("{reference} was disposed of at {at} by disposition {disposition}", at = rfc3339(*at))]
+    Disposed {
+        /// Its repository.
+        repository: RepositoryName,
+        /// How it was asked for.
+        reference: String,
+        /// What ended it.
+        disposition: DispositionId,
+        /// When.
         at: Micros,
     },
     /// What is not there any more cannot be held.

@@ -57,7 +57,7 @@ impl Registry {
             let cache = &self.inner.cache;
             let version = cache.version(repository);
             let found = manifests::find(&self.inner.db, repository, reference).await?;
-            let found = found.ok_or_else(|| Error::ManifestUnknown(reference.to_string()))?;
+            let Some(found) = found else { return Err(self.absent(repository, reference).await?) };
             let bytes = manifests::bytes(&self.inner.db, &found.content).await?;
             let bytes = Bytes::from(bytes.ok_or_else(|| Error::ManifestLost(found.content.clone()))?);
             cache.keep_manifest(version, repository, reference, &found, &bytes);

@@ -53,7 +53,10 @@ pub use packages::{
 pub use places::{WrongPlace, refuse_same_place};
 pub use protection::{Action, Protected};
 pub use referrers::ReferrersPage;
-pub use retention::{Disposition, Explanation, Extension, Hold, Item, ItemError, NewHold, Release};
+pub use retention::{
+    Approval, Disposition, DispositionStatus, Explanation, Extension, Hold, Item, ItemError, NewHold,
+    Release, Retention,
+};
 pub use signing::Signature;
 pub use signing::keys::rotate_signing_key;
 pub use store::{LOCAL, Stat, Store, Verified};

@@ -46,6 +46,8 @@ pub enum Action {
     DropFile,
     /// To put another file in the place of one.
     ReplaceFile,
+    /// To dispose of something.
+    Dispose,
 }
 
 impl Action {
@@ -61,6 +63,7 @@ impl Action {
             Self::AbortPackage => "package.abort",
             Self::DropFile => "file.drop",
             Self::ReplaceFile => "file.replace",
+            Self::Dispose => "disposition",
         }
     }
 
@@ -77,6 +80,7 @@ impl Action {
             Self::AbortPackage => "given up",
             Self::DropFile => "dropped",
             Self::ReplaceFile => "replaced",
+            Self::Dispose => "disposed of",
         }
     }
 }
@@ -309,6 +313,25 @@ pub(super) fn check_tag(
     }
     let subject = tag.to_string();
     Err(refusal(repository, Action::MoveTag, subject.clone(), Some(subject), verdict.reasons))
+}
+
+/// Refuses unless the retention of something is over and nothing holds it (R5).
+pub(super) fn check_eligible(
+    rows: &Rows,
+    repository: &RepositoryName,
+    target: &Target,
+    now: Micros,
+) -> Result<(), Error> {
+    let facts = match target {
+        Target::Manifest(content) => of_manifest(rows, repository, content),
+        Target::Package(id) => packages::get(rows, id).map(|it| of_package(rows, &it)).unwrap_or_default(),
+    };
+    let verdict = judge(&facts, now);
+    if verdict.is_eligible() {
+        return Ok(());
+    }
+    let subject = target.to_string();
+    Err(refusal(repository, Action::Dispose, subject.clone(), Some(subject), verdict.reasons))
 }
 
 /// Refuses a change to a draft that is held.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::extension::retention;
 use super::respond::{Answer, Headers as _, full};
-use super::route::RouteError;
+use super::route::{RouteError, disposition_path};
 use crate::oci::{Digest, ErrorBody, ErrorCode, ReferenceError, received_range_status};
 use crate::registry;
 use crate::retention::rfc3339;
@@ -112,6 +112,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::TagUnknown(_)
         | E::PackageUnknown(_)
         | E::SchemaUnknown(_)
+        | E::DispositionUnknown(_)
         | E::HoldUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         // 405 and not 409: the spec's table knows 405 for a delete the registry will not do.
         E::BlobInUse { .. } | E::BlobInPackage { .. } | E::BlobInObject { .. } => {
@@ -121,7 +122,8 @@ fn wire(error: &registry::Error) -> Wire {
         E::Protected(protected) if protected.action.is_removal() => {
             refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
         }
-        E::Protected(_) | E::TagRetired { .. } | E::BypassNeeded => {
+        E::Disposed { .. } => refused(StatusCode::GONE, ErrorCode::ManifestUnknown),
+        E::Protected(_) | E::TagRetired { .. } | E::BypassNeeded | E::OwnProposal(_) => {
             refused(StatusCode::FORBIDDEN, ErrorCode::Denied)
         }
         E::ReferencesUnknown(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
@@ -145,6 +147,11 @@ fn wire(error: &registry::Error) -> Wire {
         | E::NotRetained(_)
         | E::NotRetainedYet(_)
         | E::HoldEnded { .. }
+        | E::DispositionEnded { .. }
+        | E::DispositionOpen(_)
+        | E::StaleRevision { .. }
+        | E::NotApproved { .. }
+        | E::CoolingOff { .. }
         | E::NothingLeft { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::MediaTypeInvalid(_) | E::UrlTime { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
@@ -303,6 +310,14 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
             Some(json!({ "reasons": [{ "kind": "disposition", "id": disposition, "tag": tag }] }))
         }
         registry::Error::HoldEnded { hold, at } => Some(json!({ "hold": hold, "released_at": rfc3339(*at) })),
+        registry::Error::Disposed { repository, disposition, at, .. } => Some(json!({
+            "disposition": disposition,
+            "deleted_at": rfc3339(*at),
+            "tombstone": disposition_path(repository, disposition),
+        })),
+        registry::Error::DispositionOpen(disposition) => Some(json!({ "disposition": disposition })),
+        registry::Error::StaleRevision { revision, .. } => Some(json!({ "revision": revision })),
+        registry::Error::CoolingOff { until, .. } => Some(json!({ "until": rfc3339(*until) })),
         registry::Error::NothingLeft { package, status } => {
             Some(json!({ "package": package, "status": status.as_str() }))
         }

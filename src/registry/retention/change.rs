@@ -81,7 +81,7 @@ fn sayable(at: Micros) -> Result<Micros, Error> {
 }
 
 /// The retention of an item, and what it is of.
-fn retention_of(
+pub(super) fn retention_of(
     rows: &Rows,
     repository: &RepositoryName,
     item: &Item,

@@ -1,16 +1,20 @@
 //! Retention and holds: what is asked of them and how they are changed.
 //!
 //! What protects is looked at where something would be lost, in [`protection`](super::protection). Here protection is
-//! put on, made longer and, where that is allowed, taken off; each is one command, decided on what holds then.
+//! put on, made longer and, where that is allowed, taken off; each is one command, decided on what holds then. What is
+//! over leaves by a [disposition].
 
 mod change;
+mod disposition;
 mod explain;
 mod hold;
 mod item;
+mod leaving;
 mod policy;
 
-pub use crate::views::dispositions::Disposition;
+pub use crate::views::dispositions::{Approval, Disposition, Status as DispositionStatus};
 pub use crate::views::holds::{Hold, Release};
+pub use crate::views::retentions::Retention;
 pub use change::Extension;
 pub use explain::Explanation;
 pub use hold::NewHold;
