@@ -4,6 +4,10 @@
 CREATE INDEX events_run ON events (subject, sequence)
     WHERE type IN ('v1.blob.released', 'v1.blob.condemned', 'v1.blob.delete_intended', 'v1.blob.purged');
 
+-- Truth: everything about a package, its retention and its holds too.
+DROP INDEX events_package;
+CREATE INDEX events_package ON events (subject, sequence) WHERE subject >= 'pkg_' AND subject < 'pkg`';
+
 -- Since when nothing of its repository names a linked blob, as far as is known; a collection makes sure.
 ALTER TABLE blob_links ADD COLUMN unreferenced_since BIGINT;
 CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, repository, content)

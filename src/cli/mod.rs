@@ -14,6 +14,7 @@ mod open;
 mod package;
 mod pull;
 mod push;
+mod retention;
 mod serve;
 mod stat;
 
@@ -148,6 +149,14 @@ enum Command {
     /// Push, pull and verify evidence packages, and look at them: a client of any OCI registry.
     #[command(subcommand, arg_required_else_help = true)]
     Package(package::Package),
+    /// Look at retentions and make them longer: a client of an artifactstore registry.
+    #[command(subcommand)]
+    Retention(retention::Retention),
+    /// Place, release and list holds: a client of an artifactstore registry.
+    #[command(subcommand)]
+    Hold(retention::Hold),
+    /// Show why something stays: what names it, what holds it, under which classes and until when.
+    Explain(retention::Explain),
     /// Store one file without a server and print its digest.
     ///
     /// Content that is there already is stored once. Beside a server only with PostgreSQL and S3.
@@ -343,6 +352,9 @@ impl Command {
             Self::Gc { common, dry_run: false, json } => gc::collect(&common.start()?, json).await,
             Self::Ingest(ingest) => ingest.run().await,
             Self::Package(package) => package.run().await,
+            Self::Retention(retention) => retention.run().await,
+            Self::Hold(hold) => hold.run().await,
+            Self::Explain(explain) => explain.run().await,
             Self::Push { path, local: Local { common, repository, json } } => {
                 push::push(&common.start()?, &path, repository, json).await
             }

@@ -44,6 +44,8 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     }
     sweeper.abort();
     collector.abort();
+    // What was refused in the last minute and only counted so far.
+    registry.record_denials(true).await;
     drop(registry);
     parts.db.close().await;
     Ok(true)

@@ -35,6 +35,7 @@ mod progress;
 pub mod pull;
 pub mod push;
 mod restore;
+mod retention;
 mod retry;
 pub mod tree;
 pub mod verify;

@@ -219,14 +219,14 @@ impl Client {
         }
     }
 
-    async fn json(&self, call: &Call<'_>, expected: &[StatusCode]) -> Result<Value, Error> {
+    pub(super) async fn json(&self, call: &Call<'_>, expected: &[StatusCode]) -> Result<Value, Error> {
         let answer = self.expect(call, expected).await?;
         let bytes = self.body(&call.what(), answer, MAX_ANSWER).await?;
         serde_json::from_slice(&bytes).map_err(|_| self.protocol(&call.what(), "its answer is not JSON"))
     }
 
     /// The entries of a list, page after page.
-    async fn pages(
+    pub(super) async fn pages(
         &self,
         first: String,
         repository: &RepositoryName,
@@ -319,7 +319,7 @@ fn finalize_body(tag: Option<&Tag>, class: Option<&str>, metadata: Option<&Objec
     body
 }
 
-fn plain(text: &str) -> impl std::fmt::Display + '_ {
+pub(super) fn plain(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, PLAIN)
 }
 

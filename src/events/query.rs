@@ -6,13 +6,13 @@ use super::{Error, Event, Sequence};
 use crate::db::{Db, PAGE_BYTES};
 use crate::package::PackageId;
 
-/// The range of types is what the index is made for.
+/// The range of subjects is what the index is made for.
 const OF_PACKAGE: &str = "WITH sized AS (SELECT sequence, OCTET_LENGTH(payload) AS size FROM events \
-    WHERE subject = $1 AND type >= 'v1.package.' AND type < 'v1.package/' AND sequence > $2 \
+    WHERE subject = $1 AND subject >= 'pkg_' AND subject < 'pkg`' AND sequence > $2 \
     ORDER BY sequence LIMIT $3), \
     totals AS (SELECT size, SUM(size) OVER (ORDER BY sequence) AS total FROM sized) \
     SELECT sequence, type, recorded_at, actor, repository, subject, command_id, header, payload, salt, leaf_hash \
-    FROM events WHERE subject = $1 AND type >= 'v1.package.' AND type < 'v1.package/' AND sequence > $2 \
+    FROM events WHERE subject = $1 AND subject >= 'pkg_' AND subject < 'pkg`' AND sequence > $2 \
     ORDER BY sequence LIMIT (SELECT COUNT(*) FROM totals WHERE total <= CAST($4 AS BIGINT) OR total = size)";
 
 /// The list of types is that of the index, to the letter.

@@ -5,16 +5,19 @@ use std::time::Duration;
 use super::collection::{KeepLink, rules};
 use super::commands::{LinkBlob, UnlinkBlob};
 use super::uploads::run;
-use super::{Actor, Body, ByteRange, Error, Object, Registry};
+use super::{Actor, Body, ByteRange, Error, Object, Registry, protection};
 use crate::clock::{Micros, SECOND};
 use crate::dataplane::{self, Location, Received, Sealed, Stored};
-use crate::events::{Command, Committed, Fact};
+use crate::events::{Command, Committed, Fact, Target, look};
 use crate::oci::{Digest, RepositoryName};
 use crate::storage::StagingId;
 use crate::views::{self, contents, links, manifests, package_files};
 
 /// Repositories looked at when a mount does not say where from.
 const DISCOVERY: i64 = 16;
+
+/// Manifests that name a blob and are asked whether they are protected, when somebody wants the blob to go.
+const NAMING: i64 = 64;
 
 /// How long a URL of the storage works at most; a backend may be told to give out shorter ones.
 const URL_TTL: Duration = Duration::from_mins(5);
@@ -308,16 +311,45 @@ impl Registry {
         let content = content.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
         // Answers the usual refusal from an index, however many manifests and packages name the blob.
         let digests = contents::digests_of(&self.inner.db, &content).await?;
+        let (mut named_by, mut reason) = (Vec::new(), None);
         for named in &digests {
-            if let Some(manifest) = manifests::naming_now(&self.inner.db, repository, named).await? {
-                return Err(Error::BlobInUse { blob: digest.clone(), manifest });
+            let manifests = manifests::naming_now(&self.inner.db, repository, named, NAMING).await?;
+            for manifest in manifests {
+                reason.get_or_insert(Error::BlobInUse { blob: digest.clone(), manifest: manifest.clone() });
+                named_by.push(Target::Manifest(manifest));
             }
         }
         if let Some(package) = package_files::having_now(&self.inner.db, repository, &content).await? {
-            return Err(Error::BlobInPackage { blob: digest.clone(), package });
+            reason.get_or_insert(Error::BlobInPackage { blob: digest.clone(), package: package.clone() });
+            named_by.push(Target::Package(package));
+        }
+        if let Some(reason) = reason {
+            return Err(self.kept(repository, &actor, digest, named_by, reason).await);
         }
         let command = UnlinkBlob { repository: repository.clone(), content, digest: digest.clone(), digests };
         self.submit(actor, command).await.map(drop)
+    }
+
+    /// Why a blob stays that something has: because that is protected, which is put on record, or because it is there.
+    async fn kept(
+        &self,
+        repository: &RepositoryName,
+        actor: &Actor,
+        digest: &Digest,
+        named_by: Vec<Target>,
+        otherwise: Error,
+    ) -> Error {
+        let now = self.compliance_now();
+        let protected =
+            look(&self.inner.db, |rows| protection::of_blob(rows, repository, digest, &named_by, now));
+        match protected.await {
+            Ok(Some(protected)) => {
+                self.audit(actor, &protected).await;
+                protected
+            }
+            Ok(None) => otherwise,
+            Err(error) => error.into(),
+        }
     }
 }
 

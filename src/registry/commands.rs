@@ -6,18 +6,20 @@ use bytes::Bytes;
 
 use super::Error;
 use super::collection::{refreshed, rules};
+use super::protection::{self, Action};
 use crate::clock::Micros;
 use crate::dataplane::Stored;
 use crate::db::Key;
 use crate::events::{
     BlobLinked, BlobRepaired, BlobRevived, BlobStored, BlobUnlinked, Command, ContentDigested, Decision,
-    Fact, ManifestDeleted, ManifestPushed, Read, Reference, Role, Rows, Subject, TagDeleted, TagMoved,
+    Fact, ManifestDeleted, ManifestPushed, Read, Reference, RetentionResolved, Role, Rows, Subject,
+    TagDeleted, TagMoved, Target,
 };
 use crate::oci::{Algorithm, Digest, Kind, Manifest, RepositoryName, Tag};
-use crate::package::mapping::names;
-use crate::views::packages::Status;
+use crate::retention::Retained;
 use crate::views::{
-    blobs, contents, links, manifests, objects, package_files, packages, referrers, repositories, tags,
+    blobs, contents, holds, links, manifests, objects, package_files, repositories, retentions, tags,
+    tombstones,
 };
 
 fn content_read(digest: &Digest) -> Read {
@@ -149,6 +151,7 @@ impl Command for UnlinkBlob {
         reads.extend(self.digests.iter().map(|digest| manifests::naming(&self.repository, digest)));
         reads.push(package_files::having(&self.repository, &self.content));
         reads.push(objects::naming(&self.repository, &self.content));
+        reads.push(holds::on(&self.repository, None));
         reads
     }
 
@@ -166,6 +169,8 @@ impl Command for UnlinkBlob {
         if let Some(key) = objects::naming_one(rows, &self.repository, &self.content) {
             return Err(Error::BlobInObject { blob: self.digest.clone(), key });
         }
+        let subject = self.digest.as_str();
+        protection::check_repository(rows, &self.repository, Action::DeleteBlob, subject)?;
         let fact = BlobUnlinked { repository: self.repository.clone(), content: self.content.clone() };
         Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
     }
@@ -187,6 +192,12 @@ pub(super) struct PushManifest {
     pub(super) named: Vec<Named>,
     /// Whether an image may name blobs the repository does not hold.
     pub(super) allow_sparse: bool,
+    /// The retention it comes under, unless it is under one.
+    pub(super) retained: Option<Retained>,
+    /// What its tags name now, as far as is known: what is looked at before they move.
+    pub(super) displaced: Vec<Digest>,
+    /// Compliance time.
+    pub(super) now: Micros,
 }
 
 /// A descriptor of a manifest on its way in.
@@ -208,6 +219,21 @@ impl PushManifest {
 
     fn key(&self) -> Key {
         manifests::key(&self.repository, &self.content)
+    }
+
+    fn target(&self) -> Target {
+        Target::Manifest(self.content.clone())
+    }
+
+    /// Its retention, if it comes under one now. What it is under since an earlier push stays as it was pinned then.
+    fn resolved(&self, rows: &Rows) -> Option<RetentionResolved> {
+        let retained = self.retained.as_ref()?;
+        let target = self.target();
+        if retentions::get(rows, &self.repository, &target).is_some() {
+            return None;
+        }
+        let (rule, from, until) = (retained.rule.clone(), retained.from, retained.until);
+        Some(RetentionResolved { repository: self.repository.clone(), target, rule, from, until })
     }
 
     /// Resolves every descriptor against what the repository holds; names those it must hold and does not.
@@ -252,6 +278,9 @@ impl Command for PushManifest {
         let mut reads = vec![manifest_read(self.key()), repositories::read(&self.repository)];
         reads.extend(self.digests.iter().map(content_read));
         reads.extend(self.tags.iter().map(|tag| Read::row(&tags::TAGS, tags::key(&self.repository, tag))));
+        reads.extend(self.tags.iter().map(|tag| tombstones::read_tag(&self.repository, tag)));
+        reads.extend(self.displaced.iter().flat_map(|it| protection::reads(&self.repository, it)));
+        reads.extend(self.retained.iter().map(|_| retentions::read(&self.repository, &self.target())));
         for named in &self.named {
             let Some(content) = &named.content else { continue };
             reads.push(match named.role {
@@ -268,6 +297,8 @@ impl Command for PushManifest {
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let references = self.references(rows)?;
+        let check = |tag| protection::check_tag(rows, &self.repository, tag, &self.content, self.now);
+        self.tags.iter().try_for_each(check)?;
         let mut decision = Decision::default();
         let media_type = manifests::media_type(rows, &self.repository, &self.content);
         // The first type stays: another one would change what its other tags are served as.
@@ -292,6 +323,7 @@ impl Command for PushManifest {
             decision.facts.push(fact.into());
             decision.contents.push((self.content.clone(), self.bytes.clone()));
         }
+        decision.facts.extend(self.resolved(rows).map(Fact::from));
         for tag in &self.tags {
             let previous = tags::digest(rows, &self.repository, tag);
             if previous.as_ref() == Some(&self.digest) {
@@ -310,74 +342,32 @@ impl Command for PushManifest {
     }
 }
 
-/// A repository gives up a manifest that no package needs, and every tag on it.
+/// A repository gives up a manifest that nothing protects, and every tag on it.
 #[derive(Debug)]
 pub(super) struct DeleteManifest {
     pub(super) repository: RepositoryName,
     pub(super) content: Digest,
     /// The digest the client used.
     pub(super) digest: Digest,
-}
-
-impl DeleteManifest {
-    /// The finalized package that cannot do without a manifest of this content.
-    fn kept_by(&self, rows: &Rows) -> Option<packages::Package> {
-        self.is_or_is_part_of(rows).or_else(|| self.publishes_table_of(rows))
-    }
-
-    /// The package whose table the registry derived and published in this manifest.
-    fn publishes_table_of(&self, rows: &Rows) -> Option<packages::Package> {
-        let (subject, annotations) = referrers::subject_of(rows, &self.repository, &self.content)?;
-        let is_generated = annotations.iter().any(|(key, value)| key == names::GENERATED && value == "true");
-        if !is_generated {
-            return None;
-        }
-        // Anybody can write the annotation: what counts is the table of the package.
-        let named = manifests::named(rows, &self.repository, &self.content);
-        packages::named_by(rows, &self.repository, &subject).into_iter().find(|package| {
-            let table = package.content_manifest.as_ref();
-            package.status == Status::Finalized && table.is_some_and(|table| named.contains(table))
-        })
-    }
-
-    /// The package that the manifest is, or is a part of.
-    fn is_or_is_part_of(&self, rows: &Rows) -> Option<packages::Package> {
-        let digests = contents::known(rows, &self.content);
-        let parents = digests.iter().flat_map(|digest| manifests::parents(rows, &self.repository, digest));
-        let parents: Vec<Vec<Digest>> = parents.map(|parent| contents::known(rows, &parent)).collect();
-        let named = std::iter::once(&digests).chain(&parents).flatten();
-        let named = named.filter(|digest| digest.algorithm() == Algorithm::Sha256);
-        named
-            .flat_map(|digest| packages::named_by(rows, &self.repository, digest))
-            .find(|package| package.status == Status::Finalized)
-    }
+    /// Compliance time.
+    pub(super) now: Micros,
 }
 
 impl Command for DeleteManifest {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
-        vec![
-            contents::of(&self.content),
-            manifests::naming(&self.repository, &self.content),
-            manifest_read(manifests::key(&self.repository, &self.content)),
-            tags::on(&self.repository, &self.content),
-            manifests::references(&self.repository, &self.content),
-            referrers::of_manifest(&self.repository, &self.content),
-        ]
+        let mut reads = protection::reads(&self.repository, &self.content);
+        reads.push(manifest_read(manifests::key(&self.repository, &self.content)));
+        reads.push(tags::on(&self.repository, &self.content));
+        reads.push(manifests::references(&self.repository, &self.content));
+        reads
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let pushed_as = manifests::pushed_as(rows, &self.repository, &self.content);
         let digest = pushed_as.ok_or_else(|| Error::ManifestUnknown(self.digest.to_string()))?;
-        if let Some(package) = self.kept_by(rows) {
-            return Err(Error::PackageKeeps {
-                manifest: self.digest.clone(),
-                package: package.id,
-                class: package.description.retention_class.unwrap_or_default(),
-                until: package.expires_at,
-            });
-        }
+        protection::check_delete(rows, &self.repository, (&self.content, &self.digest), self.now)?;
         let fact = ManifestDeleted {
             repository: self.repository.clone(),
             content: self.content.clone(),
@@ -393,18 +383,24 @@ impl Command for DeleteManifest {
 pub(super) struct DeleteTag {
     pub(super) repository: RepositoryName,
     pub(super) tag: Tag,
+    /// Compliance time.
+    pub(super) now: Micros,
 }
 
 impl Command for DeleteTag {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
-        vec![Read::row(&tags::TAGS, tags::key(&self.repository, &self.tag))]
+        let tag = Read::row(&tags::TAGS, tags::key(&self.repository, &self.tag));
+        vec![tag, holds::on(&self.repository, None)]
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let digest = tags::digest(rows, &self.repository, &self.tag);
         let digest = digest.ok_or_else(|| Error::TagUnknown(self.tag.clone()))?;
+        if let Some(content) = tags::content(rows, &self.repository, &self.tag) {
+            protection::check_untag(rows, &self.repository, &self.tag, &content, self.now)?;
+        }
         let fact = TagDeleted { repository: self.repository.clone(), tag: self.tag.clone(), digest };
         Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
     }

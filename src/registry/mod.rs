@@ -13,6 +13,7 @@ mod catalog;
 mod collection;
 mod commands;
 mod copy;
+mod denials;
 mod error;
 mod events;
 mod health;
@@ -22,7 +23,9 @@ mod objects;
 mod options;
 mod packages;
 mod places;
+mod protection;
 mod referrers;
+mod retention;
 mod sessions;
 mod signing;
 mod store;
@@ -54,7 +57,12 @@ pub use packages::{
     FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Schema, Status,
 };
 pub use places::{WrongPlace, refuse_same_place};
+pub use protection::{Action, Protected};
 pub use referrers::ReferrersPage;
+pub use retention::{
+    Approval, Disposition, DispositionStatus, Explanation, Extension, Hold, Item, ItemError, NewHold,
+    Release, Retention,
+};
 pub use signing::Signature;
 pub use signing::keys::rotate_signing_key;
 pub use store::{LOCAL, Stat, Store, Verified};
@@ -70,7 +78,7 @@ use crate::clock::{Clock, Micros, SECOND};
 use crate::dataplane::DataPlane;
 use crate::db::Db;
 use crate::events::{Command, Committed, Fact, Log, Observer, Refusal};
-use crate::retention::Classes;
+use crate::retention::Policy;
 use crate::views;
 
 /// What can be set.
@@ -90,6 +98,8 @@ pub struct Options {
     pub draft_expiry: Duration,
     /// How garbage is collected.
     pub gc: CollectionOptions,
+    /// How long things are kept.
+    pub retention: Policy,
 }
 
 impl Default for Options {
@@ -102,6 +112,7 @@ impl Default for Options {
             manifest_cache: 32 * 1024 * 1024,
             draft_expiry: Duration::from_hours(7 * 24),
             gc: CollectionOptions::default(),
+            retention: Policy::default(),
         }
     }
 }
@@ -121,7 +132,9 @@ struct Inner {
     options: Options,
     cache: Arc<cache::Cache>,
     uploads: uploads::Active,
-    classes: Classes,
+    /// The policy in force, as the log has it.
+    policy: Policy,
+    denials: denials::Denials,
     /// Bounds what is spent on large packages at once.
     composing: tokio::sync::Semaphore,
     opened_at: Micros,
@@ -150,10 +163,23 @@ impl Registry {
         let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
         let uploads = uploads::Active::default();
         let opened_at = clock.now();
-        let classes = Classes::default();
+        let policy = retention::adopt(&db, &log, options.retention.clone()).await?;
+        let denials = denials::Denials::default();
         let composing = tokio::sync::Semaphore::new(packages::AT_ONCE);
-        let inner =
-            Inner { db, log, data, clock, options, cache, uploads, classes, composing, opened_at, is_shared };
+        let inner = Inner {
+            db,
+            log,
+            data,
+            clock,
+            options,
+            cache,
+            uploads,
+            policy,
+            denials,
+            composing,
+            opened_at,
+            is_shared,
+        };
         let registry = Self { inner: Arc::new(inner) };
         if !is_shared {
             // Nobody else has the database: claims of an earlier process are void.
@@ -187,10 +213,14 @@ impl Registry {
     where
         C: Command<Rejection = Error>,
     {
-        self.inner.log.submit(actor, command).await.map_err(|refusal| match refusal {
-            Refusal::Rejected(error) => error,
-            Refusal::Failed(error) => Error::Log(error),
-        })
+        match self.inner.log.submit(actor.clone(), command).await {
+            Ok(committed) => Ok(committed),
+            Err(Refusal::Rejected(error)) => {
+                self.audit(&actor, &error).await;
+                Err(error)
+            }
+            Err(Refusal::Failed(error)) => Err(Error::Log(error)),
+        }
     }
 
     /// Looks into the cache. What is found there is as new as the newest acknowledged write before the call, also one

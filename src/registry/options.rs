@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{CollectionOptions, Options};
+use crate::retention::Policy;
 use crate::setting::{Kind, Problem, Setting, Values};
 
 const ALLOW_SPARSE: Setting = Setting {
@@ -43,7 +44,7 @@ const DRAFT_EXPIRY: Setting = Setting {
 };
 
 impl Options {
-    /// What can be set.
+    /// What can be set, and what the [`Policy`] says of itself.
     pub const SETTINGS: &[&Setting] = &{
         let [enabled, interval, grace, quarantine, orphan_grace, rate] = CollectionOptions::SETTINGS;
         [
@@ -73,6 +74,7 @@ impl Options {
             manifest_cache: values.number(&MANIFEST_CACHE).unwrap_or(default.manifest_cache),
             draft_expiry: values.duration(&DRAFT_EXPIRY).unwrap_or(default.draft_expiry),
             gc: CollectionOptions::from_values(values),
+            retention: Policy::from_values(values)?,
         })
     }
 }

@@ -55,7 +55,7 @@ const MISSING: &str = "SELECT m.repository, m.content FROM manifests m \
     LEFT JOIN manifest_contents c ON c.content = m.content \
     WHERE c.content IS NULL ORDER BY m.repository, m.content LIMIT $1";
 
-const NAMES: &str = "SELECT content FROM manifest_references WHERE repository = $1 AND target = $2 LIMIT 1";
+const NAMES: &str = "SELECT content FROM manifest_references WHERE repository = $1 AND target = $2 LIMIT $3";
 
 /// `child` is how the role is written that names a manifest and no blob.
 const USES: &str = "SELECT content FROM manifest_references \
@@ -218,14 +218,15 @@ pub async fn bytes(db: &Db, content: &Digest) -> Result<Option<Vec<u8>>, Error> 
     Ok(rows.first().map(|row| row.blob(0).to_vec()))
 }
 
-/// A manifest of the repository that names the content. May be outdated by the time it is read.
+/// Up to `limit` manifests of the repository that name the content. May be outdated by the time they are read.
 pub async fn naming_now(
     db: &Db,
     repository: &RepositoryName,
     target: &Digest,
-) -> Result<Option<Digest>, Error> {
-    let rows = db.query(NAMES, vec![repository.as_str().into(), target.as_str().into()]).await?;
-    Ok(rows.first().map(|row| stored_digest(row, 0)))
+    limit: i64,
+) -> Result<Vec<Digest>, Error> {
+    let values = vec![repository.as_str().into(), target.as_str().into(), limit.into()];
+    Ok(db.query(NAMES, values).await?.iter().map(|row| stored_digest(row, 0)).collect())
 }
 
 /// Whether a manifest of the repository has the blob as its config or as a layer. May be outdated by the time it is

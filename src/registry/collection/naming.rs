@@ -15,7 +15,7 @@ pub(super) async fn naming_now(db: &Db, link: &links::Unused) -> Result<Naming, 
     }
     // A manifest that was pushed before the blob names it as its client wrote it.
     for digest in contents::digests_of(db, content).await? {
-        if manifests::naming_now(db, repository, &digest).await?.is_some() {
+        if !manifests::naming_now(db, repository, &digest, 1).await?.is_empty() {
             return Ok(Naming::Mentioned);
         }
     }

@@ -5,7 +5,8 @@ use crate::oci::{Digest, RepositoryName};
 use crate::package::{PackagePath, guess_media_type};
 use crate::registry::Error;
 use crate::registry::commands::LinkBlob;
-use crate::views::objects;
+use crate::registry::protection::{self, Action};
+use crate::views::{holds, objects};
 
 /// What a key is to name.
 #[derive(Clone, Debug)]
@@ -26,8 +27,10 @@ fn change(
     new: Option<&New>,
 ) -> Result<Option<Fact>, Error> {
     let before = objects::get(rows, repository, key);
+    let check = |action| protection::check_repository(rows, repository, action, key.as_str());
     let Some(new) = new else {
         let content = before.ok_or_else(|| Error::KeyUnknown(key.clone()))?.content;
+        check(Action::DeleteObject)?;
         return Ok(Some(ObjectDeleted { repository: repository.clone(), key: key.clone(), content }.into()));
     };
     let is_same = before.as_ref().is_some_and(|before| {
@@ -35,6 +38,9 @@ fn change(
     });
     if is_same {
         return Ok(None);
+    }
+    if before.is_some() {
+        check(Action::OverwriteObject)?;
     }
     let fact = ObjectStored {
         repository: repository.clone(),
@@ -62,6 +68,7 @@ impl Command for StoreObject {
     fn reads(&self) -> Vec<Read> {
         let mut reads = self.link.reads();
         reads.push(objects::read(&self.link.repository, &self.key));
+        reads.push(holds::on(&self.link.repository, None));
         reads
     }
 
@@ -84,7 +91,7 @@ impl Command for DeleteObject {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
-        vec![objects::read(&self.repository, &self.key)]
+        vec![objects::read(&self.repository, &self.key), holds::on(&self.repository, None)]
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {

@@ -12,6 +12,7 @@ mod packages_pushed;
 mod places;
 mod referrers;
 mod replicas;
+mod retention;
 mod sweep;
 mod uploads;
 

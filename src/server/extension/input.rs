@@ -78,7 +78,7 @@ pub(super) async fn collected(call: &mut Call<'_>, limit: usize) -> Result<Bytes
 }
 
 /// An object with the fields of `T` and no others. No body counts as no fields.
-async fn read<T: DeserializeOwned>(call: &mut Call<'_>) -> Result<T, Error> {
+pub(super) async fn read<T: DeserializeOwned>(call: &mut Call<'_>) -> Result<T, Error> {
     let bytes = collected(call, MAX_BODY).await?;
     parse(&bytes)
 }
@@ -109,7 +109,8 @@ fn reason(error: &jcs::Error) -> String {
     }
 }
 
-fn refused(reason: &str) -> Error {
+/// A body that is not what it should be.
+pub(super) fn refused(reason: &str) -> Error {
     Error::Body(format!("the body of the request is not what it should be: {reason}"))
 }
 

@@ -1,5 +1,5 @@
-//! The extension `_artifactstore`: packages, keyed objects, metadata schemas, retention classes,
-//! collections of garbage. Thin handlers, one shape per thing.
+//! The extension `_artifactstore`: packages, keyed objects, metadata schemas, retention and holds, collections of
+//! garbage. Thin handlers, one shape per thing.
 
 mod accept;
 mod events;
@@ -8,6 +8,7 @@ mod garbage;
 mod input;
 mod objects;
 mod packages;
+pub(super) mod retention;
 mod schemas;
 mod shapes;
 
@@ -36,6 +37,7 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::IngestFile(name, id, path, ingest) => files::put(call, &name, &id, path, ingest).await,
         Extension::DropFile(name, id, path) => files::delete(call, &name, &id, &path).await,
         Extension::Objects(route) => objects::dispatch(route, call).await,
+        Extension::Retention(route) => retention::dispatch(route, call).await,
         Extension::Schemas(page) => schemas::list(call, &page).await,
         Extension::Schema(name) => schemas::get(call, &name).await,
         Extension::RegisterSchema(name) => schemas::put(call, &name).await,

@@ -8,6 +8,7 @@ mod components;
 mod garbage;
 mod objects;
 mod operations;
+mod retention;
 
 use std::sync::OnceLock;
 
@@ -18,10 +19,11 @@ use components::components;
 use garbage::GARBAGE;
 use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
+use retention::RETENTION;
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(OBJECTS).chain(GARBAGE)
+    OPERATIONS.iter().chain(OBJECTS).chain(GARBAGE).chain(RETENTION)
 }
 
 /// The document as it is served.

@@ -108,7 +108,7 @@ pub(super) static OBJECTS: &[Operation] = &[
             bodies: &[Body::Json("Object")],
             headers: &[LOCATION, ETAG],
         }],
-        refusals: &[400, 413],
+        refusals: &[400, 403, 413],
     },
     Operation {
         method: "DELETE",
@@ -118,7 +118,7 @@ pub(super) static OBJECTS: &[Operation] = &[
         parameters: &[&NAME, &KEY],
         body: None,
         answers: &[Answer { status: 204, doc: "It is gone.", bodies: &[], headers: &[] }],
-        refusals: &[400, 404],
+        refusals: &[400, 404, 405],
     },
     Operation {
         method: "POST",

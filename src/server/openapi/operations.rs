@@ -179,7 +179,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         parameters: &[&NAME, &ID],
         body: None,
         answers: &[Answer { status: 204, doc: "It has failed.", bodies: &[], headers: &[] }],
-        refusals: &[400, 404, 409],
+        refusals: &[400, 404, 405, 409],
     },
     Operation {
         method: "POST",
@@ -189,7 +189,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         parameters: &[&NAME, &ID],
         body: Some(Body::Optional("Finalize")),
         answers: &[PACKAGE],
-        refusals: &[400, 404, 409, 413],
+        refusals: &[400, 403, 404, 409, 413],
     },
     Operation {
         method: "GET",
@@ -280,7 +280,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             bodies: &[Body::Json("File")],
             headers: &[LOCATION],
         }],
-        refusals: &[400, 404, 409, 413],
+        refusals: &[400, 403, 404, 409, 413],
     },
     Operation {
         method: "DELETE",
@@ -290,7 +290,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         parameters: &[&NAME, &ID, &PATH],
         body: None,
         answers: &[Answer { status: 204, doc: "It is out.", bodies: &[], headers: &[] }],
-        refusals: &[400, 404, 409],
+        refusals: &[400, 404, 405, 409],
     },
     Operation {
         method: "GET",

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::query::Query;
-use super::{Objects, Page, Permission, RouteError, repository};
+use super::{Objects, Page, Permission, Retention, RouteError, repository};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
 use crate::registry::{Filter, Status};
@@ -40,6 +40,8 @@ pub enum Extension {
     DropFile(RepositoryName, PackageId, PackagePath),
     /// `R/objects…`
     Objects(Objects),
+    /// `R/retention…`, `R/holds…` and `R/explain`
+    Retention(Retention),
     /// `GET G/schemas?n=&last=`
     Schemas(Page),
     /// `GET G/schemas/<name>`
@@ -118,6 +120,9 @@ impl Extension {
                 Method::DELETE => Ok(Self::DropFile(name, package(id)?, file(path)?)),
                 _ => Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE"])),
             },
+            ["retention" | "holds" | "explain", ..] => {
+                Retention::parse(method, name, rest, query).map(Self::Retention)
+            }
             ["objects", ref key @ ..] => Objects::parse(method, name, key, query).map(Self::Objects),
             _ => Err(RouteError::NotFound),
         }
@@ -154,6 +159,7 @@ impl Extension {
             | Self::CollectionRuns(_)
             | Self::CollectionRun(..) => Permission::Configure,
             Self::Objects(route) => route.permission(),
+            Self::Retention(route) => route.permission(),
             Self::PackageAnywhere(id) => Permission::PullPackage(id),
             Self::Packages(name, ..)
             | Self::Package(name, _)
@@ -222,14 +228,7 @@ impl Query {
 
     fn ingest(&self) -> Result<Ingest, RouteError> {
         let digest = |name| self.one(name).map(|text| text.parse().map_err(RouteError::Digest)).transpose();
-        let replace = match self.one("replace") {
-            None | Some("false") => false,
-            Some("true" | "") => true,
-            Some(other) => {
-                let reason = format!("{other:?} is neither true nor false");
-                return Err(RouteError::Query { name: "replace", reason });
-            }
-        };
+        let replace = self.flag("replace")?;
         let role = self.given("role").map(str::to_owned);
         Ok(Ingest { replace, digest: digest("digest")?, role, mount: digest("mount")? })
     }

@@ -10,6 +10,7 @@ mod extension;
 mod objects;
 mod permission;
 mod query;
+mod retention;
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -20,6 +21,7 @@ pub use extension::{EXTENSION, Extension, Ingest, Since, file_path, package_path
 pub use objects::{Objects, Which};
 pub use permission::Permission;
 pub use query::{Filter, Page, plain};
+pub use retention::{Retention, disposition_path, explain_path, holds_path};
 
 use crate::oci::{Digest, NameError, Reference, RepositoryName, Tag, UploadId, excerpt};
 use distribution::{begin, blob, manifest, upload};

@@ -55,6 +55,17 @@ impl Query {
         self.one(name).filter(|value| !value.is_empty())
     }
 
+    /// A switch: off when it is not there, on when nothing follows its name.
+    pub(super) fn flag(&self, name: &'static str) -> Result<bool, RouteError> {
+        match self.one(name) {
+            None | Some("false") => Ok(false),
+            Some("true" | "") => Ok(true),
+            Some(other) => {
+                Err(RouteError::Query { name, reason: format!("{other:?} is neither true nor false") })
+            }
+        }
+    }
+
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }

@@ -10,6 +10,7 @@ mod local_store;
 mod package;
 mod postgres;
 mod refusals;
+mod retention;
 mod settings;
 mod shell;
 mod signals;

@@ -18,4 +18,5 @@ mod packages_refused;
 mod probes;
 mod ranges;
 mod resume;
+mod retention;
 mod uploads;

@@ -1,0 +1,99 @@
+//! The routes of retentions and holds.
+
+use http::Method;
+
+use super::query::Query;
+use super::{EXTENSION, Page, Permission, RouteError, plain};
+use crate::oci::RepositoryName;
+use crate::registry::Item;
+use crate::retention::{DispositionId, HoldId};
+
+/// What a request asks of retentions and holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// `GET R/retention?reference=`: of the whole repository without one.
+    Show(RepositoryName, Option<Item>),
+    /// `POST R/retention/extend`
+    Extend(RepositoryName),
+    /// `POST R/retention/shorten`
+    Shorten(RepositoryName),
+    /// `POST R/holds`
+    Place(RepositoryName),
+    /// `GET R/holds?released=&n=&last=`
+    Holds(RepositoryName, bool, Page),
+    /// `GET R/holds/<id>`
+    Hold(RepositoryName, HoldId),
+    /// `DELETE R/holds/<id>?reason=`
+    Release(RepositoryName, HoldId, String),
+    /// `GET R/explain?reference=`: the whole repository without one.
+    Explain(RepositoryName, Option<Item>),
+}
+
+impl Retention {
+    /// What a request asks for, from the segments behind the extension's; the first is known to be ours.
+    pub(super) fn parse(
+        method: &Method,
+        name: RepositoryName,
+        rest: &[&str],
+        query: &Query,
+    ) -> Result<Self, RouteError> {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        match *rest {
+            ["retention"] if is_read => Ok(Self::Show(name, query.item()?)),
+            ["explain"] if is_read => Ok(Self::Explain(name, query.item()?)),
+            ["retention"] | ["explain"] => Err(RouteError::Method(&["GET", "HEAD"])),
+            ["retention", "extend"] if *method == Method::POST => Ok(Self::Extend(name)),
+            ["retention", "shorten"] if *method == Method::POST => Ok(Self::Shorten(name)),
+            ["retention", "extend" | "shorten"] => Err(RouteError::Method(&["POST"])),
+            ["holds"] if is_read => {
+                let released = query.flag("released")?;
+                Ok(Self::Holds(name, released, query.page()?))
+            }
+            ["holds"] if *method == Method::POST => Ok(Self::Place(name)),
+            ["holds"] => Err(RouteError::Method(&["GET", "HEAD", "POST"])),
+            ["holds", id] if is_read => Ok(Self::Hold(name, hold(id)?)),
+            ["holds", id] if *method == Method::DELETE => {
+                let reason = query.one("reason").unwrap_or_default().to_owned();
+                Ok(Self::Release(name, hold(id)?, reason))
+            }
+            ["holds", _] => Err(RouteError::Method(&["GET", "HEAD", "DELETE"])),
+            _ => Err(RouteError::NotFound),
+        }
+    }
+
+    /// What the caller must be allowed to do.
+    pub(super) fn permission(&self) -> Permission<'_> {
+        match self {
+            Self::Show(name, _) | Self::Holds(name, ..) | Self::Hold(name, _) | Self::Explain(name, _) => {
+                Permission::Pull(name)
+            }
+            Self::Extend(name) | Self::Place(name) | Self::Release(name, ..) => Permission::Retain(name),
+            Self::Shorten(name) => Permission::Shorten(name),
+        }
+    }
+}
+
+fn hold(id: &str) -> Result<HoldId, RouteError> {
+    id.parse().map_err(RouteError::Hold)
+}
+
+impl Query {
+    fn item(&self) -> Result<Option<Item>, RouteError> {
+        self.given("reference").map(|text| text.parse().map_err(RouteError::Item)).transpose()
+    }
+}
+
+/// `R/explain?reference=`
+pub fn explain_path(name: &RepositoryName, reference: &str) -> String {
+    format!("/v2/{name}/{EXTENSION}/explain?reference={}", plain(reference))
+}
+
+/// `R/holds`
+pub fn holds_path(name: &RepositoryName) -> String {
+    format!("/v2/{name}/{EXTENSION}/holds")
+}
+
+/// `R/disposition/<id>`
+pub fn disposition_path(name: &RepositoryName, id: &DispositionId) -> String {
+    format!("/v2/{name}/{EXTENSION}/disposition/{id}")
+}
