@@ -37,11 +37,21 @@ const ANYWHERE: &str = "SELECT l.repository FROM content_digests d \
     JOIN blob_links l ON l.content = d.content \
     WHERE d.digest = $1 ORDER BY l.repository LIMIT $2";
 
-/// Links that seem unused since before a moment, the longest first. What seems so may be named all the same.
-const UNUSED: &str = "SELECT unreferenced_since, repository, content FROM blob_links \
-    WHERE unreferenced_since IS NOT NULL AND unreferenced_since < $1 \
-    AND (unreferenced_since, repository, content) > ($2, $3, $4) \
-    ORDER BY unreferenced_since, repository, content LIMIT $5";
+/// Links that seem unused since before a moment, the longest first, and whether something names them all the same: a
+/// package, a key, a manifest by the content address, or one in another way.
+const UNUSED: &str = "SELECT l.unreferenced_since, l.repository, l.content, \
+    CAST(CASE WHEN EXISTS (SELECT 1 FROM manifest_references m \
+        WHERE m.repository = l.repository AND m.target = l.content AND m.role <> 'child') \
+    OR EXISTS (SELECT 1 FROM package_files f WHERE f.repository = l.repository AND f.content = l.content) \
+    OR EXISTS (SELECT 1 FROM objects o WHERE o.repository = l.repository AND o.content = l.content) \
+    THEN 1 ELSE 0 END AS BIGINT), \
+    CAST(CASE WHEN EXISTS (SELECT 1 FROM content_digests d JOIN manifest_references m \
+        ON m.repository = l.repository AND m.target = d.digest WHERE d.content = l.content) \
+    THEN 1 ELSE 0 END AS BIGINT) \
+    FROM blob_links l \
+    WHERE l.unreferenced_since IS NOT NULL AND l.unreferenced_since < $1 \
+    AND (l.unreferenced_since, l.repository, l.content) > ($2, $3, $4) \
+    ORDER BY l.unreferenced_since, l.repository, l.content LIMIT $5";
 
 const OF: &str = "SELECT repository, unreferenced_since FROM blob_links WHERE content = $1 LIMIT $2";
 
@@ -66,6 +76,17 @@ pub struct Unused {
     pub repository: RepositoryName,
     /// The blob.
     pub content: Digest,
+}
+
+/// A link that seems unused, and what was found that names its blob. May be outdated by the time it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The link.
+    pub link: Unused,
+    /// Whether a package, a key or a manifest has the blob.
+    pub is_used: bool,
+    /// Whether a manifest mentions it, perhaps in a way that says nothing when it ends.
+    pub is_mentioned: bool,
 }
 
 /// The fold.
@@ -226,17 +247,21 @@ pub async fn unused(
     before: Micros,
     after: Option<&Unused>,
     limit: i64,
-) -> Result<Vec<Unused>, Error> {
+) -> Result<Vec<Candidate>, Error> {
     let position = after
         .map_or((Micros::MIN, "", ""), |link| (link.since, link.repository.as_str(), link.content.as_str()));
     let values = vec![before.into(), position.0.into(), position.1.into(), position.2.into(), limit.into()];
     let rows = db.query(UNUSED, values).await?;
-    let link = |row: &Row| Unused {
-        since: row.integer(0),
-        repository: repository(row, 1),
-        content: stored_digest(row, 2),
+    let candidate = |row: &Row| Candidate {
+        link: Unused {
+            since: row.integer(0),
+            repository: repository(row, 1),
+            content: stored_digest(row, 2),
+        },
+        is_used: row.integer(3) != 0,
+        is_mentioned: row.integer(4) != 0,
     };
-    Ok(rows.iter().map(link).collect())
+    Ok(rows.iter().map(candidate).collect())
 }
 
 fn repository(row: &Row, at: usize) -> RepositoryName {

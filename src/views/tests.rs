@@ -84,8 +84,10 @@ async fn no_question_walks_a_table_or_sorts() {
         let explain: &str = Box::leak(format!("EXPLAIN QUERY PLAN {sql}").into_boxed_str());
         let plan = db.query(explain, vec![Value::from("1"); args]).await.unwrap();
         for step in plan.iter().map(|row| row.text(3)) {
-            let is_fine =
-                step.starts_with("SEARCH") || step.contains("wanted") || step.contains("CONSTANT ROW");
+            // What a subquery does stands in steps of its own.
+            let is_fine = ["SEARCH", "CORRELATED SCALAR SUBQUERY"].iter().any(|fine| step.starts_with(fine))
+                || step.contains("wanted")
+                || step.contains("CONSTANT ROW");
             assert!(is_fine, "{sql}: {step}");
             // One term on a repository alone is a walk through all of it, unless the answer is all of it.
             let walks = step.ends_with("(repository=?)");

@@ -8,14 +8,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Answer, Client, Content, IMAGE, Random, Server, alone, eventually, expect_fine, folder, image, objects,
-    push, setting, sha256,
+    Answer, Client, Content, IMAGE, Random, Server, alone, expect_fine, folder, image, objects, push,
+    setting, sha256,
 };
 
 /// Contents that are pushed, forgotten and pushed again.
 const CONTENTS: u64 = 60;
 
 const WORKERS: u64 = 4;
+
+/// No run takes this long, however much there is.
+const LONG: Duration = Duration::from_mins(15);
 
 fn hasty(command: &mut Command) -> &mut Command {
     command
@@ -35,10 +38,15 @@ fn collect(client: &mut Client) -> serde_json::Value {
     let run = json(&answer);
     assert!(answer.status == 200 || answer.status == 202, "{run}");
     let path = format!("/v2/_artifactstore/gc/runs/{}", run["run"].as_str().unwrap());
-    let ended = eventually("the run to end", || {
+    let patience = Instant::now() + LONG;
+    let ended = loop {
         let run = json(&client.get(&path).unwrap().expect(200));
-        (run["status"] != "running").then_some(run)
-    });
+        if run["status"] != "running" {
+            break run;
+        }
+        assert!(Instant::now() < patience, "{run} does not end");
+        thread::sleep(Duration::from_millis(20));
+    };
     assert_eq!((&ended["status"], &ended["failure"]), (&"completed".into(), &serde_json::Value::Null));
     ended
 }
@@ -239,7 +247,12 @@ fn killed_while_collecting(count: u64) {
                 let mut client = server.client();
                 let _ = client.send("POST", "/v2/_artifactstore/gc", &[], b"");
             });
-            eventually("objects to go", || (objects(&storage).len() <= left).then_some(()));
+            let patience = Instant::now() + LONG;
+            while objects(&storage).len() > left {
+                assert!(Instant::now() < patience, "more than {left} objects stay");
+                // A walk of the storage takes its time.
+                thread::sleep(Duration::from_millis(5 + count / 100));
+            }
             peak = peak.max(server.peak_memory());
             let killed = Command::new("kill").args(["-KILL", &server.pid().to_string()]).status().unwrap();
             assert!(killed.success());

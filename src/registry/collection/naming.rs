@@ -4,6 +4,15 @@ use super::rules::Naming;
 use crate::db::{Db, Error};
 use crate::views::{contents, links, manifests, objects, package_files};
 
+/// What a query found that names the blob of a link.
+pub(super) fn naming_of(candidate: &links::Candidate) -> Naming {
+    match (candidate.is_used, candidate.is_mentioned) {
+        (true, _) => Naming::Used,
+        (false, true) => Naming::Mentioned,
+        (false, false) => Naming::Nothing,
+    }
+}
+
 /// What of its repository names the blob of a link now.
 pub(super) async fn naming_now(db: &Db, link: &links::Unused) -> Result<Naming, Error> {
     let (repository, content) = (&link.repository, &link.content);

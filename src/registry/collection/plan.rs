@@ -1,6 +1,6 @@
 //! What a collection would find: the same questions, and nothing changed. Works beside a running server.
 
-use super::naming::naming_now;
+use super::naming::{naming_now, naming_of};
 use super::orphans::{Seen, again, unnamed};
 use super::rules::Naming;
 use super::{BATCH, Options};
@@ -125,13 +125,14 @@ async fn unused(db: &Db, before: Micros, plan: &mut Plan) -> Result<(), Error> {
     loop {
         let page = links::unused(db, before, after.as_ref(), BATCH).await?;
         let Some(last) = page.last() else { return Ok(()) };
-        after = Some(last.clone());
-        for link in page {
-            if !is_released(db, &link).await? {
+        after = Some(last.link.clone());
+        for candidate in page {
+            let link = &candidate.link;
+            if naming_of(&candidate) != Naming::Nothing || is_held(db, link).await? {
                 continue;
             }
             plan.links += 1;
-            if is_last(db, &link, before).await?
+            if is_last(db, link, before).await?
                 && let Some(blob) = blobs::find(db, &link.content).await?
             {
                 plan.unused.add(blob.size);
@@ -140,9 +141,8 @@ async fn unused(db: &Db, before: Micros, plan: &mut Plan) -> Result<(), Error> {
     }
 }
 
-async fn is_released(db: &Db, link: &links::Unused) -> Result<bool, Error> {
-    Ok(naming_now(db, link).await? == Naming::Nothing
-        && holds::now_on(db, &link.repository, None).await?.is_empty())
+async fn is_held(db: &Db, link: &links::Unused) -> Result<bool, Error> {
+    Ok(!holds::now_on(db, &link.repository, None).await?.is_empty())
 }
 
 /// Whether every other repository would give the blob up as well, and this link is the one to count it by.
@@ -158,7 +158,7 @@ async fn is_last(db: &Db, link: &links::Unused, before: Micros) -> Result<bool, 
             continue;
         }
         // Counted at the last of them in the order they are looked at.
-        if other > *link || !is_released(db, &other).await? {
+        if other > *link || is_held(db, &other).await? || naming_now(db, &other).await? != Naming::Nothing {
             return Ok(false);
         }
     }

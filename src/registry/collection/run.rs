@@ -1,11 +1,10 @@
 //! One run: every step in batches, each batch a command that decides anew. Ended anywhere, the next run goes on.
 
 use futures_util::future::join_all;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::BATCH;
 use super::commands::{Candidate, CondemnBlobs, IntendDeletes, RecordPurged, ReleaseLinks, copy};
-use super::naming::naming_now;
+use super::naming::naming_of;
 use super::pace::Pace;
 use crate::clock::Micros;
 use crate::dataplane::{self, Location};
@@ -15,7 +14,7 @@ use crate::registry::{Actor, Error, Registry, micros};
 use crate::views::blobs::{self, Stage};
 use crate::views::links;
 
-/// Objects deleted, and links looked at, at once.
+/// Objects deleted at once.
 const AT_ONCE: usize = 8;
 
 /// Objects that could not be deleted, beyond which a run gives up: the storage fails, and not an object.
@@ -76,12 +75,12 @@ impl<'a> Run<'a> {
             let db = &self.registry.inner.db;
             let page = links::unused(db, before, after.as_ref(), BATCH).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.clone());
-            let look = |link| async move {
-                let naming = naming_now(db, &link).await?;
-                Ok::<_, Error>(Candidate { link, naming })
+            after = Some(last.link.clone());
+            let candidate = |found: links::Candidate| {
+                let naming = naming_of(&found);
+                Candidate { link: found.link, naming }
             };
-            let candidates = stream::iter(page).map(look).buffered(AT_ONCE).try_collect().await?;
+            let candidates = page.into_iter().map(candidate).collect();
             let command = ReleaseLinks { run: self.done.run.clone(), candidates };
             let committed = self.registry.submit(Actor::system(), command).await?;
             for event in &committed.events {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::events::HoldPlaced;
+use crate::package::Description;
 use crate::registry::collection::commands::{Candidate, CondemnBlobs, IntendDeletes, ReleaseLinks};
 use crate::registry::collection::rules::Naming;
 use crate::retention::{HoldId, HoldKind};
@@ -15,6 +16,7 @@ on_both![
     a_repository_under_hold_keeps_its_blobs,
     a_link_that_is_used_between_look_and_decision_stays,
     what_was_linked_again_is_neither_condemned_nor_deleted,
+    what_is_retained_stays_until_it_was_disposed_of,
 ];
 
 async fn what_a_manifest_a_package_or_a_key_names_stays(on: On) {
@@ -151,7 +153,7 @@ async fn a_link_that_is_used_between_look_and_decision_stays(on: On) {
     shop.clock.advance(1);
     let seen = views::links::unused(&shop.db, Micros::MAX, None, 10).await.unwrap();
     shop.put("a", &config_only(&blob)).await.unwrap();
-    let unnamed = |link| Candidate { link, naming: Naming::Nothing };
+    let unnamed = |seen: views::links::Candidate| Candidate { link: seen.link, naming: Naming::Nothing };
     let candidates = seen.into_iter().map(unnamed).collect();
     let command = ReleaseLinks { run: "gc_late".to_owned(), candidates };
     let committed = shop.registry.submit(Actor::system(), command).await.unwrap();
@@ -177,4 +179,39 @@ async fn what_was_linked_again_is_neither_condemned_nor_deleted(on: On) {
     shop.push("b", "linked again").await;
     assert_eq!(submit().await, (0, 0));
     assert!(shop.has("b", &blob).await);
+}
+
+async fn what_is_retained_stays_until_it_was_disposed_of(on: On) {
+    let shop = Shop::hasty(on).await;
+    let (registry, a) = (&shop.registry, name("a"));
+    let description = Description { retention_class: Some("transient".to_owned()), ..Description::default() };
+    let new = NewPackage { description, ..NewPackage::default() };
+    let id = registry.create_package(&a, Actor::anonymous(), new).await.unwrap().id;
+    let file = NewFile {
+        path: "file.txt".parse().unwrap(),
+        media_type: None,
+        role: None,
+        claimed: None,
+        replace: false,
+    };
+    let bytes = Bytes::from_static(b"evidence");
+    registry.ingest_file(&a, Actor::anonymous(), &id, file, whole(&bytes)).await.unwrap();
+    registry.finalize_package(&a, Actor::anonymous(), &id, Finalize::default()).await.unwrap();
+    let stored = shop.objects().await.len();
+    // While it is retained, and when that is over.
+    for time in [1, 1, 1, 1, 8 * DAY, 1, 1, 1] {
+        assert_eq!(counts(&shop.after(time).await).2, 0);
+        assert_eq!(shop.pull("a", &sha256(&bytes)).await.unwrap(), bytes);
+    }
+    assert_eq!(shop.objects().await.len(), stored);
+    let item = id.as_str().parse().unwrap();
+    let (one, other) = (Actor::user("one"), Actor::user("other"));
+    let disposition = registry.propose_disposition(&a, one, &item, "it is over").await.unwrap();
+    registry.execute_disposition(&a, other, &disposition.id).await.unwrap();
+    for _ in 0..4 {
+        shop.after(1).await;
+    }
+    assert_eq!(shop.objects().await, []);
+    assert!(matches!(shop.pull("a", &sha256(&bytes)).await, Err(Error::BlobUnknown(_))));
+    shop.check().await;
 }
