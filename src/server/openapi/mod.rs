@@ -5,6 +5,7 @@
 //! `docs/openapi.json` is the same document; a test compares.
 
 mod components;
+mod disposition;
 mod objects;
 mod operations;
 mod retention;
@@ -15,13 +16,14 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use components::components;
+use disposition::DISPOSITIONS;
 use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
 use retention::RETENTION;
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(OBJECTS).chain(RETENTION)
+    OPERATIONS.iter().chain(OBJECTS).chain(RETENTION).chain(DISPOSITIONS)
 }
 
 /// The document as it is served.

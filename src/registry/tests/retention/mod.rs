@@ -1,6 +1,7 @@
 //! Retention and holds, on both engines.
 
 mod changing;
+mod disposing;
 mod held;
 mod histories;
 mod protecting;
@@ -11,7 +12,7 @@ use super::*;
 use crate::db::testing::{On, on_both};
 use crate::events;
 use crate::package::{Description, PackageId};
-use crate::retention::{Denied, HoldId, HoldKind, Reason, Refused};
+use crate::retention::{Denied, DispositionId, HoldId, HoldKind, Reason, Refused};
 
 const DAY: Micros = 86_400 * SECOND;
 
