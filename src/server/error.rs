@@ -319,10 +319,8 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
         registry::Error::DispositionOpen(disposition) => Some(json!({ "disposition": disposition })),
         registry::Error::StaleRevision { revision, .. } => Some(json!({ "revision": revision })),
         registry::Error::CoolingOff { until, .. } => Some(json!({ "until": rfc3339(*until) })),
-        registry::Error::NothingLeft { package, status } => {
-            Some(json!({ "package": package, "status": status.as_str() }))
-        }
         registry::Error::PackageNotDraft { package, status }
+        | registry::Error::NothingLeft { package, status }
         | registry::Error::PackageNotFinalized { package, status } => {
             Some(json!({ "package": package, "status": status.as_str() }))
         }

@@ -41,7 +41,7 @@ impl Retention {
         match *rest {
             ["retention"] if is_read => Ok(Self::Show(name, query.item()?)),
             ["explain"] if is_read => Ok(Self::Explain(name, query.item()?)),
-            ["retention"] | ["explain"] => Err(RouteError::Method(&["GET", "HEAD"])),
+            ["retention" | "explain"] => Err(RouteError::Method(&["GET", "HEAD"])),
             ["retention", "extend"] if *method == Method::POST => Ok(Self::Extend(name)),
             ["retention", "shorten"] if *method == Method::POST => Ok(Self::Shorten(name)),
             ["retention", "extend" | "shorten"] => Err(RouteError::Method(&["POST"])),

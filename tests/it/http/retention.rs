@@ -54,19 +54,19 @@ fn what_is_held_is_not_deleted_and_not_replaced() {
     let hold = shaped(&placed, "Hold");
     assert_eq!(hold["scope"]["target"], pack.id);
     assert_eq!(shaped(&client.get(placed.location()).expect(200), "Hold"), hold);
-    let held = json!([{ "kind": "hold", "id": hold["id"], "hold_kind": "legal", "matter": "case 7", "by": pack.id }]);
+    let expected = json!([{ "kind": "hold", "id": hold["id"], "hold_kind": "legal", "matter": "case 7", "by": pack.id }]);
     let blob = shaped(&pack.get("/files").expect(200), "Files")["files"][0]["sha256"].clone();
     for target in [repo.manifest("v1"), repo.manifest(&reference), repo.blob(blob.as_str().unwrap())] {
         let answer = client.delete(target);
         assert_eq!(answer.required("allow"), "GET, HEAD");
-        assert_eq!(reasons(&repo, answer, 405)[0], held[0]);
+        assert_eq!(reasons(&repo, answer, 405)[0], expected[0]);
     }
     let other = other(&repo);
     let moved = repo.put_manifest("v1", MANIFEST, &other);
-    assert_eq!(reasons(&repo, moved, 403)[0], held[0]);
+    assert_eq!(reasons(&repo, moved, 403)[0], expected[0]);
     let digest = crate::support::sha256(&other);
     let moved = repo.put_manifest(&format!("{digest}?tag=v1"), MANIFEST, &other);
-    assert_eq!(reasons(&repo, moved, 403)[0], held[0]);
+    assert_eq!(reasons(&repo, moved, 403)[0], expected[0]);
     assert_eq!(repo.tags(), ["v1"]);
     client.get(repo.manifest(&digest)).refused(404, "MANIFEST_UNKNOWN");
 

@@ -102,15 +102,15 @@ async fn nothing_leaves_that_is_not_over_or_is_held(on: On) {
     let never = bench.propose("v2").await;
     assert!(matches!(never, Err(Error::Protected(_))), "{never:?}");
     let hold = bench.hold(legal(Some("v1"))).await.unwrap();
-    let held = bench.propose("v1").await;
-    assert!(is_held_by(&held, &hold), "{held:?}");
+    let refused = bench.propose("v1").await;
+    assert!(is_held_by(&refused, &hold), "{refused:?}");
     bench.release(&hold).await.unwrap();
     // It is approved from the beginning, and a hold on all that is there still stops it.
     let disposition = bench.propose("v1").await.unwrap();
     assert_eq!(bench.status(&disposition).await, DispositionStatus::Approved);
     let hold = bench.hold(legal(None)).await.unwrap();
-    let held = bench.execute(&disposition).await;
-    assert!(is_held_by(&held, &hold), "{held:?}");
+    let refused = bench.execute(&disposition).await;
+    assert!(is_held_by(&refused, &hold), "{refused:?}");
     bench.registry.sweep().await.unwrap();
     assert_eq!(bench.status(&disposition).await, DispositionStatus::Voided);
     bench.registry.record_denials(true).await;
@@ -211,7 +211,7 @@ async fn a_package_in_parts_leaves_whole(on: On) {
     for image in [&child, &shared] {
         bench.publish(image, &[]).await.unwrap();
     }
-    let index = with(&index_of(&[sha256(&child), sha256(&shared)]), annotated("transient"));
+    let index = with(&index_of(&[sha256(&child), sha256(&shared)]), &annotated("transient"));
     bench.publish(&index, &["v1"]).await.unwrap();
     bench.publish(&index_of(&[sha256(&shared)]), &["other"]).await.unwrap();
     bench.clock.advance(8 * DAY);

@@ -114,7 +114,7 @@ impl Bench {
 }
 
 /// A manifest with more in it.
-fn with(manifest: &Bytes, more: serde_json::Value) -> Bytes {
+fn with(manifest: &Bytes, more: &serde_json::Value) -> Bytes {
     let mut document: serde_json::Value = serde_json::from_slice(manifest).unwrap();
     document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     json(&document)
