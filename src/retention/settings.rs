@@ -62,11 +62,14 @@ fn limited(entries: &[String]) -> Result<&[String], Problem> {
     Ok(entries)
 }
 
+/// What a class or a rule says: `name=value`, each name once.
+type Pairs<'a> = Vec<(&'a str, &'a str)>;
+
 /// The first word of an entry, and the `name=value` pairs behind it, each once.
-fn words(text: &str) -> Result<(&str, Vec<(&str, &str)>), String> {
+fn words(text: &str) -> Result<(&str, Pairs<'_>), String> {
     let mut words = text.split_whitespace();
     let first = words.next().unwrap_or_default();
-    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    let mut pairs = Pairs::new();
     for word in words {
         let pair = word.split_once('=').filter(|(_, value)| !value.is_empty());
         let pair = pair.ok_or_else(|| format!("{first}: write name=value and not {word:?}"))?;

@@ -91,9 +91,10 @@ fn route(error: &RouteError) -> Wire {
         | RouteError::Item(_)
         | RouteError::EncodedSlash(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         // The conformance suite of 1.1 asks for 404 here, and a tag that cannot be is one that is not.
-        RouteError::NoSuchTag(_) | RouteError::Package(_) | RouteError::Hold(_) => {
-            refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
-        }
+        RouteError::NoSuchTag(_)
+        | RouteError::Package(_)
+        | RouteError::Hold(_)
+        | RouteError::Disposition(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         RouteError::Key(_) | RouteError::Encoding(_) | RouteError::Query { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
@@ -321,10 +322,8 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
         registry::Error::DispositionOpen(disposition) => Some(json!({ "disposition": disposition })),
         registry::Error::StaleRevision { revision, .. } => Some(json!({ "revision": revision })),
         registry::Error::CoolingOff { until, .. } => Some(json!({ "until": rfc3339(*until) })),
-        registry::Error::NothingLeft { package, status } => {
-            Some(json!({ "package": package, "status": status.as_str() }))
-        }
         registry::Error::PackageNotDraft { package, status }
+        | registry::Error::NothingLeft { package, status }
         | registry::Error::PackageNotFinalized { package, status } => {
             Some(json!({ "package": package, "status": status.as_str() }))
         }

@@ -160,8 +160,8 @@ impl ReleaseHold {
             return Vec::new();
         };
         let others = |target: &Target| {
-            let held = holds::in_force(rows, &self.repository, Some(target));
-            held.iter().any(|other| other.kind == HoldKind::Event && other.id != hold.id)
+            let in_force = holds::in_force(rows, &self.repository, Some(target));
+            in_force.iter().any(|other| other.kind == HoldKind::Event && other.id != hold.id)
         };
         if others(target) {
             return Vec::new();

@@ -55,7 +55,7 @@ impl From<Target> for Item {
 
 /// What an item is, among loaded rows.
 pub(super) enum Found {
-    Package(Package),
+    Package(Box<Package>),
     /// A manifest by its content, with the finalized packages that it is, the oldest first.
     Manifest(Digest, Vec<Package>),
 }
@@ -73,7 +73,7 @@ impl Found {
     /// The package it stands for, if it is one.
     pub(super) fn package(&self) -> Option<&Package> {
         match self {
-            Self::Package(package) => Some(package),
+            Self::Package(package) => Some(package.as_ref()),
             Self::Manifest(_, packages) => packages.first().filter(|_| packages.len() == 1),
         }
     }
@@ -85,7 +85,8 @@ pub(super) fn find(rows: &Rows, repository: &RepositoryName, item: &Item) -> Res
     let content = match item {
         Item::Package(id) => {
             let package = packages::get(rows, id).filter(|package| package.repository == *repository);
-            return package.map(Found::Package).ok_or_else(|| Error::PackageUnknown(id.clone()));
+            let package = package.ok_or_else(|| Error::PackageUnknown(id.clone()))?;
+            return Ok(Found::Package(Box::new(package)));
         }
         Item::Manifest(Reference::Tag(tag)) => tags::content(rows, repository, tag),
         Item::Manifest(Reference::Digest(digest)) => contents::content_of(rows, digest),

@@ -2,6 +2,7 @@
 //! garbage. Thin handlers, one shape per thing.
 
 mod accept;
+mod disposition;
 mod events;
 mod files;
 mod garbage;
@@ -37,6 +38,7 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::IngestFile(name, id, path, ingest) => files::put(call, &name, &id, path, ingest).await,
         Extension::DropFile(name, id, path) => files::delete(call, &name, &id, &path).await,
         Extension::Objects(route) => objects::dispatch(route, call).await,
+        Extension::Disposing(route) => disposition::dispatch(route, call).await,
         Extension::Retention(route) => retention::dispatch(route, call).await,
         Extension::Schemas(page) => schemas::list(call, &page).await,
         Extension::Schema(name) => schemas::get(call, &name).await,

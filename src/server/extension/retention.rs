@@ -13,7 +13,7 @@ use super::input;
 use crate::clock::Micros;
 use crate::oci::RepositoryName;
 use crate::registry::{Explanation, Extension, Hold, Item, NewHold, Protected};
-use crate::retention::{HoldId, HoldKind, Reason, parse_rfc3339, rfc3339};
+use crate::retention::{HoldId, HoldKind, Reason, Retained, parse_rfc3339, rfc3339};
 
 /// Reasons in one answer; there are seldom more than a few.
 const REASONS: usize = 100;
@@ -183,7 +183,7 @@ fn state(explained: &Explanation) -> Value {
         "policy_version": retained.map(|it| it.rule.policy_version),
         "retain_from": retained.and_then(|it| it.from).map(rfc3339),
         "retain_until": retained.and_then(|it| it.until).map(rfc3339),
-        "waits_for_event": retained.is_some_and(|it| it.is_waiting()),
+        "waits_for_event": retained.is_some_and(Retained::is_waiting),
         "revision": explained.retention.as_ref().map(|it| it.revision),
         "is_deletable": explained.verdict.is_free(),
         "is_eligible": !explained.facts.retained.is_empty() && explained.verdict.is_eligible(),

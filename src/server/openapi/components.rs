@@ -18,7 +18,13 @@ const REFUSALS: [(u16, &str); 8] = [
 
 pub(super) fn components() -> Value {
     let mut schemas = schemas();
-    for more in [super::objects::schemas(), super::garbage::schemas(), super::retention::schemas()] {
+    let all = [
+        super::objects::schemas(),
+        super::garbage::schemas(),
+        super::retention::schemas(),
+        super::disposition::schemas(),
+    ];
+    for more in all {
         if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), more) {
             all.extend(more);
         }

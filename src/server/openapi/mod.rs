@@ -5,6 +5,7 @@
 //! `docs/openapi.json` is the same document; a test compares.
 
 mod components;
+mod disposition;
 mod garbage;
 mod objects;
 mod operations;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use components::components;
+use disposition::DISPOSITIONS;
 use garbage::GARBAGE;
 use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
@@ -23,7 +25,7 @@ use retention::RETENTION;
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(OBJECTS).chain(GARBAGE).chain(RETENTION)
+    OPERATIONS.iter().chain(OBJECTS).chain(GARBAGE).chain(RETENTION).chain(DISPOSITIONS)
 }
 
 /// The document as it is served.

@@ -12,6 +12,7 @@ fn filled(path: &str) -> String {
         .replace("{id}", "pkg_01arz3ndektsv4rrffq69g5fav")
         .replace("{path}", "logs/a%20b.txt")
         .replace("{hold}", "hold_01arz3ndektsv4rrffq69g5fav")
+        .replace("{disposition}", "disp_01arz3ndektsv4rrffq69g5fav")
         .replace("{schema}", "run")
         .replace("{run}", "gc_01arz3ndektsv4rrffq69g5fav")
         .replace("{key}", "logs/a%20b.txt")

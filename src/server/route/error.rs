@@ -3,7 +3,7 @@
 use crate::oci::{DigestError, NameError, ReferenceError, TagError};
 use crate::package::{PackageIdError, PathError};
 use crate::registry::ItemError;
-use crate::retention::HoldIdError;
+use crate::retention::{DispositionIdError, HoldIdError};
 
 /// Why a request asks for nothing that exists.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,9 @@ pub enum RouteError {
     /// A hold id is malformed; none of ours is.
     #[error("there is no such hold: {0}")]
     Hold(#[source] HoldIdError),
+    /// A disposition id is malformed; none of ours is.
+    #[error("there is no such disposition: {0}")]
+    Disposition(#[source] DispositionIdError),
     /// What is asked about is neither a tag nor a digest nor a package id.
     #[error("query parameter reference: {0}")]
     Item(#[source] ItemError),

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::query::Query;
-use super::{Objects, Page, Permission, Retention, RouteError, repository};
+use super::{Disposing, Objects, Page, Permission, Retention, RouteError, repository};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
 use crate::registry::{Filter, Status};
@@ -42,6 +42,8 @@ pub enum Extension {
     Objects(Objects),
     /// `R/retention…`, `R/holds…` and `R/explain`
     Retention(Retention),
+    /// `R/disposition…`
+    Disposing(Disposing),
     /// `GET G/schemas?n=&last=`
     Schemas(Page),
     /// `GET G/schemas/<name>`
@@ -123,6 +125,9 @@ impl Extension {
             ["retention" | "holds" | "explain", ..] => {
                 Retention::parse(method, name, rest, query).map(Self::Retention)
             }
+            ["disposition", ref rest @ ..] => {
+                Disposing::parse(method, name, rest, query).map(Self::Disposing)
+            }
             ["objects", ref key @ ..] => Objects::parse(method, name, key, query).map(Self::Objects),
             _ => Err(RouteError::NotFound),
         }
@@ -160,6 +165,7 @@ impl Extension {
             | Self::CollectionRun(..) => Permission::Configure,
             Self::Objects(route) => route.permission(),
             Self::Retention(route) => route.permission(),
+            Self::Disposing(route) => route.permission(),
             Self::PackageAnywhere(id) => Permission::PullPackage(id),
             Self::Packages(name, ..)
             | Self::Package(name, _)

@@ -6,7 +6,7 @@ use super::query::Query;
 use super::{EXTENSION, Page, Permission, RouteError, plain};
 use crate::oci::RepositoryName;
 use crate::registry::Item;
-use crate::retention::{DispositionId, HoldId};
+use crate::retention::HoldId;
 
 /// What a request asks of retentions and holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Retention {
         match *rest {
             ["retention"] if is_read => Ok(Self::Show(name, query.item()?)),
             ["explain"] if is_read => Ok(Self::Explain(name, query.item()?)),
-            ["retention"] | ["explain"] => Err(RouteError::Method(&["GET", "HEAD"])),
+            ["retention" | "explain"] => Err(RouteError::Method(&["GET", "HEAD"])),
             ["retention", "extend"] if *method == Method::POST => Ok(Self::Extend(name)),
             ["retention", "shorten"] if *method == Method::POST => Ok(Self::Shorten(name)),
             ["retention", "extend" | "shorten"] => Err(RouteError::Method(&["POST"])),
@@ -91,9 +91,4 @@ pub fn explain_path(name: &RepositoryName, reference: &str) -> String {
 /// `R/holds`
 pub fn holds_path(name: &RepositoryName) -> String {
     format!("/v2/{name}/{EXTENSION}/holds")
-}
-
-/// `R/disposition/<id>`
-pub fn disposition_path(name: &RepositoryName, id: &DispositionId) -> String {
-    format!("/v2/{name}/{EXTENSION}/disposition/{id}")
 }

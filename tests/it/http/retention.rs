@@ -54,19 +54,19 @@ fn what_is_held_is_not_deleted_and_not_replaced() {
     let hold = shaped(&placed, "Hold");
     assert_eq!(hold["scope"]["target"], pack.id);
     assert_eq!(shaped(&client.get(placed.location()).expect(200), "Hold"), hold);
-    let held = json!([{ "kind": "hold", "id": hold["id"], "hold_kind": "legal", "matter": "case 7", "by": pack.id }]);
+    let expected = json!([{ "kind": "hold", "id": hold["id"], "hold_kind": "legal", "matter": "case 7", "by": pack.id }]);
     let blob = shaped(&pack.get("/files").expect(200), "Files")["files"][0]["sha256"].clone();
     for target in [repo.manifest("v1"), repo.manifest(&reference), repo.blob(blob.as_str().unwrap())] {
         let answer = client.delete(target);
         assert_eq!(answer.required("allow"), "GET, HEAD");
-        assert_eq!(reasons(&repo, answer, 405)[0], held[0]);
+        assert_eq!(reasons(&repo, answer, 405)[0], expected[0]);
     }
     let other = other(&repo);
     let moved = repo.put_manifest("v1", MANIFEST, &other);
-    assert_eq!(reasons(&repo, moved, 403)[0], held[0]);
+    assert_eq!(reasons(&repo, moved, 403)[0], expected[0]);
     let digest = crate::support::sha256(&other);
     let moved = repo.put_manifest(&format!("{digest}?tag=v1"), MANIFEST, &other);
-    assert_eq!(reasons(&repo, moved, 403)[0], held[0]);
+    assert_eq!(reasons(&repo, moved, 403)[0], expected[0]);
     assert_eq!(repo.tags(), ["v1"]);
     client.get(repo.manifest(&digest)).refused(404, "MANIFEST_UNKNOWN");
 
@@ -246,4 +246,63 @@ fn holds_are_listed_page_by_page() {
         next = page.next_page();
     }
     assert_eq!(found, placed);
+}
+
+#[test]
+fn what_was_disposed_of_is_gone_for_ever_and_said_to_be() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "team/results");
+    let client = &repo.client;
+    let (pack, reference) = package(&repo, "transient", b"one", "v1");
+    let dispositions = repo.path("_artifactstore/disposition");
+    let propose = |reference: &str, reason: &str| {
+        let body = json!({ "reference": reference, "reason": reason });
+        client.send(&Request::post(&dispositions).body(body.to_string()))
+    };
+    let kept = reasons(&repo, propose("v1", "it is over"), 405);
+    assert_eq!(kept[0]["kind"], "retention");
+    propose("v9", "x").refused(404, "MANIFEST_UNKNOWN");
+    let shorten = json!({ "reference": "v1", "until": "2001-01-01T00:00:00Z", "reason": "a mistake" });
+    let shorten = Request::post(repo.path("_artifactstore/retention/shorten")).body(shorten.to_string());
+    client.send(&shorten.header("artifactstore-bypass-governance-retention", "true")).expect(200);
+    propose("v1", "").refused(400, "MANIFEST_INVALID");
+    let proposed = propose(&pack.id, "it is over").expect(201);
+    let disposition = shaped(&proposed, "Disposition");
+    assert_eq!((&disposition["status"], &disposition["target"]), (&json!("approved"), &json!(pack.id)));
+    propose("v1", "again").refused(409, "DENIED");
+    client.post(format!("{}/execute", proposed.location())).expect(200);
+    client.post(format!("{}/execute", proposed.location())).refused(409, "DENIED");
+    let gone = client.get(repo.manifest(&reference)).refused(410, "MANIFEST_UNKNOWN");
+    let tombstone = gone.json()["errors"][0]["detail"]["tombstone"].as_str().unwrap().to_owned();
+    assert_eq!(tombstone, proposed.location());
+    let left = shaped(&client.get(tombstone).expect(200), "Disposition");
+    assert_eq!((&left["status"], &left["ended_by"]), (&json!("executed"), &json!("anonymous")));
+    let package = shaped(&client.get(pack.path("")).expect(200), "Package");
+    assert_eq!((&package["status"], &package["files"]), (&json!("deleted"), &json!([])));
+    assert!(repo.tags().is_empty());
+    let listed = client.get(format!("{dispositions}?status=executed")).expect(200);
+    assert_eq!(shaped(&listed, "Dispositions")["dispositions"].as_array().unwrap().len(), 1);
+    client.get(format!("{dispositions}?status=done")).expect(400);
+}
+
+#[test]
+fn nobody_approves_what_he_proposed() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "a");
+    package(&repo, "raw-evidence", b"one", "v1");
+    let body = json!({ "reference": "v1", "until": "2001-01-01T00:00:00Z", "reason": "a mistake" });
+    let shorten = Request::post(repo.path("_artifactstore/retention/shorten")).body(body.to_string());
+    repo.client.send(&shorten.header("artifactstore-bypass-governance-retention", "true")).expect(200);
+    let body = json!({ "reference": "v1", "reason": "it is over" }).to_string();
+    let proposed = repo.client.send(&Request::post(repo.path("_artifactstore/disposition")).body(body));
+    let at = proposed.expect(201).location();
+    repo.client.post(format!("{at}/approve")).refused(403, "DENIED");
+    repo.client.post(format!("{at}/execute")).refused(409, "DENIED");
+    repo.client.post(format!("{at}/reject")).refused(400, "MANIFEST_INVALID");
+    let reject = Request::post(format!("{at}/reject")).body(json!({ "reason": "not yet" }).to_string());
+    assert_eq!(shaped(&repo.client.send(&reject).expect(200), "Disposition")["status"], "rejected");
+    repo.client.send(&reject).refused(409, "DENIED");
+    let unknown = repo.path("_artifactstore/disposition/disp_01arz3ndektsv4rrffq69g5fav");
+    repo.client.get(&unknown).refused(404, "MANIFEST_UNKNOWN");
+    repo.client.post(format!("{unknown}/approve")).refused(404, "MANIFEST_UNKNOWN");
 }

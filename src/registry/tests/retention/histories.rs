@@ -104,7 +104,7 @@ async fn perform(bench: &Bench, seen: &mut Seen, step: &Step) {
         }
         Step::Image { layer, class, tag } => {
             let plain = bench.image(FILES[layer]).await;
-            let image = class.map_or(plain.clone(), |class| with(&plain, annotated(CLASSES[class])));
+            let image = class.map_or(plain.clone(), |class| with(&plain, &annotated(CLASSES[class])));
             if let Ok(pushed) = bench.publish(&image, &[TAGS[tag]]).await {
                 seen.manifests.push(pushed.digest);
             }

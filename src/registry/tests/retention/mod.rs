@@ -1,6 +1,7 @@
 //! Retention and holds, on both engines.
 
 mod changing;
+mod disposing;
 mod held;
 mod histories;
 mod protecting;
@@ -11,7 +12,7 @@ use super::*;
 use crate::db::testing::{On, on_both};
 use crate::events;
 use crate::package::{Description, PackageId};
-use crate::retention::{Denied, HoldId, HoldKind, Reason, Refused};
+use crate::retention::{Denied, DispositionId, HoldId, HoldKind, Reason, Refused};
 
 const DAY: Micros = 86_400 * SECOND;
 
@@ -113,7 +114,7 @@ impl Bench {
 }
 
 /// A manifest with more in it.
-fn with(manifest: &Bytes, more: serde_json::Value) -> Bytes {
+fn with(manifest: &Bytes, more: &serde_json::Value) -> Bytes {
     let mut document: serde_json::Value = serde_json::from_slice(manifest).unwrap();
     document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     json(&document)

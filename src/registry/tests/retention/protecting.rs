@@ -19,7 +19,7 @@ on_both![
 async fn an_image_comes_under_the_class_it_asks_for(on: On) {
     let bench = Bench::new(on).await;
     let plain = bench.image(b"one").await;
-    let asked = with(&plain, annotated("summary-evidence"));
+    let asked = with(&plain, &annotated("summary-evidence"));
     let pushed = bench.publish(&asked, &["v1"]).await.unwrap();
     assert_eq!(pushed.warnings, ["retention: class summary-evidence until 1973-01-12"]);
     let kept = bench.delete(pushed.digest.as_str()).await;
@@ -31,7 +31,7 @@ async fn an_image_comes_under_the_class_it_asks_for(on: On) {
     let before = bench.registry.last_sequence();
     let again = bench.publish(&asked, &["v1"]).await.unwrap();
     assert_eq!((again.warnings, bench.registry.last_sequence()), (pushed.warnings, before));
-    let unknown = bench.publish(&with(&plain, annotated("forever")), &[]).await;
+    let unknown = bench.publish(&with(&plain, &annotated("forever")), &[]).await;
     assert!(matches!(unknown, Err(Error::ClassDenied(Denied::Unknown(_)))), "{unknown:?}");
     // Without a class it is as in any registry.
     let pushed = bench.publish(&plain, &["v2"]).await.unwrap();
@@ -60,7 +60,7 @@ async fn what_a_retained_index_names_stays(on: On) {
     let bench = Bench::new(on).await;
     let child = bench.image(b"one").await;
     let inner = index_of(&[sha256(&child)]);
-    let outer = with(&index_of(&[sha256(&inner)]), annotated("raw-evidence"));
+    let outer = with(&index_of(&[sha256(&inner)]), &annotated("raw-evidence"));
     // A sparse index first, which names what nobody knows yet.
     bench.publish(&outer, &["v1"]).await.unwrap();
     bench.publish(&inner, &[]).await.unwrap();
@@ -82,9 +82,9 @@ async fn what_refers_to_something_retained_stays(on: On) {
     let id = bench.package("raw-evidence", b"one", "v1").await;
     let subject = bench.registry.package(&id).await.unwrap().reference.unwrap();
     let refer = |to: &Digest| serde_json::json!({ "subject": descriptor(media::OCI_IMAGE_MANIFEST, to) });
-    let signature = with(&bench.image(b"signature").await, refer(&subject));
+    let signature = with(&bench.image(b"signature").await, &refer(&subject));
     bench.publish(&signature, &[]).await.unwrap();
-    let of_signature = with(&bench.image(b"countersignature").await, refer(&sha256(&signature)));
+    let of_signature = with(&bench.image(b"countersignature").await, &refer(&sha256(&signature)));
     bench.publish(&of_signature, &[]).await.unwrap();
     for manifest in [&signature, &of_signature] {
         let kept = bench.delete(sha256(manifest).as_str()).await;
@@ -92,7 +92,7 @@ async fn what_refers_to_something_retained_stays(on: On) {
     }
     // What refers to something else does not stay.
     let other = bench.publish(&bench.image(b"two").await, &[]).await.unwrap().digest;
-    let of_other = with(&bench.image(b"signature").await, refer(&other));
+    let of_other = with(&bench.image(b"signature").await, &refer(&other));
     bench.publish(&of_other, &[]).await.unwrap();
     bench.delete(sha256(&of_other).as_str()).await.unwrap();
     bench.check().await;
@@ -196,7 +196,7 @@ async fn a_blob_of_something_retained_stays_and_the_attempt_is_on_record(on: On)
     let kept = bench.delete_blob("a", &sha256(b"one")).await;
     assert!(matches!(kept, Err(Error::BlobInUse { .. })), "{kept:?}");
     assert!(bench.denials().await.is_empty());
-    bench.publish(&with(&image, annotated("raw-evidence")), &[]).await.unwrap();
+    bench.publish(&with(&image, &annotated("raw-evidence")), &[]).await.unwrap();
     let kept = bench.delete_blob("a", &sha256(b"one")).await;
     assert!(matches!(kept, Err(Error::Protected(_))), "{kept:?}");
     assert_eq!(bench.denials().await, [("blob.delete".to_owned(), sha256(b"one").to_string(), 1)]);

@@ -27,7 +27,7 @@ impl Attack {
         let reference = found.reference.unwrap();
         let manifest = bench.registry.manifest(&name("a"), &"v1".parse().unwrap()).await.unwrap();
         let subject = serde_json::json!({ "subject": descriptor(media::OCI_IMAGE_MANIFEST, &reference) });
-        let signature = with(&bench.image(b"signature").await, subject);
+        let signature = with(&bench.image(b"signature").await, &subject);
         let signature = bench.publish(&signature, &[]).await.unwrap().digest;
         let other = bench.image(b"two").await;
         bench.publish(&other, &["other"]).await.unwrap();
@@ -83,7 +83,7 @@ impl Attack {
 async fn nothing_changes(bench: &Bench, attack: &Attack) {
     let (before, denied) = (bench.state().await, bench.denials().await.len());
     let objects = bench.backend.list("", None, 1000).await.unwrap().objects.len();
-    for (what, is_refused) in attack.run(bench).await {
+    for (what, is_refused) in Box::pin(attack.run(bench)).await {
         assert!(is_refused, "{what}");
     }
     bench.clock.advance(120 * SECOND);
@@ -103,13 +103,13 @@ async fn nothing_changes(bench: &Bench, attack: &Attack) {
 async fn nothing_changes_what_is_held(on: On) {
     let bench = Bench::new(on).await;
     let attack = Attack::prepare(&bench, "raw-evidence", true).await;
-    nothing_changes(&bench, &attack).await;
+    Box::pin(nothing_changes(&bench, &attack)).await;
 }
 
 async fn nothing_changes_what_is_immutable(on: On) {
     let bench = Bench::new(on).await;
     let attack = Attack::prepare(&bench, "release-evidence", false).await;
-    nothing_changes(&bench, &attack).await;
+    Box::pin(nothing_changes(&bench, &attack)).await;
     assert!(bench.shorten("v1", BEGIN, true).await.is_err());
 }
 

@@ -1,0 +1,82 @@
+//! The routes of dispositions.
+
+use http::Method;
+
+use super::query::Query;
+use super::{EXTENSION, Page, Permission, RouteError};
+use crate::oci::RepositoryName;
+use crate::registry::DispositionStatus;
+use crate::retention::DispositionId;
+
+/// What a request asks of dispositions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disposing {
+    /// `POST R/disposition`
+    Propose(RepositoryName),
+    /// `GET R/disposition?status=&n=&last=`
+    List(RepositoryName, Option<DispositionStatus>, Page),
+    /// `GET R/disposition/<id>`
+    Get(RepositoryName, DispositionId),
+    /// `POST R/disposition/<id>/approve`
+    Approve(RepositoryName, DispositionId),
+    /// `POST R/disposition/<id>/reject`
+    Reject(RepositoryName, DispositionId),
+    /// `POST R/disposition/<id>/execute`
+    Execute(RepositoryName, DispositionId),
+}
+
+impl Disposing {
+    /// What a request asks for, from the segments behind `disposition`.
+    pub(super) fn parse(
+        method: &Method,
+        name: RepositoryName,
+        rest: &[&str],
+        query: &Query,
+    ) -> Result<Self, RouteError> {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        match *rest {
+            [] if is_read => {
+                let unknown = || RouteError::Query {
+                    name: "status",
+                    reason: "there are proposed, approved, rejected, voided and executed".to_owned(),
+                };
+                let status = query.given("status");
+                let status = status.map(|text| DispositionStatus::parse(text).ok_or_else(unknown));
+                Ok(Self::List(name, status.transpose()?, query.page()?))
+            }
+            [] if *method == Method::POST => Ok(Self::Propose(name)),
+            [] => Err(RouteError::Method(&["GET", "HEAD", "POST"])),
+            [id] if is_read => Ok(Self::Get(name, disposition(id)?)),
+            [_] => Err(RouteError::Method(&["GET", "HEAD"])),
+            [id, verb @ ("approve" | "reject" | "execute")] if *method == Method::POST => {
+                let id = disposition(id)?;
+                Ok(match verb {
+                    "approve" => Self::Approve(name, id),
+                    "reject" => Self::Reject(name, id),
+                    _ => Self::Execute(name, id),
+                })
+            }
+            [_, "approve" | "reject" | "execute"] => Err(RouteError::Method(&["POST"])),
+            _ => Err(RouteError::NotFound),
+        }
+    }
+
+    /// What the caller must be allowed to do.
+    pub(super) fn permission(&self) -> Permission<'_> {
+        match self {
+            Self::List(name, ..) | Self::Get(name, _) => Permission::Pull(name),
+            Self::Propose(name) | Self::Reject(name, _) => Permission::Retain(name),
+            Self::Approve(name, _) => Permission::Approve(name),
+            Self::Execute(name, _) => Permission::Delete(name),
+        }
+    }
+}
+
+fn disposition(id: &str) -> Result<DispositionId, RouteError> {
+    id.parse().map_err(RouteError::Disposition)
+}
+
+/// `R/disposition/<id>`
+pub fn disposition_path(name: &RepositoryName, id: &DispositionId) -> String {
+    format!("/v2/{name}/{EXTENSION}/disposition/{id}")
+}
