@@ -65,7 +65,7 @@ pub use uploads::{Progress, Upload};
 pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
 
 pub use crate::dataplane::{Body, ClientError};
-pub use crate::events::{Actor, Event, Head, Replayed, StateDigest};
+pub use crate::events::{Actor, Event, Head, Replayed, StateDigest, Target};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 
 use crate::clock::{Clock, Micros, SECOND};

@@ -118,8 +118,12 @@ impl Registry {
 
     /// Somebody asks for what was done: because the answer got lost, or for something else.
     async fn finalized_before(&self, package: Package, finalize: &Finalize) -> Result<Package, Error> {
-        let class = finalize.retention_class.as_ref();
-        let is_same_class = class.is_none() || class == package.description.retention_class.as_ref();
+        let is_same_class = finalize.retention_class.as_deref().is_none_or(|asked| {
+            let given = package.description.retention_class.as_deref();
+            // The policy may give another class than the one asked for.
+            let rule = self.inner.policy.rule(package.repository.as_str(), Some(asked));
+            given == Some(asked) || rule.is_ok_and(|rule| given == Some(&rule.class))
+        });
         let metadata = finalize.metadata.as_ref();
         let is_same_metadata = metadata.is_none_or(|metadata| *metadata == package.description.metadata);
         let is_tagged = match (&finalize.tag, &package.reference) {

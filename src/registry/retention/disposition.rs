@@ -11,7 +11,7 @@
 use super::change::retention_of;
 use super::item::Item;
 use super::leaving::{Leaving, left_alone};
-use super::{REASON, given};
+use super::{Explanation, REASON, given};
 use crate::clock::{Micros, SECOND};
 use crate::events::{
     Command, Decision, DispositionApproved, DispositionExecuted, DispositionProposed, DispositionRejected,
@@ -128,16 +128,31 @@ impl Registry {
         Ok(found)
     }
 
-    /// Up to `limit` retentions of a repository that are over, the longest first, after the one that ended then and is
-    /// about this. Whether they are held, or bound up with what is not over, tells [`explain`](Self::explain).
+    /// Up to `limit` things of a repository whose retention is over, the longest first, after the one whose retention
+    /// ended then, each with whether a disposition may go on and what stands against it; and where the list goes on.
     pub async fn retentions_over(
         &self,
         repository: &RepositoryName,
         after: Option<(Micros, &Target)>,
         limit: usize,
-    ) -> Result<Vec<Retention>, Error> {
+    ) -> Result<(Vec<Explanation>, Option<(Micros, Target)>), Error> {
         let now = self.compliance_now();
-        Ok(retentions::over(&self.inner.db, repository, now, after, count(limit)).await?)
+        let over = retentions::over(&self.inner.db, repository, now, after, count(limit)).await?;
+        let last = over.last().filter(|_| over.len() == limit);
+        let next = last.and_then(|last| Some((last.retained.until?, last.target.clone())));
+        if over.is_empty() && !repositories::exists(&self.inner.db, repository).await? {
+            return Err(Error::RepositoryUnknown(repository.clone()));
+        }
+        let mut explained = Vec::with_capacity(over.len());
+        for Retention { target, .. } in over {
+            match self.explain(repository, Some(&target.into())).await {
+                Ok(explanation) => explained.push(explanation),
+                // It was disposed of a moment ago.
+                Err(Error::PackageUnknown(_) | Error::ManifestUnknown(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((explained, next))
     }
 
     /// Ends open dispositions that lost their ground or that nobody executed in time, and says how many.

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::super::error::Error;
 use super::super::respond::{Answer, Headers as _, json as answer, link};
-use super::super::route::{Page, Retention, explain_path, holds_path};
+use super::super::route::{Page, Retention, explain_path, holds_path, plain};
 use super::super::service::Call;
 use super::input;
 use crate::clock::Micros;
 use crate::oci::RepositoryName;
-use crate::registry::{Explanation, Extension, Hold, Item, NewHold, Protected};
+use crate::registry::{Explanation, Extension, Hold, Item, NewHold, Protected, Target};
 use crate::retention::{HoldId, HoldKind, Reason, Retained, parse_rfc3339, rfc3339};
 
 /// Reasons in one answer; there are seldom more than a few.
@@ -20,6 +20,9 @@ const REASONS: usize = 100;
 
 /// Holds of a page, at most and when nobody says.
 const MAX_PAGE: usize = 1000;
+
+/// Things whose retention is over of a page, at most and when nobody says: each is looked at.
+const MAX_OVER: usize = 100;
 
 /// Says that the client means to shorten a retention, as S3's header of a like name does.
 const BYPASS: HeaderName = HeaderName::from_static("artifactstore-bypass-governance-retention");
@@ -63,6 +66,7 @@ pub(super) async fn dispatch(route: Retention, call: &mut Call<'_>) -> Result<An
         Retention::Explain(name, item) => {
             Ok(answer(StatusCode::OK, &explanation(&registry.explain(&name, item.as_ref()).await?)))
         }
+        Retention::Over(name, after, n) => over(call, &name, after, n).await,
         Retention::Extend(name) => extend(call, &name).await,
         Retention::Shorten(name) => shorten(call, &name).await,
         Retention::Place(name) => place(call, &name).await,
@@ -72,6 +76,23 @@ pub(super) async fn dispatch(route: Retention, call: &mut Call<'_>) -> Result<An
         }
         Retention::Release(name, id, reason) => release(call, &name, &id, &reason).await,
     }
+}
+
+async fn over(
+    call: &mut Call<'_>,
+    name: &RepositoryName,
+    after: Option<(Micros, Target)>,
+    n: Option<usize>,
+) -> Result<Answer, Error> {
+    let limit = n.unwrap_or(MAX_OVER).min(MAX_OVER);
+    let after = after.as_ref().map(|(until, target)| (*until, target));
+    let (found, next) = call.state.registry.retentions_over(name, after, limit).await?;
+    let next = next.map(|(until, target)| {
+        let last = format!("{until}@{target}");
+        format!("/v2/{name}/_artifactstore/retention/over?n={limit}&last={}", plain(&last))
+    });
+    let shapes: Vec<Value> = found.iter().map(state).collect();
+    Ok(link(answer(StatusCode::OK, &json!({ "retentions": shapes })), next))
 }
 
 async fn extend(call: &mut Call<'_>, name: &RepositoryName) -> Result<Answer, Error> {

@@ -57,6 +57,7 @@ pub(super) fn schemas() -> Value {
     explanation["protected_until"] = time_or_none.clone();
     json!({
         "Retention": object(&[], state),
+        "Retentions": object(&[], json!({ "retentions": list(shape("Retention")) })),
         "Explanation": object(&[], explanation),
         "Reason": object(
             &["id", "hold_kind", "matter", "class", "mode", "until", "waits_for", "by"],
@@ -100,6 +101,16 @@ pub(super) static RETENTION: &[Operation] = &[
         parameters: &[&NAME, &REFERENCE],
         body: None,
         answers: &[ok("The retention.", &[Body::Json("Retention")])],
+        refusals: &[400, 404],
+    },
+    Operation {
+        method: "GET",
+        path: "/v2/{name}/_artifactstore/retention/over",
+        id: "listRetentionsOver",
+        summary: "List what has a retention that is over, the longest first, and whether it may leave; 100 at most",
+        parameters: &[&NAME, &N, &LAST],
+        body: None,
+        answers: &[Answer { headers: &[LINK], ..ok("A page.", &[Body::Json("Retentions")]) }],
         refusals: &[400, 404],
     },
     Operation {

@@ -4,8 +4,9 @@ use http::Method;
 
 use super::query::Query;
 use super::{EXTENSION, Page, Permission, RouteError, plain};
+use crate::clock::Micros;
 use crate::oci::RepositoryName;
-use crate::registry::Item;
+use crate::registry::{Item, Target};
 use crate::retention::HoldId;
 
 /// What a request asks of retentions and holds.
@@ -13,6 +14,8 @@ use crate::retention::HoldId;
 pub enum Retention {
     /// `GET R/retention?reference=`: of the whole repository without one.
     Show(RepositoryName, Option<Item>),
+    /// `GET R/retention/over?n=&last=`
+    Over(RepositoryName, Option<(Micros, Target)>, Option<usize>),
     /// `POST R/retention/extend`
     Extend(RepositoryName),
     /// `POST R/retention/shorten`
@@ -41,7 +44,11 @@ impl Retention {
         match *rest {
             ["retention"] if is_read => Ok(Self::Show(name, query.item()?)),
             ["explain"] if is_read => Ok(Self::Explain(name, query.item()?)),
-            ["retention" | "explain"] => Err(RouteError::Method(&["GET", "HEAD"])),
+            ["retention", "over"] if is_read => {
+                let page = query.page()?;
+                Ok(Self::Over(name, cursor(&page.last)?, page.n))
+            }
+            ["retention" | "explain"] | ["retention", "over"] => Err(RouteError::Method(&["GET", "HEAD"])),
             ["retention", "extend"] if *method == Method::POST => Ok(Self::Extend(name)),
             ["retention", "shorten"] if *method == Method::POST => Ok(Self::Shorten(name)),
             ["retention", "extend" | "shorten"] => Err(RouteError::Method(&["POST"])),
@@ -64,13 +71,26 @@ impl Retention {
     /// What the caller must be allowed to do.
     pub(super) fn permission(&self) -> Permission<'_> {
         match self {
-            Self::Show(name, _) | Self::Holds(name, ..) | Self::Hold(name, _) | Self::Explain(name, _) => {
-                Permission::Pull(name)
-            }
+            Self::Show(name, _)
+            | Self::Over(name, ..)
+            | Self::Holds(name, ..)
+            | Self::Hold(name, _)
+            | Self::Explain(name, _) => Permission::Pull(name),
             Self::Extend(name) | Self::Place(name) | Self::Release(name, ..) => Permission::Retain(name),
             Self::Shorten(name) => Permission::Shorten(name),
         }
     }
+}
+
+/// Where a list of what is over goes on: when the last one of the page before ended, and which that was.
+fn cursor(last: &str) -> Result<Option<(Micros, Target)>, RouteError> {
+    if last.is_empty() {
+        return Ok(None);
+    }
+    let pair =
+        last.split_once('@').and_then(|(until, target)| Some((until.parse().ok()?, Target::parse(target)?)));
+    let reason = "follow the link of the page before".to_owned();
+    pair.map(Some).ok_or(RouteError::Query { name: "last", reason })
 }
 
 fn hold(id: &str) -> Result<HoldId, RouteError> {

@@ -265,6 +265,16 @@ fn what_was_disposed_of_is_gone_for_ever_and_said_to_be() {
     let shorten = json!({ "reference": "v1", "until": "2001-01-01T00:00:00Z", "reason": "a mistake" });
     let shorten = Request::post(repo.path("_artifactstore/retention/shorten")).body(shorten.to_string());
     client.send(&shorten.header("artifactstore-bypass-governance-retention", "true")).expect(200);
+    let over = |query: &str| {
+        let target = repo.path(format!("_artifactstore/retention/over{query}"));
+        let page = client.get(target).expect(200);
+        (shaped(&page, "Retentions")["retentions"].as_array().unwrap().clone(), page.next_page())
+    };
+    let (found, next) = over("?n=1");
+    assert_eq!((&found[0]["target"], &found[0]["is_eligible"]), (&json!(pack.id), &json!(true)));
+    let rest = client.get(next.unwrap()).expect(200);
+    assert_eq!(shaped(&rest, "Retentions")["retentions"], json!([]));
+    client.get(repo.path("_artifactstore/retention/over?last=x")).refused(400, "UNSUPPORTED");
     propose("v1", "").refused(400, "MANIFEST_INVALID");
     let proposed = propose(&pack.id, "it is over").expect(201);
     let disposition = shaped(&proposed, "Disposition");

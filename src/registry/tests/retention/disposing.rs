@@ -51,8 +51,11 @@ async fn what_is_over_leaves_by_the_hands_of_several(on: On) {
     let bench = Bench::new(on).await;
     let id = bench.package("release-evidence", b"one", "v1").await;
     bench.clock.advance(3660 * DAY);
-    let over = bench.registry.retentions_over(&name("a"), None, 10).await.unwrap();
-    assert_eq!(over.iter().map(|it| it.target.clone()).collect::<Vec<_>>(), [Target::Package(id.clone())]);
+    let (over, next) = bench.registry.retentions_over(&name("a"), None, 10).await.unwrap();
+    assert_eq!(next, None);
+    let [explained] = over.as_slice() else { panic!("{over:?}") };
+    assert_eq!(explained.target, Some(Target::Package(id.clone())));
+    assert!(explained.verdict.is_eligible());
     let disposition = bench.propose("v1").await.unwrap();
     let twice = bench.propose(id.as_str()).await;
     assert!(matches!(twice, Err(Error::DispositionOpen(_))), "{twice:?}");
@@ -85,7 +88,7 @@ async fn what_is_over_leaves_by_the_hands_of_several(on: On) {
     bench.delete_blob("a", &sha256(b"one")).await.unwrap();
     let again = bench.execute(&disposition).await;
     assert!(matches!(again, Err(Error::DispositionEnded { .. })), "{again:?}");
-    assert!(bench.registry.retentions_over(&name("a"), None, 10).await.unwrap().is_empty());
+    assert!(bench.registry.retentions_over(&name("a"), None, 10).await.unwrap().0.is_empty());
     bench.check().await;
 }
 

@@ -6,6 +6,7 @@ use crate::retention::{Bounds, Classes, Policy};
 on_both![
     an_image_comes_under_the_class_it_asks_for,
     an_image_comes_under_the_default_of_its_repository,
+    a_class_below_the_bound_of_its_repository_was_refused_the_second_time,
     what_a_retained_index_names_stays,
     what_refers_to_something_retained_stays,
     a_tag_on_what_is_immutable_does_not_move,
@@ -53,6 +54,26 @@ async fn an_image_comes_under_the_default_of_its_repository(on: On) {
     let rule = explained.retention.unwrap().retained.rule;
     assert_eq!((rule.class.as_str(), rule.policy_version), ("release-evidence", 2));
     assert!(bench.delete("v1").await.is_err());
+    bench.check().await;
+}
+
+async fn a_class_below_the_bound_of_its_repository_was_refused_the_second_time(on: On) {
+    let class = |name: &str| Some(name.to_owned());
+    let (at_least, at_most) = (class("raw-evidence"), class("summary-evidence"));
+    let bounds = Bounds { pattern: "a".to_owned(), default: None, at_least, at_most };
+    let retention = Policy::new(Classes::default(), vec![bounds]).unwrap();
+    let bench = Bench::with(on, Options { retention, ..Options::default() }).await;
+    let id = bench.draft("a", Description::default()).await;
+    bench.ingest("a", &id, "x", b"one").await.unwrap();
+    let asked = |name: &str| Finalize { retention_class: class(name), ..tagged("v1") };
+    let strong = bench.finalize("a", &id, asked("release-evidence")).await;
+    assert!(matches!(strong, Err(Error::ClassDenied(Denied::TooStrong { .. }))), "{strong:?}");
+    for _ in 0..2 {
+        let package = bench.finalize("a", &id, asked("transient")).await.unwrap();
+        assert_eq!(package.description.retention_class, class("raw-evidence"));
+    }
+    let other = bench.finalize("a", &id, asked("summary-evidence")).await;
+    assert!(matches!(other, Err(Error::PackageNotDraft { .. })), "{other:?}");
     bench.check().await;
 }
 
