@@ -4,6 +4,10 @@
 CREATE INDEX events_run ON events (subject, sequence)
     WHERE type IN ('v1.blob.released', 'v1.blob.condemned', 'v1.blob.delete_intended', 'v1.blob.purged');
 
+-- Truth: everything about a package, its retention and its holds too.
+DROP INDEX events_package;
+CREATE INDEX events_package ON events (subject, sequence) WHERE subject >= 'pkg_' AND subject < 'pkg`';
+
 -- Since when nothing of its repository names a linked blob, as far as is known; a collection makes sure.
 ALTER TABLE blob_links ADD COLUMN unreferenced_since BIGINT;
 CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, repository, content)
@@ -12,8 +16,11 @@ CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, reposito
 ALTER TABLE blobs ADD COLUMN unlinked_since BIGINT;
 ALTER TABLE blobs ADD COLUMN condemned_at BIGINT;
 ALTER TABLE blobs ADD COLUMN damage TEXT COLLATE "C";
-CREATE INDEX blobs_unlinked ON blobs (unlinked_since) WHERE state = 'live' AND unlinked_since IS NOT NULL;
-CREATE INDEX blobs_leaving ON blobs (state, condemned_at) WHERE state IN ('condemned', 'deleting');
+CREATE INDEX blobs_unlinked ON blobs (unlinked_since, content)
+    WHERE state = 'live' AND unlinked_since IS NOT NULL;
+CREATE INDEX blobs_leaving ON blobs (state, condemned_at, content) WHERE state IN ('condemned', 'deleting');
+-- What an object in the storage is the copy of, if of anything.
+CREATE INDEX blobs_storage_key ON blobs (storage_key);
 CREATE INDEX blobs_damaged ON blobs (content) WHERE damage IS NOT NULL;
 
 CREATE TABLE retentions (

@@ -4,6 +4,11 @@
 CREATE INDEX events_run ON events (subject, sequence)
     WHERE type IN ('v1.blob.released', 'v1.blob.condemned', 'v1.blob.delete_intended', 'v1.blob.purged');
 
+-- Truth: everything about a package, its retention and its holds too.
+DROP INDEX events_package;
+CREATE INDEX events_package ON events (subject, sequence) WHERE subject >= 'pkg_' AND subject < 'pkg`';
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('events', 'events_package', '1000000 100 1');
+
 -- Since when nothing of its repository names a linked blob, as far as is known; a collection makes sure.
 ALTER TABLE blob_links ADD COLUMN unreferenced_since INTEGER;
 CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, repository, content)
@@ -12,8 +17,11 @@ CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, reposito
 ALTER TABLE blobs ADD COLUMN unlinked_since INTEGER;
 ALTER TABLE blobs ADD COLUMN condemned_at INTEGER;
 ALTER TABLE blobs ADD COLUMN damage TEXT;
-CREATE INDEX blobs_unlinked ON blobs (unlinked_since) WHERE state = 'live' AND unlinked_since IS NOT NULL;
-CREATE INDEX blobs_leaving ON blobs (state, condemned_at) WHERE state IN ('condemned', 'deleting');
+CREATE INDEX blobs_unlinked ON blobs (unlinked_since, content)
+    WHERE state = 'live' AND unlinked_since IS NOT NULL;
+CREATE INDEX blobs_leaving ON blobs (state, condemned_at, content) WHERE state IN ('condemned', 'deleting');
+-- What an object in the storage is the copy of, if of anything.
+CREATE INDEX blobs_storage_key ON blobs (storage_key);
 CREATE INDEX blobs_damaged ON blobs (content) WHERE damage IS NOT NULL;
 
 CREATE TABLE retentions (
@@ -156,6 +164,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('tombstones', 'tombstones_reference', '100000 1000 2 1'),
     ('events', 'events_run', '1000000 100 1'),
     ('blob_links', 'blob_links_unreferenced', '10000 2 1 1'),
-    ('blobs', 'blobs_unlinked', '10000 1'),
-    ('blobs', 'blobs_leaving', '10000 5000 1');
+    ('blobs', 'blobs_unlinked', '10000 2 1'),
+    ('blobs', 'blobs_leaving', '10000 5000 2 1'),
+    ('blobs', 'blobs_storage_key', '5000000 1');
 ANALYZE sqlite_schema;

@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod configuration;
 mod copy;
+mod gc;
 mod ingest;
 mod interrupt;
 mod keys;
@@ -17,6 +18,7 @@ mod output;
 mod package;
 mod pull;
 mod push;
+mod retention;
 mod serve;
 mod stat;
 
@@ -129,6 +131,20 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Collect garbage: delete what nothing names any more, after its grace.
+    ///
+    /// A server does so by itself. With SQLite or a storage folder the server must be stopped; ask a running one over
+    /// HTTP. Exits with 1 when the run failed.
+    Gc {
+        #[command(flatten)]
+        common: Common,
+        /// Change nothing: say what is garbage, by reason. Works beside a running server.
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Register a producer's run directory as one package.
     ///
     /// A layout says how the directory is recognised, what is taken as metadata and what its files are; the one
@@ -138,6 +154,14 @@ enum Command {
     /// Push, pull and verify evidence packages, and look at them: a client of any OCI registry.
     #[command(subcommand, arg_required_else_help = true)]
     Package(package::Package),
+    /// Look at retentions and make them longer: a client of an artifactstore registry.
+    #[command(subcommand)]
+    Retention(retention::Retention),
+    /// Place, release and list holds: a client of an artifactstore registry.
+    #[command(subcommand)]
+    Hold(retention::Hold),
+    /// Show why something stays: what names it, what holds it, under which classes and until when.
+    Explain(retention::Explain),
     /// Store one file without a server and print its digest.
     ///
     /// Content that is there already is stored once. Beside a server only with PostgreSQL and S3.
@@ -336,11 +360,16 @@ impl Command {
                 telemetry::start(&to.log).map_err(Failure)?;
                 copy::copy(&sides, &from, &to, json).await
             }
+            Self::Gc { common, dry_run: true, json } => gc::plan(&common.start()?, json).await,
+            Self::Gc { common, dry_run: false, json } => gc::collect(&common.start()?, json).await,
             Self::Ingest(ingest) => interrupt::until_stopped(ingest.run(), package::GOES_ON).await,
             Self::Package(package) => {
                 let advice = package.advice();
                 interrupt::until_stopped(package.run(), advice).await
             }
+            Self::Retention(retention) => retention.run().await,
+            Self::Hold(hold) => hold.run().await,
+            Self::Explain(explain) => explain.run().await,
             Self::Push { path, local: Local { common, repository, json } } => {
                 push::push(&common.start()?, &path, repository, json).await
             }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 
 use super::output::say;
 use super::{Failure, Outcome, open};
@@ -31,6 +32,7 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     let server = Server::bind(listen, registry.clone(), settings.server.clone()).await.map_err(failed)?;
     announce(server.address()?)?;
     let sweeper = tokio::spawn(sweep(registry.clone()));
+    let collector = tokio::spawn(collect(registry.clone()));
     let run = server.run(async move {
         signals.next().await;
         if let Err(Failure(error)) = end_at_the_next() {
@@ -42,6 +44,9 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
         tracing::warn!("Some requests did not end in time and were cut off");
     }
     sweeper.abort();
+    collector.abort();
+    // What was refused in the last minute and only counted so far.
+    registry.record_denials(true).await;
     drop(registry);
     parts.db.close().await;
     Ok(true)
@@ -78,6 +83,32 @@ async fn sweep(registry: Registry) {
                     error = &error as &dyn std::error::Error,
                     "Sweeping abandoned uploads and drafts failed"
                 );
+            }
+        }
+    }
+}
+
+/// Collects garbage from time to time, if it is to. Ended anywhere, the next run goes on.
+async fn collect(registry: Registry) {
+    let options = &registry.options().gc;
+    if !options.enabled {
+        return;
+    }
+    let mut ticks = tokio::time::interval(options.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match registry.collect_if_due().await {
+            Ok(Some(run)) => {
+                if let Some(failure) = &run.done.failure {
+                    tracing::warn!(failure, "A collection of garbage failed");
+                } else {
+                    tracing::debug!(done = ?run.done, "Collected garbage");
+                }
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "Collecting garbage failed");
             }
         }
     }

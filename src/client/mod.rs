@@ -41,6 +41,7 @@ pub mod pull;
 pub mod push;
 mod receive;
 mod restore;
+mod retention;
 mod retry;
 mod shown;
 #[cfg(test)]

@@ -215,7 +215,7 @@ impl Client {
     }
 
     /// The entries of a list, page after page.
-    async fn pages(
+    pub(super) async fn pages(
         &self,
         first: String,
         repository: &RepositoryName,

@@ -24,7 +24,7 @@ pub use sources::{Entry, Source};
 
 use crate::server::Options as Serving;
 use crate::setting::{Kind, Problem, Setting, Values};
-use crate::{db, registry, storage, telemetry};
+use crate::{db, registry, retention, storage, telemetry};
 
 /// What the name of every variable of ours begins with.
 pub const PREFIX: &str = "ARTIFACTSTORE_";
@@ -133,6 +133,7 @@ pub fn declared() -> Vec<&'static Setting> {
     all.extend(Serving::SETTINGS);
     all.extend(telemetry::Options::SETTINGS);
     all.extend(registry::Options::SETTINGS);
+    all.extend(retention::Policy::SETTINGS);
     let mut sections: Vec<&str> = vec![""];
     for setting in &all {
         if !sections.contains(&section(setting.key)) {

@@ -33,7 +33,7 @@ pub use verify::{Finding, Verdict};
 
 use crate::oci::{Algorithm, Digest};
 use crate::storage::{
-    self, Backend, BackendId, ByteRange, Capability, Deletion, Health, Key, Object, StagingId,
+    self, Backend, BackendId, ByteRange, Capability, Deletion, Health, Key, Object, Page, StagingId,
 };
 
 /// A body on its way in. An error means that the client went away or broke the protocol.
@@ -218,6 +218,12 @@ impl DataPlane {
             Err(storage::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Objects of the backend that new ones go to, after the key given, at most `limit`. With its aliases: it is one
+    /// storage, whatever name an event has for it.
+    pub async fn list(&self, after: Option<&Key>, limit: usize) -> Result<Page, Error> {
+        Ok(self.default.list("", after, limit).await?)
     }
 
     /// Removes an object that no event names or whose deletion was recorded. Idempotent.

@@ -38,6 +38,11 @@ impl Actor {
         Self("anonymous".into())
     }
 
+    /// Somebody on this machine: whoever uses the library, or a command on a data directory.
+    pub fn user(name: &str) -> Self {
+        Self(format!("os:{name}").into())
+    }
+
     /// The registry itself: sweeps, repairs.
     pub fn system() -> Self {
         Self("system".into())

@@ -130,6 +130,12 @@ impl Log {
         query::size_of_package(&self.db, package, after, limit).await
     }
 
+    /// The same of one collection: what it did to which objects.
+    pub async fn of_run(&self, run: &str, after: Sequence, limit: i64) -> Result<Vec<Event>, Error> {
+        let log_id = self.tail.watch().borrow().log_id.clone();
+        query::of_run(&self.db, &log_id, run, after, limit).await
+    }
+
     /// Whether the appender still takes commands.
     pub fn is_open(&self) -> bool {
         !self.queue.is_closed()

@@ -20,6 +20,7 @@ mod fact;
 mod follower;
 mod head;
 mod log;
+mod look;
 mod patience;
 pub mod places;
 mod query;
@@ -50,6 +51,7 @@ pub use fact::{
 };
 pub use head::Head;
 pub use log::{Log, Observer};
+pub use look::look;
 pub use replay::{Replayed, check, rebuild};
 pub use rows::{Change, Read, Rows};
 pub use state::{StateDigest, TableDigest, digest};

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::commands::{LinkBlob, UnlinkBlob, kept};
+use super::collection::{KeepLink, rules};
+use super::commands::{LinkBlob, UnlinkBlob};
 use super::uploads::run;
-use super::{Actor, Body, ByteRange, Error, Object, Registry};
+use super::{Actor, Body, ByteRange, Error, Object, Registry, protection};
+use crate::clock::{Micros, SECOND};
 use crate::dataplane::{self, Location, Received, Sealed, Stored};
-use crate::events::{Command, Committed, Fact};
+use crate::events::{Command, Committed, Fact, Target, look};
 use crate::oci::{Digest, RepositoryName};
 use crate::storage::StagingId;
 use crate::views::{self, contents, links, manifests, package_files, packages};
@@ -14,8 +16,15 @@ use crate::views::{self, contents, links, manifests, package_files, packages};
 /// Repositories looked at when a mount does not say where from.
 const DISCOVERY: i64 = 16;
 
+/// Manifests that name a blob and are asked whether they are protected, when somebody wants the blob to go.
+const NAMING: i64 = 64;
+
 /// How long a URL of the storage works at most; a backend may be told to give out shorter ones.
 const URL_TTL: Duration = Duration::from_mins(5);
+
+/// An object whose event took longer than this is looked at once more: a collection may have taken it for nobody's. It
+/// looks twice, with more time than this in between.
+const PROMPT: Micros = 10 * 60 * SECOND;
 
 /// A blob as a repository holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +34,8 @@ pub struct Blob {
     /// Bytes.
     pub size: u64,
     pub(super) location: Location,
+    /// Since when nothing of its repository seems to name it.
+    unused_since: Option<Micros>,
 }
 
 /// A blob that is durable and linked.
@@ -38,14 +49,43 @@ impl Registry {
     /// The blob a repository holds under a digest of any known algorithm.
     pub async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob, Error> {
         if let Some(blob) = self.cached(|cache| cache.blob(repository, digest)).await? {
-            return Ok(Blob::new(digest.clone(), blob));
+            return Ok(Blob::held(digest.clone(), blob));
         }
         let cache = &self.inner.cache;
         let version = cache.version(repository);
-        let found = links::find(&self.inner.db, repository, digest).await?;
+        let found = links::held(&self.inner.db, repository, digest).await?;
         let blob = found.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
         cache.keep_blob(version, repository, digest, &blob);
-        Ok(Blob::new(digest.clone(), blob))
+        Ok(Blob::held(digest.clone(), blob))
+    }
+
+    /// The same for somebody who asks because it need not be pushed then: what seems unused begins its grace again,
+    /// so that it is still there when a manifest names it.
+    pub async fn blob_to_rely_on(
+        &self,
+        repository: &RepositoryName,
+        actor: Actor,
+        digest: &Digest,
+    ) -> Result<Blob, Error> {
+        let blob = self.blob(repository, digest).await?;
+        let stale_before = self.stale_before();
+        if blob.unused_since.is_none_or(|since| since >= stale_before) {
+            return Ok(blob);
+        }
+        let Some(content) = contents::find(&self.inner.db, digest).await? else { return Ok(blob) };
+        let (repository, digest) = (repository.clone(), digest.clone());
+        match self.submit(actor, KeepLink { repository, content, digest, stale_before }).await {
+            Err(error @ Error::BlobUnknown(_)) => Err(error),
+            Err(error) => {
+                // It is there now, and that was the question.
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "A blob that was asked for may not stay"
+                );
+                Ok(blob)
+            }
+            Ok(_) => Ok(blob),
+        }
     }
 
     /// Opens a blob's bytes, or a range of them.
@@ -122,15 +162,16 @@ impl Registry {
             stored,
             lost,
             from: None,
+            stale_before: self.stale_before(),
         };
         self.place(actor, sealed, command).await?;
         Ok(PushedBlob { digest: digest.clone() })
     }
 
-    /// Makes complete bytes durable, unless their content is live, by way of a command that names them.
+    /// Makes complete bytes durable, unless there is a copy that stays, by way of a command that names them.
     ///
-    /// The command is made of the fresh copy, if one is needed, and of the key of the live copy that turned out to be
-    /// lost; without a copy it must be rejected with [`Error::BlobUnknown`] when the content is not live.
+    /// The command is made of the fresh copy, if one is needed, and of the key of the copy that turned out to be lost;
+    /// without a copy it must be rejected with [`Error::BlobUnknown`] when there is none that stays.
     ///
     /// Whatever happens, the bytes are an object that the log names, or gone; unless the log failed after
     /// they became an object: then a collection finds it.
@@ -150,7 +191,7 @@ impl Registry {
         };
         if matches!(live, Live::Whole) {
             match self.submit(actor.clone(), command(None, None)).await {
-                // Not live any more: ours is needed.
+                // It is leaving: ours is needed.
                 Err(Error::BlobUnknown(_)) => {}
                 known => {
                     self.dispose(sealed).await;
@@ -158,6 +199,7 @@ impl Registry {
                 }
             }
         }
+        let published_at = self.inner.clock.now();
         let stored = sealed.publish().await?;
         let location = stored.location.clone();
         let committed = match self.submit(actor, command(Some(stored), live.lost())).await {
@@ -175,6 +217,12 @@ impl Registry {
         let is_named = |fact: &Fact| matches!(fact, Fact::BlobStored(_) | Fact::BlobRepaired(_));
         if !committed.events.iter().any(|event| is_named(&event.fact)) {
             self.drop_duplicate(&content, &location).await;
+        } else if self.inner.clock.now() > published_at.saturating_add(PROMPT)
+            && !self.inner.data.is_there(&location).await?
+        {
+            // Pushed again, it is repaired.
+            let Location { backend, key, .. } = location;
+            return Err(dataplane::Error::Missing { backend, key }.into());
         }
         Ok(committed)
     }
@@ -194,8 +242,8 @@ impl Registry {
     /// Another upload of the same content was first, and its copy is the one the log names. Both may be the same
     /// object: of an upload that was finished twice, by a replica that was thought dead and the one that took over.
     async fn drop_duplicate(&self, content: &Digest, stored: &Location) {
-        match views::blobs::find(&self.inner.db, content).await {
-            Ok(Some(live)) if live.key != stored.key || live.backend != stored.backend => {
+        match views::blobs::of_any_state(&self.inner.db, content).await {
+            Ok(copy) if rules::is_duplicate(copy.as_ref().map(|copy| copy.key.as_str()), &stored.key) => {
                 forget(self.inner.data.delete(stored).await);
             }
             Ok(Some(_)) => {}
@@ -206,9 +254,11 @@ impl Registry {
         }
     }
 
-    /// Looks for the live copy of some content, and at its size: the bytes themselves are `verify`'s work.
+    /// Looks for the copy of some content that stays if it is pushed again, and at its size: the bytes themselves are
+    /// `verify`'s work.
     async fn live_copy(&self, content: &Digest) -> Result<Live, Error> {
-        let Some(blob) = views::blobs::find(&self.inner.db, content).await? else {
+        let blob = views::blobs::of_any_state(&self.inner.db, content).await?;
+        let Some(blob) = blob.filter(|blob| blob.state.is_kept()) else {
             return Ok(Live::Nowhere);
         };
         let location = location(blob);
@@ -245,6 +295,7 @@ impl Registry {
                 stored: None,
                 lost: None,
                 from: Some(source),
+                stale_before: self.stale_before(),
             };
             match self.submit(actor.clone(), command).await {
                 Ok(_) => return Ok(Some(PushedBlob { digest: digest.clone() })),
@@ -265,26 +316,57 @@ impl Registry {
         let held = links::find(&self.inner.db, repository, digest).await?;
         let content = held.ok_or_else(|| Error::BlobUnknown(digest.clone()))?.content;
         // Answers the usual refusal from an index, however many manifests and packages name the blob.
-        if let Some(package) = packages::described_now(&self.inner.db, repository, &content).await? {
-            return Err(kept(digest, package));
-        }
         let digests = contents::digests_of(&self.inner.db, &content).await?;
+        let (mut named_by, mut reason) = (Vec::new(), None);
+        // First, since the manifest that names it is kept by the same package.
+        if let Some(package) = packages::described_now(&self.inner.db, repository, &content).await? {
+            reason = Some(Error::BlobInPackage { blob: digest.clone(), package: package.id.clone() });
+            named_by.push(Target::Package(package.id));
+        }
         for named in &digests {
-            if let Some(manifest) = manifests::naming_now(&self.inner.db, repository, named).await? {
-                return Err(Error::BlobInUse { blob: digest.clone(), manifest });
+            let manifests = manifests::naming_now(&self.inner.db, repository, named, NAMING).await?;
+            for manifest in manifests {
+                reason.get_or_insert(Error::BlobInUse { blob: digest.clone(), manifest: manifest.clone() });
+                named_by.push(Target::Manifest(manifest));
             }
         }
         if let Some(package) = package_files::having_now(&self.inner.db, repository, &content).await? {
-            return Err(Error::BlobInPackage { blob: digest.clone(), package });
+            reason.get_or_insert(Error::BlobInPackage { blob: digest.clone(), package: package.clone() });
+            named_by.push(Target::Package(package));
+        }
+        if let Some(reason) = reason {
+            return Err(self.kept(repository, &actor, digest, named_by, reason).await);
         }
         let command = UnlinkBlob { repository: repository.clone(), content, digest: digest.clone(), digests };
         self.submit(actor, command).await.map(drop)
+    }
+
+    /// Why a blob stays that something has: because that is protected, which is put on record, or because it is there.
+    async fn kept(
+        &self,
+        repository: &RepositoryName,
+        actor: &Actor,
+        digest: &Digest,
+        named_by: Vec<Target>,
+        otherwise: Error,
+    ) -> Error {
+        let now = self.compliance_now();
+        let protected =
+            look(&self.inner.db, |rows| protection::of_blob(rows, repository, digest, &named_by, now));
+        match protected.await {
+            Ok(Some(protected)) => {
+                self.audit(actor, &protected).await;
+                protected
+            }
+            Ok(None) => otherwise,
+            Err(error) => error.into(),
+        }
     }
 }
 
 /// What there is of some content.
 enum Live {
-    /// No blob has it.
+    /// No blob has it, or one that is leaving.
     Nowhere,
     /// A copy of the recorded size.
     Whole,
@@ -303,8 +385,12 @@ impl Live {
 
 impl Blob {
     pub(super) fn new(digest: Digest, blob: views::blobs::Blob) -> Self {
-        let location = location(blob);
-        Self { digest, size: location.size, location }
+        Self::held(digest, links::Held { blob, unused_since: None })
+    }
+
+    fn held(digest: Digest, held: links::Held) -> Self {
+        let location = location(held.blob);
+        Self { digest, size: location.size, location, unused_since: held.unused_since }
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use quick_cache::Weighter;
 
 use crate::oci::{Digest, Reference, RepositoryName};
-use crate::views::blobs::Blob;
+use crate::views::links::Held;
 use crate::views::manifests::Manifest;
 
 /// Repositories share this many versions; a collision costs a query.
@@ -33,7 +33,7 @@ pub(super) struct Version(u64);
 pub(super) struct Cache {
     versions: Vec<AtomicU64>,
     manifests: quick_cache::sync::Cache<(RepositoryName, Reference), (Version, Manifest, Bytes), Bytewise>,
-    blobs: quick_cache::sync::Cache<(RepositoryName, Digest), (Version, Blob)>,
+    blobs: quick_cache::sync::Cache<(RepositoryName, Digest), (Version, Held)>,
 }
 
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ impl Cache {
         self.manifests.insert(key, (version, manifest.clone(), bytes.clone()));
     }
 
-    pub(super) fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Option<Blob> {
+    pub(super) fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Option<Held> {
         let (version, blob) = self.blobs.get(&(repository.clone(), digest.clone()))?;
         (version == self.version(repository)).then_some(blob)
     }
@@ -103,7 +103,7 @@ impl Cache {
         version: Version,
         repository: &RepositoryName,
         digest: &Digest,
-        blob: &Blob,
+        blob: &Held,
     ) {
         self.blobs.insert((repository.clone(), digest.clone()), (version, blob.clone()));
     }
@@ -123,7 +123,7 @@ mod tests {
         let cache = Cache::new(1 << 20);
         let repository: RepositoryName = "a/b".parse().unwrap();
         let digest = crate::hash::digest(crate::oci::Algorithm::Blake3, b"x");
-        let blob = Blob {
+        let blob = crate::views::blobs::Blob {
             content: digest.clone(),
             size: 1,
             backend: "local".to_owned(),
@@ -131,6 +131,7 @@ mod tests {
             version: None,
             state: crate::views::blobs::State::Live,
         };
+        let blob = Held { blob, unused_since: Some(7) };
         let noted = cache.version(&repository);
         cache.invalidate(&repository); // a write commits while the reader is at the database
         cache.keep_blob(noted, &repository, &digest, &blob);

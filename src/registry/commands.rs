@@ -5,17 +5,21 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use super::Error;
+use super::collection::{refreshed, rules};
+use super::protection::{self, Action};
+use crate::clock::Micros;
 use crate::dataplane::Stored;
 use crate::db::Key;
 use crate::events::{
-    BlobLinked, BlobRepaired, BlobStored, BlobUnlinked, Command, ContentDigested, Decision, Fact,
-    ManifestDeleted, ManifestPushed, Read, Reference, Role, Rows, Subject, TagDeleted, TagMoved,
+    BlobLinked, BlobRepaired, BlobRevived, BlobStored, BlobUnlinked, Command, ContentDigested, Decision,
+    Fact, ManifestDeleted, ManifestPushed, Read, Reference, RetentionResolved, Role, Rows, Subject,
+    TagDeleted, TagMoved, Target,
 };
 use crate::oci::{Algorithm, Digest, Kind, Manifest, RepositoryName, Tag};
-use crate::package::mapping::names;
-use crate::views::packages::Status;
+use crate::retention::Retained;
 use crate::views::{
-    blobs, contents, links, manifests, objects, package_files, packages, referrers, repositories, tags,
+    blobs, contents, holds, links, manifests, objects, package_files, packages, repositories, retentions,
+    tags, tombstones,
 };
 
 fn content_read(digest: &Digest) -> Read {
@@ -41,12 +45,55 @@ pub(super) struct LinkBlob {
     pub(super) content: Digest,
     /// The digest the client used; checked against the bytes.
     pub(super) digest: Digest,
-    /// A fresh durable copy. Without one the command is rejected unless the content is live.
+    /// A fresh durable copy. Without one the command is rejected unless the copy there is stays.
     pub(super) stored: Option<Stored>,
     /// The key of the live copy, if it turned out to be lost: ours takes its place.
     pub(super) lost: Option<String>,
     /// The repository to mount from; it must hold the blob.
     pub(super) from: Option<RepositoryName>,
+    /// A link that seems unused since before this begins its grace again.
+    pub(super) stale_before: Micros,
+}
+
+impl LinkBlob {
+    /// What becomes of the bytes: whose copy is the blob's from here on.
+    fn copy(&self, rows: &Rows) -> Result<Vec<Fact>, Error> {
+        let found = blobs::get(rows, &self.content);
+        let is_lost = found.as_ref().is_some_and(|blob| self.lost.as_ref() == Some(&blob.key));
+        let push = rules::push(found.as_ref().map(|blob| blob.state), self.stored.is_some(), is_lost);
+        let push = push.ok_or_else(|| Error::BlobUnknown(self.digest.clone()))?;
+        let mut facts: Vec<Fact> = Vec::new();
+        if let (rules::Push::Store, Some(stored)) = (push, &self.stored) {
+            let fact = BlobStored {
+                content: self.content.clone(),
+                digests: stored.digests.all().to_vec(),
+                size: stored.location.size,
+                backend: stored.location.backend.clone(),
+                key: stored.location.key.clone(),
+                version: stored.location.version.clone(),
+            };
+            return Ok(vec![fact.into()]);
+        }
+        if let (rules::Push::Repair { .. }, Some(stored), Some(blob)) = (push, &self.stored, found) {
+            let fact = BlobRepaired {
+                content: self.content.clone(),
+                size: stored.location.size,
+                backend: stored.location.backend.clone(),
+                key: stored.location.key.clone(),
+                lost: blob.key,
+                version: stored.location.version.clone(),
+            };
+            facts.push(fact.into());
+        }
+        if matches!(push, rules::Push::Revive | rules::Push::Repair { revives: true }) {
+            facts.push(BlobRevived { content: self.content.clone() }.into());
+        }
+        if rows.get(&contents::CONTENT_DIGESTS, &contents::key(&self.digest)).is_none() {
+            let (content, digest) = (self.content.clone(), self.digest.clone());
+            facts.push(ContentDigested { content, digest }.into());
+        }
+        Ok(facts)
+    }
 }
 
 impl Command for LinkBlob {
@@ -64,44 +111,15 @@ impl Command for LinkBlob {
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
-        let unknown = || Error::BlobUnknown(self.digest.clone());
         if let Some(from) = &self.from
             && !links::exists(rows, from, &self.content)
         {
-            return Err(unknown());
+            return Err(Error::BlobUnknown(self.digest.clone()));
         }
-        let mut facts: Vec<Fact> = Vec::new();
-        let live = blobs::get(rows, &self.content).filter(blobs::Blob::is_live);
-        if let Some(blob) = live {
-            if self.lost.as_ref() == Some(&blob.key) {
-                let stored = self.stored.as_ref().ok_or_else(unknown)?;
-                let fact = BlobRepaired {
-                    content: self.content.clone(),
-                    size: stored.location.size,
-                    backend: stored.location.backend.clone(),
-                    key: stored.location.key.clone(),
-                    lost: blob.key,
-                    version: stored.location.version.clone(),
-                };
-                facts.push(fact.into());
-            }
-            if rows.get(&contents::CONTENT_DIGESTS, &contents::key(&self.digest)).is_none() {
-                let (content, digest) = (self.content.clone(), self.digest.clone());
-                facts.push(ContentDigested { content, digest }.into());
-            }
+        let mut facts = self.copy(rows)?;
+        if links::exists(rows, &self.repository, &self.content) {
+            facts.extend(refreshed(rows, &self.repository, &self.content, self.stale_before));
         } else {
-            let stored = self.stored.as_ref().ok_or_else(unknown)?;
-            let fact = BlobStored {
-                content: self.content.clone(),
-                digests: stored.digests.all().to_vec(),
-                size: stored.location.size,
-                backend: stored.location.backend.clone(),
-                key: stored.location.key.clone(),
-                version: stored.location.version.clone(),
-            };
-            facts.push(fact.into());
-        }
-        if !links::exists(rows, &self.repository, &self.content) {
             let fact = BlobLinked {
                 repository: self.repository.clone(),
                 content: self.content.clone(),
@@ -134,6 +152,7 @@ impl Command for UnlinkBlob {
         reads.push(packages::of_content_manifest(&self.repository, &self.content));
         reads.push(package_files::having(&self.repository, &self.content));
         reads.push(objects::naming(&self.repository, &self.content));
+        reads.push(holds::on(&self.repository, None));
         reads
     }
 
@@ -143,7 +162,7 @@ impl Command for UnlinkBlob {
         }
         // First, since the manifest that names it is kept by the same package.
         if let Some(package) = packages::described_by(rows, &self.repository, &self.content) {
-            return Err(kept(&self.digest, package));
+            return Err(Error::BlobInPackage { blob: self.digest.clone(), package: package.id });
         }
         let naming = |digest| manifests::naming_one(rows, &self.repository, digest);
         if let Some(manifest) = self.digests.iter().find_map(naming) {
@@ -155,6 +174,8 @@ impl Command for UnlinkBlob {
         if let Some(key) = objects::naming_one(rows, &self.repository, &self.content) {
             return Err(Error::BlobInObject { blob: self.digest.clone(), key });
         }
+        let subject = self.digest.as_str();
+        protection::check_repository(rows, &self.repository, Action::DeleteBlob, subject)?;
         let fact = BlobUnlinked { repository: self.repository.clone(), content: self.content.clone() };
         Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
     }
@@ -176,6 +197,12 @@ pub(super) struct PushManifest {
     pub(super) named: Vec<Named>,
     /// Whether an image may name blobs the repository does not hold.
     pub(super) allow_sparse: bool,
+    /// The retention it comes under, unless it is under one.
+    pub(super) retained: Option<Retained>,
+    /// What its tags name now, as far as is known: what is looked at before they move.
+    pub(super) displaced: Vec<Digest>,
+    /// Compliance time.
+    pub(super) now: Micros,
 }
 
 /// A descriptor of a manifest on its way in.
@@ -197,6 +224,21 @@ impl PushManifest {
 
     fn key(&self) -> Key {
         manifests::key(&self.repository, &self.content)
+    }
+
+    fn target(&self) -> Target {
+        Target::Manifest(self.content.clone())
+    }
+
+    /// Its retention, if it comes under one now. What it is under since an earlier push stays as it was pinned then.
+    fn resolved(&self, rows: &Rows) -> Option<RetentionResolved> {
+        let retained = self.retained.as_ref()?;
+        let target = self.target();
+        if retentions::get(rows, &self.repository, &target).is_some() {
+            return None;
+        }
+        let (rule, from, until) = (retained.rule.clone(), retained.from, retained.until);
+        Some(RetentionResolved { repository: self.repository.clone(), target, rule, from, until })
     }
 
     /// Resolves every descriptor against what the repository holds; names those it must hold and does not.
@@ -241,6 +283,9 @@ impl Command for PushManifest {
         let mut reads = vec![manifest_read(self.key()), repositories::read(&self.repository)];
         reads.extend(self.digests.iter().map(content_read));
         reads.extend(self.tags.iter().map(|tag| Read::row(&tags::TAGS, tags::key(&self.repository, tag))));
+        reads.extend(self.tags.iter().map(|tag| tombstones::read_tag(&self.repository, tag)));
+        reads.extend(self.displaced.iter().flat_map(|it| protection::reads(&self.repository, it)));
+        reads.extend(self.retained.iter().map(|_| retentions::read(&self.repository, &self.target())));
         for named in &self.named {
             let Some(content) = &named.content else { continue };
             reads.push(match named.role {
@@ -257,6 +302,8 @@ impl Command for PushManifest {
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let references = self.references(rows)?;
+        let check = |tag| protection::check_tag(rows, &self.repository, tag, &self.content, self.now);
+        self.tags.iter().try_for_each(check)?;
         let mut decision = Decision::default();
         let media_type = manifests::media_type(rows, &self.repository, &self.content);
         // The first type stays: another one would change what its other tags are served as.
@@ -281,6 +328,7 @@ impl Command for PushManifest {
             decision.facts.push(fact.into());
             decision.contents.push((self.content.clone(), self.bytes.clone()));
         }
+        decision.facts.extend(self.resolved(rows).map(Fact::from));
         for tag in &self.tags {
             let previous = tags::digest(rows, &self.repository, tag);
             if previous.as_ref() == Some(&self.digest) {
@@ -299,69 +347,32 @@ impl Command for PushManifest {
     }
 }
 
-/// A repository gives up a manifest that no package needs, and every tag on it.
+/// A repository gives up a manifest that nothing protects, and every tag on it.
 #[derive(Debug)]
 pub(super) struct DeleteManifest {
     pub(super) repository: RepositoryName,
     pub(super) content: Digest,
     /// The digest the client used.
     pub(super) digest: Digest,
-}
-
-impl DeleteManifest {
-    /// The finalized package that cannot do without a manifest of this content.
-    fn kept_by(&self, rows: &Rows) -> Option<packages::Package> {
-        self.is_or_is_part_of(rows).or_else(|| self.publishes_table_of(rows))
-    }
-
-    /// The package whose table the registry derived and published in this manifest.
-    fn publishes_table_of(&self, rows: &Rows) -> Option<packages::Package> {
-        let (subject, annotations) = referrers::subject_of(rows, &self.repository, &self.content)?;
-        let is_generated = annotations.iter().any(|(key, value)| key == names::GENERATED && value == "true");
-        if !is_generated {
-            return None;
-        }
-        // Anybody can write the annotation: what counts is the table of the package.
-        let named = manifests::named(rows, &self.repository, &self.content);
-        packages::named_by(rows, &self.repository, &subject).into_iter().find(|package| {
-            let table = package.content_manifest.as_ref();
-            package.status == Status::Finalized && table.is_some_and(|table| named.contains(table))
-        })
-    }
-
-    /// The package that the manifest is, or is a part of.
-    fn is_or_is_part_of(&self, rows: &Rows) -> Option<packages::Package> {
-        let digests = contents::known(rows, &self.content);
-        let parents = digests.iter().flat_map(|digest| manifests::parents(rows, &self.repository, digest));
-        let parents: Vec<Vec<Digest>> = parents.map(|parent| contents::known(rows, &parent)).collect();
-        let named = std::iter::once(&digests).chain(&parents).flatten();
-        let named = named.filter(|digest| digest.algorithm() == Algorithm::Sha256);
-        named
-            .flat_map(|digest| packages::named_by(rows, &self.repository, digest))
-            .find(|package| package.status == Status::Finalized)
-    }
+    /// Compliance time.
+    pub(super) now: Micros,
 }
 
 impl Command for DeleteManifest {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
-        vec![
-            contents::of(&self.content),
-            manifests::naming(&self.repository, &self.content),
-            manifest_read(manifests::key(&self.repository, &self.content)),
-            tags::on(&self.repository, &self.content),
-            manifests::references(&self.repository, &self.content),
-            referrers::of_manifest(&self.repository, &self.content),
-        ]
+        let mut reads = protection::reads(&self.repository, &self.content);
+        reads.push(manifest_read(manifests::key(&self.repository, &self.content)));
+        reads.push(tags::on(&self.repository, &self.content));
+        reads.push(manifests::references(&self.repository, &self.content));
+        reads
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let pushed_as = manifests::pushed_as(rows, &self.repository, &self.content);
         let digest = pushed_as.ok_or_else(|| Error::ManifestUnknown(self.digest.to_string()))?;
-        if let Some(package) = self.kept_by(rows) {
-            return Err(kept(&self.digest, package));
-        }
+        protection::check_delete(rows, &self.repository, (&self.content, &self.digest), self.now)?;
         let fact = ManifestDeleted {
             repository: self.repository.clone(),
             content: self.content.clone(),
@@ -377,30 +388,26 @@ impl Command for DeleteManifest {
 pub(super) struct DeleteTag {
     pub(super) repository: RepositoryName,
     pub(super) tag: Tag,
+    /// Compliance time.
+    pub(super) now: Micros,
 }
 
 impl Command for DeleteTag {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
-        vec![Read::row(&tags::TAGS, tags::key(&self.repository, &self.tag))]
+        let tag = Read::row(&tags::TAGS, tags::key(&self.repository, &self.tag));
+        vec![tag, holds::on(&self.repository, None)]
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let digest = tags::digest(rows, &self.repository, &self.tag);
         let digest = digest.ok_or_else(|| Error::TagUnknown(self.tag.clone()))?;
+        if let Some(content) = tags::content(rows, &self.repository, &self.tag) {
+            protection::check_untag(rows, &self.repository, &self.tag, &content, self.now)?;
+        }
         let fact = TagDeleted { repository: self.repository.clone(), tag: self.tag.clone(), digest };
         Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
-    }
-}
-
-/// What cannot leave because of a package.
-pub(super) fn kept(manifest: &Digest, package: packages::Package) -> Error {
-    Error::PackageKeeps {
-        manifest: manifest.clone(),
-        package: package.id,
-        class: package.description.retention_class.unwrap_or_default(),
-        until: package.expires_at,
     }
 }
 

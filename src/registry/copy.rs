@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::blobs::location;
-use super::verify::{Verification, verify};
+use super::verify::{Verification, is_kept, verify};
 use super::{Error, places};
 use crate::dataplane::{DataPlane, Location};
 use crate::db::Db;
@@ -142,10 +142,16 @@ async fn objects(
         let each = stream::iter(page).map(|blob| {
             let (sent, bytes) = (&sent, &bytes);
             async move {
-                let (content, size) = (blob.content.clone(), blob.size);
-                if to.data.copy_from(from.data, &location(blob), &content).await? {
-                    sent.fetch_add(1, Ordering::Relaxed);
-                    bytes.fetch_add(size, Ordering::Relaxed);
+                let (content, size, location) = (blob.content.clone(), blob.size, location(blob));
+                match to.data.copy_from(from.data, &location, &content).await {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        sent.fetch_add(1, Ordering::Relaxed);
+                        bytes.fetch_add(size, Ordering::Relaxed);
+                    }
+                    // A collection deleted it meanwhile.
+                    Err(_) if !is_kept(from.db, &content, &location).await? => {}
+                    Err(error) => return Err(error.into()),
                 }
                 Ok::<_, Error>(())
             }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Status;
 use super::places::WrongPlace;
+use super::protection::Protected;
+use super::{DispositionStatus, Status};
 use crate::clock::Micros;
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
 use crate::package::mapping::Mismatch;
 use crate::package::{self, PackageId, PackagePath};
-use crate::retention::{UnknownClass, rfc3339};
+use crate::retention::{Denied, DispositionId, HoldId, LATEST, Refused, rfc3339};
 use crate::storage::PlaceId;
 use crate::{dataplane, db, events};
 
@@ -49,17 +50,116 @@ pub enum Error {
         /// One key that names it.
         key: PackagePath,
     },
-    /// A finalized package needs this manifest, or this blob, which is its content manifest.
-    #[error("manifest {manifest} is kept by package {package} under retention class {class}")]
-    PackageKeeps {
-        /// The manifest, or the content manifest.
-        manifest: Digest,
+    /// It is held or retained.
+    #[error(transparent)]
+    Protected(Box<Protected>),
+    /// A tag that named what was disposed of is never used again.
+    #[error("tag {tag} was retired by disposition {disposition}: it is never used again")]
+    TagRetired {
+        /// The repository.
+        repository: RepositoryName,
+        /// The tag.
+        tag: Tag,
+        /// What retired it.
+        disposition: DispositionId,
+    },
+    /// A retention may not be changed so.
+    #[error(transparent)]
+    RetentionRefused(#[from] Refused),
+    /// The policy gives no such class.
+    #[error(transparent)]
+    ClassDenied(#[from] Denied),
+    /// Nothing retains it by itself, so there is nothing to change.
+    #[error("{0} is under no retention of its own; give it a class first, or name the package that has one")]
+    NotRetained(String),
+    /// A draft comes under its retention when it is finalized.
+    #[error("package {0} is a draft: its retention begins when it is finalized")]
+    NotRetainedYet(PackageId),
+    /// To shorten a retention needs the special right and the will to use it.
+    #[error("to shorten a retention one must ask to bypass governance, and have the right to")]
+    BypassNeeded,
+    /// No hold of this repository has this id.
+    #[error("hold {0} is not known in this repository")]
+    HoldUnknown(HoldId),
+    /// A hold ends once.
+    #[error("hold {hold} was released at {at} already", at = rfc3339(*at))]
+    HoldEnded {
+        /// The hold.
+        hold: HoldId,
+        /// When it was released.
+        at: Micros,
+    },
+    /// No disposition of this repository has this id.
+    #[error("disposition {0} is not known in this repository")]
+    DispositionUnknown(DispositionId),
+    /// A disposition ends once.
+    #[error("disposition {disposition} is {status} and over", status = status.as_str())]
+    DispositionEnded {
+        /// The disposition.
+        disposition: DispositionId,
+        /// How it ended.
+        status: DispositionStatus,
+    },
+    /// There is one disposition of a thing at a time.
+    #[error("disposition {0} is open already; approve, reject or execute that one")]
+    DispositionOpen(DispositionId),
+    /// Nobody approves what he proposed.
+    #[error("disposition {0} must be approved by others than the one who proposed it")]
+    OwnProposal(DispositionId),
+    /// The retention is not as it was when the approver looked.
+    #[error("disposition {disposition} is about revision {revision}; look at it again")]
+    StaleRevision {
+        /// The disposition.
+        disposition: DispositionId,
+        /// The revision it is about.
+        revision: i64,
+    },
+    /// Approvals are missing.
+    #[error("disposition {disposition} needs {missing} more approvals")]
+    NotApproved {
+        /// The disposition.
+        disposition: DispositionId,
+        /// How many are missing.
+        missing: usize,
+    },
+    /// The time to think again is not over.
+    #[error("disposition {disposition} cools off until {at}", at = rfc3339(*until))]
+    CoolingOff {
+        /// The disposition.
+        disposition: DispositionId,
+        /// Until when.
+        until: Micros,
+    },
+    /// It was here and was disposed of.
+    #[error("{reference} was disposed of at {at} by disposition {disposition}", at = rfc3339(*at))]
+    Disposed {
+        /// Its repository.
+        repository: RepositoryName,
+        /// How it was asked for.
+        reference: String,
+        /// What ended it.
+        disposition: DispositionId,
+        /// When.
+        at: Micros,
+    },
+    /// What is not there any more cannot be held.
+    #[error("package {package} is {status}: there is nothing left to hold or retain", status = status.as_str())]
+    NothingLeft {
         /// The package.
         package: PackageId,
-        /// The class it is kept under.
-        class: String,
-        /// The earliest permitted deletion; `None` for never.
-        until: Option<Micros>,
+        /// What it is.
+        status: Status,
+    },
+    /// A time that the log cannot say.
+    #[error("there is no such time in the log: it ends at {at}; say forever for later", at = rfc3339(LATEST))]
+    TimeInvalid,
+    /// A text that has to be given is missing, too long or not plain.
+    #[error("{field}: give a text of 1 to {most} bytes without control characters")]
+    TextInvalid {
+        /// Which.
+        field: &'static str,
+        /// The longest, in bytes.
+        most: usize,
     },
     /// There is no such package here.
     #[error("package {0} is not known here")]
@@ -128,9 +228,6 @@ pub enum Error {
         /// What is wrong with it.
         source: package::archive::Error,
     },
-    /// No retention class of this name.
-    #[error(transparent)]
-    ClassUnknown(#[from] UnknownClass),
     /// No metadata schema of this name.
     #[error("metadata schema {0:?} is not known")]
     SchemaUnknown(String),
@@ -289,6 +386,15 @@ pub enum Error {
     /// Something of which only so much is done at once is being done for others.
     #[error("{0}; try again in a few seconds")]
     Busy(&'static str),
+    /// There is no such collection.
+    #[error("collection {0} is not known")]
+    RunUnknown(String),
+    /// One collection at a time.
+    #[error("a collection is under way already; wait for its end, or look at it")]
+    CollectionRunning,
+    /// A collection that stood still for too long was taken over.
+    #[error("another replica has taken the collection over")]
+    CollectionTaken,
     /// Part of a request was ended by a shutdown.
     #[error("the registry is shutting down")]
     Stopping,

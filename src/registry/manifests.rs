@@ -5,12 +5,14 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use super::commands::{DeleteManifest, DeleteTag, Named, PushManifest, descriptors};
-use super::{Actor, Error, Package, Registry};
+use super::{Actor, Error, Registry};
+use crate::events::Target;
 use crate::hash;
 use crate::oci::{self, Algorithm, Digest, Kind, Reference, RepositoryName, Tag};
 use crate::package::PackageId;
-use crate::retention::rfc3339;
-use crate::views::{contents, links, manifests};
+use crate::package::mapping::names::RETENTION_CLASS;
+use crate::retention::Retained;
+use crate::views::{contents, links, manifests, retentions};
 
 /// Tags one push may set; the spec asks for at least 10.
 const MAX_TAGS: usize = 64;
@@ -55,7 +57,7 @@ impl Registry {
             let cache = &self.inner.cache;
             let version = cache.version(repository);
             let found = manifests::find(&self.inner.db, repository, reference).await?;
-            let found = found.ok_or_else(|| Error::ManifestUnknown(reference.to_string()))?;
+            let Some(found) = found else { return Err(self.absent(repository, reference).await?) };
             let bytes = manifests::bytes(&self.inner.db, &found.content).await?;
             let bytes = Bytes::from(bytes.ok_or_else(|| Error::ManifestLost(found.content.clone()))?);
             cache.keep_manifest(version, repository, reference, &found, &bytes);
@@ -91,10 +93,20 @@ impl Registry {
         let mut seen = HashSet::new();
         tags.retain(|tag| seen.insert(tag.clone()));
         let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
+        let retained = self.retained(repository, &manifest)?;
+        let is_retained = retained.is_some();
         let push = self.prepare(repository, named, tags.clone(), manifest, bytes).await?;
+        let push = PushManifest { retained, ..push };
         let (digest, mut warnings) = (push.digest.clone(), self.warnings(&push).await?);
+        let content = push.content.clone();
         let package = self.push_recognised(actor, push).await?;
-        warnings.extend(package.as_ref().map(retention));
+        if is_retained || package.is_some() {
+            let package = package.as_ref().map(|package| Target::Package(package.id.clone()));
+            let target = package.unwrap_or(Target::Manifest(content));
+            // What was applied is told to whoever pushed.
+            let retention = retentions::find(&self.inner.db, repository, &target).await?;
+            warnings.extend(retention.map(|it| format!("retention: {}", it.retained)));
+        }
         Ok(PushedManifest { digest, tags, subject, warnings, package: package.map(|package| package.id) })
     }
 
@@ -105,16 +117,17 @@ impl Registry {
         actor: Actor,
         reference: &Reference,
     ) -> Result<(), Error> {
+        let now = self.compliance_now();
         match reference {
             Reference::Tag(tag) => {
-                let command = DeleteTag { repository: repository.clone(), tag: tag.clone() };
+                let command = DeleteTag { repository: repository.clone(), tag: tag.clone(), now };
                 self.submit(actor, command).await.map(drop)
             }
             Reference::Digest(digest) => {
                 let content = contents::find(&self.inner.db, digest).await?;
                 let content = content.ok_or_else(|| Error::ManifestUnknown(digest.to_string()))?;
-                let command =
-                    DeleteManifest { repository: repository.clone(), content, digest: digest.clone() };
+                let (repository, digest) = (repository.clone(), digest.clone());
+                let command = DeleteManifest { repository, content, digest, now };
                 self.submit(actor, command).await.map(drop)
             }
         }
@@ -175,9 +188,34 @@ impl Registry {
             content: digests[0].clone(),
             digest,
             digests,
+            displaced: self.displaced(repository, &tags).await?,
             tags,
             allow_sparse: self.inner.options.allow_sparse,
+            retained: None,
+            now: self.compliance_now(),
         })
+    }
+
+    /// The retention that a manifest which is no package comes under: if it asks for a class, or if its repository has
+    /// a default.
+    fn retained(
+        &self,
+        repository: &RepositoryName,
+        manifest: &oci::Manifest,
+    ) -> Result<Option<Retained>, Error> {
+        let class = manifest.annotations.get(RETENTION_CLASS).map(String::as_str);
+        let rule = self.inner.policy.rule_of_manifest(repository.as_str(), class)?;
+        Ok(rule.map(|rule| Retained::begin(rule, self.retention_begins())))
+    }
+
+    /// What tags name now, so that the decision finds loaded what it will look at. It may be outdated by then.
+    async fn displaced(&self, repository: &RepositoryName, tags: &[Tag]) -> Result<Vec<Digest>, Error> {
+        let mut displaced = Vec::new();
+        for tag in tags {
+            let tag = Reference::Tag(tag.clone());
+            displaced.extend(manifests::find(&self.inner.db, repository, &tag).await?.map(|it| it.content));
+        }
+        Ok(displaced)
     }
 
     /// Every descriptor of a manifest with its content address, where its digest is known at all. Safe
@@ -211,17 +249,4 @@ fn digests(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Vec<Digest>),
         return Err(Error::DigestMismatch { claimed: claimed.clone(), actual });
     }
     Ok((actual, all))
-}
-
-/// What was applied is told to whoever pushed.
-fn retention(package: &Package) -> String {
-    let class = package.description.retention_class.as_deref().unwrap_or_default();
-    match package.expires_at {
-        Some(until) => {
-            let until = rfc3339(until);
-            let day = until.split('T').next().unwrap_or_default();
-            format!("retention: class {class} until {day}")
-        }
-        None => format!("retention: class {class} for ever"),
-    }
 }

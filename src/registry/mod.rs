@@ -10,17 +10,22 @@
 mod blobs;
 mod cache;
 mod catalog;
+mod collection;
 mod commands;
 mod copy;
+mod denials;
 mod error;
 mod events;
 mod health;
+mod maintenance;
 mod manifests;
 mod objects;
 mod options;
 mod packages;
 mod places;
+mod protection;
 mod referrers;
+mod retention;
 mod sessions;
 mod signing;
 mod store;
@@ -36,6 +41,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use blobs::{Blob, PushedBlob};
+pub use collection::{
+    CollectionRun, Options as CollectionOptions, Plan as CollectionPlan, RunStatus, Tally,
+    plan as plan_collection,
+};
 pub use copy::{Copied, CopyOutcome, Side, copy};
 pub use error::Error;
 pub use health::{Component, Health, has_log, inspect, probe};
@@ -48,7 +57,12 @@ pub use packages::{
     FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Schema, Status,
 };
 pub use places::{WrongPlace, refuse_same_place};
+pub use protection::{Action, Protected};
 pub use referrers::ReferrersPage;
+pub use retention::{
+    Approval, Disposition, DispositionStatus, Explanation, Extension, Hold, Item, ItemError, NewHold,
+    Release, Retention,
+};
 pub use signing::Signature;
 pub use signing::keys::{LONGEST as LONGEST_URL, rotate_signing_key};
 pub use store::{LOCAL, Stat, Store, Verified};
@@ -57,14 +71,14 @@ pub use uploads::{Progress, Upload};
 pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
 
 pub use crate::dataplane::{Body, ClientError};
-pub use crate::events::{Actor, Event, Head, Replayed, StateDigest};
+pub use crate::events::{Actor, Event, Head, Replayed, StateDigest, Target};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 
 use crate::clock::{Clock, Micros, SECOND};
 use crate::dataplane::DataPlane;
 use crate::db::Db;
 use crate::events::{Command, Committed, Fact, Log, Observer, Refusal};
-use crate::retention::Classes;
+use crate::retention::Policy;
 use crate::views;
 
 /// What can be set.
@@ -82,6 +96,10 @@ pub struct Options {
     pub manifest_cache: u64,
     /// How long nothing may happen to a draft of a package before it is given up.
     pub draft_expiry: Duration,
+    /// How garbage is collected.
+    pub gc: CollectionOptions,
+    /// How long things are kept.
+    pub retention: Policy,
 }
 
 impl Default for Options {
@@ -93,6 +111,8 @@ impl Default for Options {
             allow_sparse: false,
             manifest_cache: 32 * 1024 * 1024,
             draft_expiry: Duration::from_hours(7 * 24),
+            gc: CollectionOptions::default(),
+            retention: Policy::default(),
         }
     }
 }
@@ -112,7 +132,9 @@ struct Inner {
     options: Options,
     cache: Arc<cache::Cache>,
     uploads: uploads::Active,
-    classes: Classes,
+    /// The policy in force, as the log has it.
+    policy: Policy,
+    denials: denials::Denials,
     /// Bounds what is spent on large packages at once.
     composing: packages::Weights,
     /// Bounds what is spent on metadata at once.
@@ -143,7 +165,7 @@ impl Registry {
         let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
         let uploads = uploads::Active::default();
         let opened_at = clock.now();
-        let classes = Classes::default();
+        let policy = retention::adopt(&db, &log, options.retention.clone()).await?;
         let inner = Inner {
             db,
             log,
@@ -152,7 +174,8 @@ impl Registry {
             options,
             cache,
             uploads,
-            classes,
+            policy,
+            denials: denials::Denials::default(),
             composing: packages::Weights::default(),
             checks: packages::Checks::default(),
             opened_at,
@@ -162,6 +185,7 @@ impl Registry {
         if !is_shared {
             // Nobody else has the database: claims of an earlier process are void.
             registry.sessions().release_all().await?;
+            maintenance::Maintenance::new(&registry.inner.db).release_all().await?;
         }
         Ok(registry)
     }
@@ -190,10 +214,14 @@ impl Registry {
     where
         C: Command<Rejection = Error>,
     {
-        self.inner.log.submit(actor, command).await.map_err(|refusal| match refusal {
-            Refusal::Rejected(error) => error,
-            Refusal::Failed(error) => Error::Log(error),
-        })
+        match self.inner.log.submit(actor.clone(), command).await {
+            Ok(committed) => Ok(committed),
+            Err(Refusal::Rejected(error)) => {
+                self.audit(&actor, &error).await;
+                Err(error)
+            }
+            Err(Refusal::Failed(error)) => Err(Error::Log(error)),
+        }
     }
 
     /// Looks into the cache. What is found there is as new as the newest acknowledged write before the call, also one

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::Options;
+use super::{CollectionOptions, Options};
+use crate::retention::Policy;
 use crate::setting::{Kind, Problem, Setting, Values};
 
 const ALLOW_SPARSE: Setting = Setting {
@@ -43,9 +44,24 @@ const DRAFT_EXPIRY: Setting = Setting {
 };
 
 impl Options {
-    /// What can be set.
-    pub const SETTINGS: &[&Setting] =
-        &[&ALLOW_SPARSE, &UPLOAD_EXPIRY, &MAX_MANIFEST, &MAX_BLOB, &MANIFEST_CACHE, &DRAFT_EXPIRY];
+    /// What can be set, and what the [`Policy`] says of itself.
+    pub const SETTINGS: &[&Setting] = &{
+        let [enabled, interval, grace, quarantine, orphan_grace, rate] = CollectionOptions::SETTINGS;
+        [
+            &ALLOW_SPARSE,
+            &UPLOAD_EXPIRY,
+            &MAX_MANIFEST,
+            &MAX_BLOB,
+            &MANIFEST_CACHE,
+            &DRAFT_EXPIRY,
+            enabled,
+            interval,
+            grace,
+            quarantine,
+            orphan_grace,
+            rate,
+        ]
+    };
 
     /// What was set.
     pub fn from_values(values: &Values) -> Result<Self, Problem> {
@@ -57,6 +73,8 @@ impl Options {
             max_blob: values.number(&MAX_BLOB).unwrap_or(default.max_blob),
             manifest_cache: values.number(&MANIFEST_CACHE).unwrap_or(default.manifest_cache),
             draft_expiry: values.duration(&DRAFT_EXPIRY).unwrap_or(default.draft_expiry),
+            gc: CollectionOptions::from_values(values),
+            retention: Policy::from_values(values)?,
         })
     }
 }

@@ -38,6 +38,8 @@ impl Registry {
         }
         let leftovers = self.sweep_leftovers(untouched_since).await?;
         let drafts = self.sweep_drafts().await?;
+        self.sweep_dispositions().await?;
+        self.record_denials(false).await;
         Keys::new(&self.inner.db).sweep(now).await?;
         Ok(Swept { sessions, leftovers, drafts })
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Error;
 use super::blobs::location;
-use crate::dataplane::{DataPlane, Verdict};
+use crate::dataplane::{DataPlane, Location, Verdict};
 use crate::db::Db;
 use crate::events::{self, Replayed, StateDigest};
 use crate::hash;
@@ -54,7 +54,9 @@ pub async fn verify(
         after = Some(last.content.clone());
         for blob in page {
             let (content, location) = (blob.content.clone(), location(blob));
-            if let Verdict::Damaged(finding) = data.verify(&location, &content).await? {
+            if let Verdict::Damaged(finding) = data.verify(&location, &content).await?
+                && is_kept(db, &content, &location).await?
+            {
                 done.fault(content.to_string(), format!("{} {finding}", location.key));
             }
             done.blobs += 1;
@@ -65,6 +67,12 @@ pub async fn verify(
     verify_manifests(db, &mut done).await?;
     progress(&done);
     Ok(done)
+}
+
+/// Whether the log still says that the copy is there: a collection may have deleted it meanwhile.
+pub(super) async fn is_kept(db: &Db, content: &Digest, location: &Location) -> Result<bool, Error> {
+    let blob = blobs::of_any_state(db, content).await?;
+    Ok(blob.is_some_and(|blob| blob.state.is_kept() && blob.key == location.key))
 }
 
 async fn verify_manifests(db: &Db, done: &mut Verification) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Retention classes.
 
-use super::{Mode, Period, Retained, Rule, Start};
+use super::{Mode, Period, Rule, Start};
 use crate::clock::Micros;
 
 /// A retention class.
@@ -36,17 +36,6 @@ impl Class {
             cooling_off: self.cooling_off,
         }
     }
-}
-
-/// What a class comes to at a moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolved {
-    /// The class.
-    pub class: String,
-    /// Which version of the policy said so.
-    pub policy_version: u64,
-    /// The earliest permitted deletion; `None` for never, or not before an event.
-    pub expires_at: Option<Micros>,
 }
 
 /// A class that is not one.
@@ -111,21 +100,34 @@ impl Classes {
         &self.default
     }
 
-    /// What a class, or the default, demands.
-    pub fn rule(&self, name: Option<&str>) -> Result<Rule, UnknownClass> {
-        let name = name.unwrap_or(&self.default);
-        let class = self.all.iter().find(|class| class.name == name).ok_or_else(|| UnknownClass {
-            name: name.chars().take(64).collect(),
-            known: self.all.iter().map(|class| &*class.name).collect::<Vec<_>>().join(", "),
-        })?;
-        Ok(class.rule(self.version))
+    /// These classes and others, in their order; one of a name that is there takes its place. The default must be
+    /// among them.
+    pub fn with(mut self, others: Vec<Class>, default: &str) -> Result<Self, UnknownClass> {
+        self.all.retain(|class| others.iter().all(|other| other.name != class.name));
+        self.all.extend(others);
+        self.all
+            .sort_by_key(|class| (class.period.map_or(Micros::MAX, |period| period.after(0)), class.mode));
+        let default = self.class(default)?.name.clone();
+        Ok(Self { default, ..self })
     }
 
-    /// What a class, or the default, comes to for something finalized at `at`.
-    pub fn resolve(&self, name: Option<&str>, at: Micros) -> Result<Resolved, UnknownClass> {
-        let rule = self.rule(name)?;
-        let expires_at = Retained::begin(rule.clone(), at).until;
-        Ok(Resolved { class: rule.class, policy_version: rule.policy_version, expires_at })
+    /// The same as another version of the policy.
+    #[must_use]
+    pub fn with_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    /// The class of a name.
+    pub fn class(&self, name: &str) -> Result<&Class, UnknownClass> {
+        self.all.iter().find(|class| class.name == name).ok_or_else(|| UnknownClass {
+            name: name.chars().take(64).collect(),
+            known: self.all.iter().map(|class| &*class.name).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// What a class, or the default, demands.
+    pub fn rule(&self, name: Option<&str>) -> Result<Rule, UnknownClass> {
+        Ok(self.class(name.unwrap_or(&self.default))?.rule(self.version))
     }
 }
 
@@ -139,7 +141,7 @@ mod tests {
         // 2027-01-31T00:00:00Z.
         let at = 1_801_353_600_000_000;
         let resolved =
-            |name| classes.resolve(name, at).unwrap().expires_at.map(|t| (t - at) / 86_400_000_000);
+            |name| classes.rule(name).unwrap().until(at).map(|until| (until - at) / 86_400_000_000);
         assert_eq!(resolved(Some("transient")), Some(7));
         assert_eq!(resolved(None), Some(180));
         assert_eq!(resolved(Some("summary-evidence")), Some(3 * 365 + 1));
@@ -148,7 +150,31 @@ mod tests {
 
     #[test]
     fn an_unknown_class_is_answered_with_those_there_are() {
-        let error = Classes::default().resolve(Some("forever"), 0).unwrap_err().to_string();
+        let error = Classes::default().rule(Some("forever")).unwrap_err().to_string();
         assert!(error.contains("\"forever\"") && error.contains("transient, raw-evidence"), "{error}");
+    }
+
+    #[test]
+    fn further_classes_stand_where_their_period_says() {
+        let class = |name: &str, period: &str| Class {
+            name: name.to_owned(),
+            period: Some(period.parse().unwrap()),
+            ..Classes::default().all()[1].clone()
+        };
+        let classes = Classes::default();
+        let classes = classes.with(vec![class("audit", "P5Y"), class("transient", "P1D")], "audit").unwrap();
+        let names: Vec<_> = classes.all().iter().map(|class| &*class.name).collect();
+        let expected = [
+            "transient",
+            "raw-evidence",
+            "summary-evidence",
+            "audit",
+            "release-evidence",
+            "permanent-record",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(classes.rule(None).unwrap().class, "audit");
+        assert_eq!(classes.rule(Some("transient")).unwrap().period.unwrap().to_string(), "P1D");
+        assert!(Classes::default().with(Vec::new(), "forever").is_err());
     }
 }

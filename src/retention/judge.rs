@@ -1,6 +1,8 @@
 //! May it leave? Pure and total: facts and a moment in, reasons out.
 
-use super::{HoldId, HoldKind, Mode, Retained};
+use std::fmt;
+
+use super::{HoldId, HoldKind, Mode, Retained, rfc3339};
 use crate::clock::Micros;
 
 /// What bears on whether something may leave: its own records and those of everything whose protection it shares.
@@ -52,6 +54,8 @@ pub enum Reason {
         by: String,
         /// Its class.
         class: String,
+        /// The class's mode.
+        mode: Mode,
     },
     /// Its retention is over, and it leaves by a disposition only.
     Undisposed {
@@ -59,9 +63,49 @@ pub enum Reason {
         by: String,
         /// Its class.
         class: String,
+        /// The class's mode.
+        mode: Mode,
     },
     /// It is bound up with more than was looked at.
     TooEntangled,
+}
+
+impl Reason {
+    /// What it comes from; `None` for the whole repository.
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            Self::Held { by, .. } => by.as_deref(),
+            Self::Retained { by, .. } | Self::Waiting { by, .. } | Self::Undisposed { by, .. } => Some(by),
+            Self::TooEntangled => None,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held { by, hold } => {
+                let by = by.as_deref().unwrap_or("the repository");
+                write!(f, "{by} is under {} hold {} ({})", hold.kind.as_str(), hold.id, hold.matter)
+            }
+            Self::Retained { by, class, until: Some(until), .. } => {
+                write!(f, "{by} is retained under class {class} until {}", rfc3339(*until))
+            }
+            Self::Retained { by, class, until: None, .. } => {
+                write!(f, "{by} is retained under class {class} for ever")
+            }
+            Self::Waiting { by, class, .. } => {
+                write!(f, "{by} is retained under class {class} until an event hold on it was released")
+            }
+            Self::Undisposed { by, class, .. } => {
+                write!(
+                    f,
+                    "the retention of {by} under class {class} is over; it leaves by a disposition only"
+                )
+            }
+            Self::TooEntangled => f.write_str("it is bound up with more than can be looked at"),
+        }
+    }
 }
 
 /// What the facts come to at a moment.
@@ -86,8 +130,9 @@ impl Verdict {
     pub fn pins_tags(&self) -> bool {
         self.reasons.iter().any(|reason| match reason {
             Reason::Held { .. } | Reason::TooEntangled => true,
-            Reason::Retained { mode, .. } => *mode == Mode::Compliance,
-            Reason::Waiting { .. } | Reason::Undisposed { .. } => false,
+            Reason::Retained { mode, .. }
+            | Reason::Waiting { mode, .. }
+            | Reason::Undisposed { mode, .. } => *mode == Mode::Compliance,
         })
     }
 }
@@ -100,13 +145,13 @@ pub fn judge(facts: &Facts, now: Micros) -> Verdict {
     }
     reasons.extend(facts.held.iter().map(|(by, hold)| Reason::Held { by: by.clone(), hold: hold.clone() }));
     reasons.extend(facts.retained.iter().map(|(by, kept)| {
-        let (by, class) = (by.clone(), kept.rule.class.clone());
+        let (by, class, mode) = (by.clone(), kept.rule.class.clone(), kept.rule.mode);
         if kept.is_waiting() {
-            Reason::Waiting { by, class }
+            Reason::Waiting { by, class, mode }
         } else if kept.is_over(now) {
-            Reason::Undisposed { by, class }
+            Reason::Undisposed { by, class, mode }
         } else {
-            Reason::Retained { by, class, mode: kept.rule.mode, until: kept.until }
+            Reason::Retained { by, class, mode, until: kept.until }
         }
     }));
     Verdict { reasons }
@@ -155,6 +200,13 @@ mod tests {
         let verdict = judge(&facts, i64::MAX);
         assert!(!verdict.is_eligible() && verdict.pins_tags());
         assert_eq!(verdict.reasons.len(), 2);
+    }
+
+    #[test]
+    fn a_class_that_pins_tags_does_so_until_its_disposition() {
+        let facts = Facts { retained: vec![kept("release-evidence")], ..Facts::default() };
+        let over = judge(&facts, i64::MAX);
+        assert!(over.pins_tags() && over.is_eligible());
     }
 
     #[test]

@@ -8,13 +8,16 @@ mod hold;
 mod id;
 mod judge;
 mod period;
+mod policy;
 mod retained;
 mod rule;
+mod settings;
 
-pub use class::{Class, Classes, Resolved, UnknownClass};
+pub use class::{Class, Classes, UnknownClass};
 pub use hold::HoldKind;
 pub use id::{DispositionId, DispositionIdError, HoldId, HoldIdError};
 pub use judge::{Facts, Hold, Reason, Verdict, judge};
-pub use period::{Period, PeriodError, rfc3339};
+pub use period::{LATEST, Period, PeriodError, parse_rfc3339, rfc3339};
+pub use policy::{Bounds, Denied, Policy};
 pub use retained::{Refused, Retained};
 pub use rule::{Mode, Rule, Start};

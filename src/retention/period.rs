@@ -103,10 +103,18 @@ impl<'de> serde::Deserialize<'de> for Period {
     }
 }
 
+/// The latest moment a document can say (2^53 - 1 µs, in the year 2255); what ends later does not end.
+pub const LATEST: Micros = (1 << 53) - 1;
+
 /// RFC 3339 in UTC with microseconds.
 pub fn rfc3339(at: Micros) -> String {
     let at = Timestamp::from_microsecond(at).unwrap_or(Timestamp::MAX);
     format!("{at:.6}")
+}
+
+/// The moment of a text of RFC 3339, with any offset.
+pub fn parse_rfc3339(text: &str) -> Option<Micros> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)
 }
 
 #[cfg(test)]
@@ -150,6 +158,16 @@ mod tests {
             "PäD",
         ] {
             assert!(text.parse::<Period>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_as_it_is_written_and_with_an_offset() {
+        let at = 1_801_353_600_000_001;
+        assert_eq!(parse_rfc3339(&rfc3339(at)), Some(at));
+        assert_eq!(parse_rfc3339("2027-01-31T02:00:00+02:00"), parse_rfc3339("2027-01-31T00:00:00Z"));
+        for text in ["", "forever", "2027-01-31", "2027-13-01T00:00:00Z"] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The retention of one thing, and how it may change.
 
-use super::{Mode, Rule, Start};
+use std::fmt;
+
+use super::{Mode, Rule, Start, rfc3339};
 use crate::clock::Micros;
 
 /// Under which rule something is kept, and until when.
@@ -20,6 +22,12 @@ pub enum Refused {
     /// The new end is before the old one.
     #[error("a retention is only ever extended; it lasts longer already")]
     Backwards,
+    /// The new end is not before the old one.
+    #[error("that is no earlier end; extend the retention instead")]
+    Forwards,
+    /// It has no end to be shortened.
+    #[error("it waits for the release of an event hold; release that instead")]
+    Waiting,
     /// Nobody shortens it.
     #[error("class {class} is in compliance mode: its retention is never shortened, by nobody")]
     Compliance {
@@ -78,6 +86,12 @@ impl Retained {
         if self.rule.mode == Mode::Compliance {
             return Err(Refused::Compliance { class: self.rule.class.clone() });
         }
+        if self.is_waiting() {
+            return Err(Refused::Waiting);
+        }
+        if !is_later(self.until, Some(until)) {
+            return Err(Refused::Forwards);
+        }
         Ok(Self { until: Some(until), ..self.clone() })
     }
 
@@ -100,6 +114,18 @@ impl Retained {
         // What was extended beyond the new class stays so.
         let until = if is_later(self.until, until) { self.until } else { until };
         Ok(Self { rule, from, until })
+    }
+}
+
+impl fmt::Display for Retained {
+    /// `class raw-evidence until 2027-05-20`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = &self.rule.class;
+        match self.until.map(rfc3339) {
+            Some(until) => write!(f, "class {class} until {}", until.split('T').next().unwrap_or_default()),
+            None if self.is_waiting() => write!(f, "class {class} until an event hold was released"),
+            None => write!(f, "class {class} for ever"),
+        }
     }
 }
 
@@ -136,7 +162,10 @@ mod tests {
 
     #[test]
     fn only_governance_is_shortened() {
-        assert_eq!(of("raw-evidence").shortened(AT).unwrap().until, Some(AT));
+        let kept = of("raw-evidence");
+        assert_eq!(kept.shortened(AT).unwrap().until, Some(AT));
+        assert_eq!(kept.shortened(kept.until.unwrap()), Err(Refused::Forwards));
+        assert_eq!(kept.extended(None).unwrap().shortened(AT).unwrap().until, Some(AT));
         assert!(matches!(of("release-evidence").shortened(AT), Err(Refused::Compliance { .. })));
         assert!(matches!(of("permanent-record").shortened(AT), Err(Refused::Compliance { .. })));
     }

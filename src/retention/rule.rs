@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Period;
+use super::{LATEST, Period};
 use crate::clock::Micros;
 
 /// Who may shorten a retention.
@@ -75,8 +75,8 @@ impl Rule {
         self.mode == Mode::Compliance
     }
 
-    /// The end of a retention that begins at `from`; `None` for never.
+    /// The end of a retention that begins at `from`; `None` for never, or later than can be said.
     pub fn until(&self, from: Micros) -> Option<Micros> {
-        self.period.map(|period| period.after(from))
+        self.period.map(|period| period.after(from)).filter(|until| *until <= LATEST)
     }
 }

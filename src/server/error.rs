@@ -4,8 +4,9 @@ use http::header::{ALLOW, LOCATION, RANGE, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
 use serde_json::json;
 
+use super::extension::retention;
 use super::respond::{Answer, Headers as _, full};
-use super::route::RouteError;
+use super::route::{RouteError, disposition_path};
 use crate::oci::{Digest, ErrorBody, ErrorCode, ReferenceError, received_range_status};
 use crate::registry;
 use crate::retention::rfc3339;
@@ -88,11 +89,13 @@ fn route(error: &RouteError) -> Wire {
         RouteError::Reference(ReferenceError::Tag(_))
         | RouteError::Tag(_)
         | RouteError::Path(_)
+        | RouteError::Item(_)
         | RouteError::EncodedSlash(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
         // The conformance suite of 1.1 asks for 404 here, and a tag that cannot be is one that is not.
-        RouteError::NoSuchTag(_) | RouteError::Package(_) => {
-            refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
-        }
+        RouteError::NoSuchTag(_)
+        | RouteError::Package(_)
+        | RouteError::Hold(_)
+        | RouteError::Disposition(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         RouteError::SignedForReading => refused(StatusCode::FORBIDDEN, ErrorCode::Denied),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         RouteError::Key(_) | RouteError::Encoding(_) | RouteError::Query { .. } => {
@@ -108,18 +111,32 @@ fn wire(error: &registry::Error) -> Wire {
         E::BlobUnknown(_) | E::FileUnknown { .. } | E::FileInArchive { .. } | E::KeyUnknown(_) => {
             refused(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown)
         }
-        E::ManifestUnknown(_) | E::TagUnknown(_) | E::PackageUnknown(_) | E::SchemaUnknown(_) => {
-            refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
-        }
+        E::ManifestUnknown(_)
+        | E::TagUnknown(_)
+        | E::PackageUnknown(_)
+        | E::SchemaUnknown(_)
+        | E::DispositionUnknown(_)
+        | E::HoldUnknown(_)
+        | E::RunUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         // 405 and not 409: the spec's table knows 405 for a delete the registry will not do.
-        E::BlobInUse { .. } | E::BlobInPackage { .. } | E::BlobInObject { .. } | E::PackageKeeps { .. } => {
+        E::BlobInUse { .. } | E::BlobInPackage { .. } | E::BlobInObject { .. } => {
             refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
+        }
+        // 403 where something was to be put in its place: there 405 would say that nobody may push.
+        E::Protected(protected) if protected.action.is_removal() => {
+            refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
+        }
+        E::Disposed { .. } => refused(StatusCode::GONE, ErrorCode::ManifestUnknown),
+        E::Protected(_) | E::TagRetired { .. } | E::BypassNeeded | E::OwnProposal(_) => {
+            refused(StatusCode::FORBIDDEN, ErrorCode::Denied)
         }
         E::ReferencesUnknown(_) => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
         E::ManifestInvalid(_)
         | E::PackageInvalid(_)
         | E::ArchiveInvalid { .. }
-        | E::ClassUnknown(_)
+        | E::ClassDenied(_)
+        | E::TextInvalid { .. }
+        | E::TimeInvalid
         | E::SchemaMissing(_)
         | E::SchemaInvalid { .. }
         | E::MetadataInvalid { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid),
@@ -130,7 +147,19 @@ fn wire(error: &registry::Error) -> Wire {
         | E::PackageNotFinalized { .. }
         | E::FileExists { .. }
         | E::CursorAhead { .. }
-        | E::PathConflict { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
+        | E::PathConflict { .. }
+        | E::CollectionRunning
+        | E::CollectionTaken
+        | E::RetentionRefused(_)
+        | E::NotRetained(_)
+        | E::NotRetainedYet(_)
+        | E::HoldEnded { .. }
+        | E::DispositionEnded { .. }
+        | E::DispositionOpen(_)
+        | E::StaleRevision { .. }
+        | E::NotApproved { .. }
+        | E::CoolingOff { .. }
+        | E::NothingLeft { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::MediaTypeInvalid(_) | E::UrlTime { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
         }
@@ -285,12 +314,21 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
         registry::Error::BlobInObject { key, .. } | registry::Error::KeyUnknown(key) => {
             Some(json!({ "key": key }))
         }
-        registry::Error::PackageKeeps { package, class, until, .. } => {
-            let until = until.map(rfc3339);
-            let reason = json!({ "kind": "retention", "package": package, "class": class, "until": until });
-            Some(json!({ "reasons": [reason] }))
+        registry::Error::Protected(protected) => Some(retention::detail(protected)),
+        registry::Error::TagRetired { tag, disposition, .. } => {
+            Some(json!({ "reasons": [{ "kind": "disposition", "id": disposition, "tag": tag }] }))
         }
+        registry::Error::HoldEnded { hold, at } => Some(json!({ "hold": hold, "released_at": rfc3339(*at) })),
+        registry::Error::Disposed { repository, disposition, at, .. } => Some(json!({
+            "disposition": disposition,
+            "deleted_at": rfc3339(*at),
+            "tombstone": disposition_path(repository, disposition),
+        })),
+        registry::Error::DispositionOpen(disposition) => Some(json!({ "disposition": disposition })),
+        registry::Error::StaleRevision { revision, .. } => Some(json!({ "revision": revision })),
+        registry::Error::CoolingOff { until, .. } => Some(json!({ "until": rfc3339(*until) })),
         registry::Error::PackageNotDraft { package, status }
+        | registry::Error::NothingLeft { package, status }
         | registry::Error::PackageNotFinalized { package, status } => {
             Some(json!({ "package": package, "status": status.as_str() }))
         }
@@ -320,8 +358,10 @@ impl Extras for Answer {
         let extra: Option<(HeaderName, &str)> = match error {
             registry::Error::BlobInUse { .. }
             | registry::Error::BlobInPackage { .. }
-            | registry::Error::BlobInObject { .. }
-            | registry::Error::PackageKeeps { .. } => Some((ALLOW, "GET, HEAD")),
+            | registry::Error::BlobInObject { .. } => Some((ALLOW, "GET, HEAD")),
+            registry::Error::Protected(protected) if protected.action.is_removal() => {
+                Some((ALLOW, "GET, HEAD"))
+            }
             error if error.is_temporary() => Some((RETRY_AFTER, "5")),
             _ => None,
         };

@@ -1,10 +1,11 @@
 //! Stored blobs: what exists once, whichever repositories link it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::contents::stored_digest;
 use super::links;
-use crate::db::{Column, Db, Error, Key, Row, Table, Value};
+use crate::clock::Micros;
+use crate::db::{Column, Db, Error, Index, Key, Row, Table, Value};
 use crate::events::{Change, Copy, Event, Fact, Projection, Read, Rows};
 use crate::oci::Digest;
 
@@ -24,20 +25,36 @@ pub static BLOBS: Table = Table {
         Column::text("damage"),
     ],
     key: 1,
-    indexes: &[],
+    indexes: &[Index { columns: &[KEY] }],
 };
+
+/// [`BLOBS`] by the key of their copy.
+const BY_KEY: usize = 0;
 
 /// Blobs looked up per statement.
 const CHUNK: usize = 64;
 
 const PAGE: &str = "SELECT content, size, state, backend, storage_key, sequence, version FROM blobs \
-    WHERE content > $1 ORDER BY content LIMIT $2";
+    WHERE content > $1 AND state IN ('live', 'condemned') ORDER BY content LIMIT $2";
 
 const FIND: &str =
     "SELECT content, size, state, backend, storage_key, sequence, version FROM blobs WHERE content = $1";
 
+const UNLINKED: &str = "SELECT content, size, state, backend, storage_key, sequence, version, unlinked_since \
+    FROM blobs WHERE state = 'live' AND unlinked_since IS NOT NULL AND unlinked_since < $1 \
+    AND (unlinked_since, content) > ($2, $3) ORDER BY unlinked_since, content LIMIT $4";
+
+/// Both conditions on the state: an engine takes the index for what the index says, to the letter.
+const CONDEMNED: &str = "SELECT content, size, state, backend, storage_key, sequence, version, condemned_at \
+    FROM blobs WHERE state IN ('condemned', 'deleting') AND state = 'condemned' AND condemned_at < $1 \
+    AND (condemned_at, content) > ($2, $3) ORDER BY condemned_at, content LIMIT $4";
+
+const DELETING: &str = "SELECT content, size, state, backend, storage_key, sequence, version, condemned_at \
+    FROM blobs WHERE state IN ('condemned', 'deleting') AND state = 'deleting' AND condemned_at < $1 \
+    AND (condemned_at, content) > ($2, $3) ORDER BY condemned_at, content LIMIT $4";
+
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[PAGE, FIND];
+pub static STATEMENTS: &[&str] = &[PAGE, FIND, UNLINKED, CONDEMNED, DELETING];
 
 /// Where a blob is and how large.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +93,7 @@ impl Blob {
 }
 
 /// Where a blob is between its first push and its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// It may be linked and served.
     Live,
@@ -90,6 +107,11 @@ pub enum State {
 
 impl State {
     const ALL: [Self; 4] = [Self::Live, Self::Condemned, Self::Deleting, Self::Purged];
+
+    /// Whether the copy is there and stays if somebody pushes the content again.
+    pub fn is_kept(self) -> bool {
+        matches!(self, Self::Live | Self::Condemned)
+    }
 
     /// As it is written.
     pub fn as_str(self) -> &'static str {
@@ -251,10 +273,25 @@ pub fn get(rows: &Rows, content: &Digest) -> Option<Blob> {
     rows.get(&BLOBS, &key(content)).map(|row| Blob::from_columns(row, 0))
 }
 
+/// Since when no repository holds a blob, if none does, among loaded rows.
+pub fn unlinked_since(rows: &Rows, content: &Digest) -> Option<Micros> {
+    rows.get(&BLOBS, &key(content))?.optional_integer(UNLINKED_SINCE)
+}
+
+/// When a blob was condemned, if it was, among loaded rows.
+pub fn condemned_at(rows: &Rows, content: &Digest) -> Option<Micros> {
+    rows.get(&BLOBS, &key(content))?.optional_integer(CONDEMNED_AT)
+}
+
 /// The live blob with this content address, whoever holds it.
 pub async fn find(db: &Db, content: &Digest) -> Result<Option<Blob>, Error> {
+    Ok(of_any_state(db, content).await?.filter(Blob::is_live))
+}
+
+/// What is known of the copy of some content, also of one that is gone.
+pub async fn of_any_state(db: &Db, content: &Digest) -> Result<Option<Blob>, Error> {
     let rows = db.query(FIND, key(content)).await?;
-    Ok(rows.first().map(|row| Blob::from_columns(row, 0)).filter(Blob::is_live))
+    Ok(rows.first().map(|row| Blob::from_columns(row, 0)))
 }
 
 /// The live blobs among these content addresses.
@@ -275,7 +312,60 @@ pub async fn find_all(db: &Db, contents: &[Digest]) -> Result<HashMap<Digest, Bl
     Ok(found)
 }
 
-/// Up to `limit` blobs in content order, after the one given.
+/// Which of these storage keys are those of a blob, whatever its state.
+pub async fn named_keys(db: &Db, keys: &[&str]) -> Result<HashSet<String>, Error> {
+    let mut found = HashSet::new();
+    let mut tx = db.snapshot().await?;
+    for chunk in keys.chunks(CHUNK) {
+        let mut wanted: Vec<Key> = chunk.iter().map(|key| vec![(*key).into()]).collect();
+        wanted.sort();
+        wanted.dedup();
+        let rows = tx.load(&BLOBS, Some(BY_KEY), &wanted).await?;
+        found.extend(rows.iter().map(|row| row.text(KEY).to_owned()));
+    }
+    Ok(found)
+}
+
+/// A blob on its way out, and since when it is at this stage. Pages go on after the last one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Since when.
+    pub since: Micros,
+    /// The blob.
+    pub blob: Blob,
+}
+
+/// The stages of leaving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Live, and no repository holds it.
+    Unlinked,
+    /// Condemned.
+    Condemned,
+    /// Its deletion was intended.
+    Deleting,
+}
+
+/// Up to `limit` blobs that are at a stage since before a moment, the longest first, after the one given.
+pub async fn leaving(
+    db: &Db,
+    stage: Stage,
+    before: Micros,
+    after: Option<&Leaving>,
+    limit: i64,
+) -> Result<Vec<Leaving>, Error> {
+    let sql = match stage {
+        Stage::Unlinked => UNLINKED,
+        Stage::Condemned => CONDEMNED,
+        Stage::Deleting => DELETING,
+    };
+    let (since, content) = after.map_or((Micros::MIN, ""), |it| (it.since, it.blob.content.as_str()));
+    let rows = db.query(sql, vec![before.into(), since.into(), content.into(), limit.into()]).await?;
+    let leaving = |row: &Row| Leaving { since: row.integer(7), blob: Blob::from_columns(row, 0) };
+    Ok(rows.iter().map(leaving).collect())
+}
+
+/// Up to `limit` blobs whose bytes are there, in content order, after the one given.
 pub async fn page(db: &Db, after: Option<&Digest>, limit: i64) -> Result<Vec<Blob>, Error> {
     let after = after.map_or("", Digest::as_str);
     let rows = db.query(PAGE, vec![after.into(), limit.into()]).await?;

@@ -60,6 +60,11 @@ pub fn key(digest: &Digest) -> Key {
     vec![digest.as_str().into()]
 }
 
+/// The content behind a digest, among loaded rows.
+pub fn content_of(rows: &Rows, digest: &Digest) -> Option<Digest> {
+    rows.get(&CONTENT_DIGESTS, &key(digest)).map(|row| stored_digest(row, 1))
+}
+
 /// The read of every digest of a content.
 pub fn of(content: &Digest) -> Read {
     Read::lookup(&CONTENT_DIGESTS, BY_CONTENT, vec![content.as_str().into()])

@@ -168,7 +168,8 @@ impl Hold {
     }
 }
 
-fn read(id: &HoldId) -> Read {
+/// The read of a hold.
+pub fn read(id: &HoldId) -> Read {
     Read::row(&HOLDS, key(id))
 }
 

@@ -32,8 +32,8 @@ const SINCE: usize = 3;
 /// Links looked up per statement.
 const CHUNK: usize = 64;
 
-const FIND: &str = "SELECT b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version \
-    FROM content_digests d \
+const FIND: &str = "SELECT b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version, \
+    l.unreferenced_since FROM content_digests d \
     JOIN blob_links l ON l.repository = $1 AND l.content = d.content \
     JOIN blobs b ON b.content = d.content \
     WHERE d.digest = $2";
@@ -42,13 +42,60 @@ const ANYWHERE: &str = "SELECT l.repository FROM content_digests d \
     JOIN blob_links l ON l.content = d.content \
     WHERE d.digest = $1 ORDER BY l.repository LIMIT $2";
 
-/// Links that seem unused since before a moment, the longest first. What seems so may be named all the same.
-const UNUSED: &str = "SELECT repository, content, sequence, unreferenced_since FROM blob_links \
-    WHERE unreferenced_since IS NOT NULL AND unreferenced_since < $1 \
-    ORDER BY unreferenced_since, repository, content LIMIT $2";
+/// Links that seem unused since before a moment, the longest first, and whether something names them all the same: a
+/// package, a key, a manifest by the content address, or one in another way; of a package its content manifest.
+const UNUSED: &str = "SELECT l.unreferenced_since, l.repository, l.content, \
+    CAST(CASE WHEN EXISTS (SELECT 1 FROM manifest_references m \
+        WHERE m.repository = l.repository AND m.target = l.content AND m.role <> 'child') \
+    OR EXISTS (SELECT 1 FROM package_files f WHERE f.repository = l.repository AND f.content = l.content) \
+    OR EXISTS (SELECT 1 FROM objects o WHERE o.repository = l.repository AND o.content = l.content) \
+    THEN 1 ELSE 0 END AS BIGINT), \
+    CAST(CASE WHEN EXISTS (SELECT 1 FROM content_digests d JOIN manifest_references m \
+        ON m.repository = l.repository AND m.target = d.digest WHERE d.content = l.content) \
+    OR EXISTS (SELECT 1 FROM packages p \
+        WHERE p.repository = l.repository AND p.content_manifest = l.content AND p.status = 'finalized') \
+    THEN 1 ELSE 0 END AS BIGINT) \
+    FROM blob_links l \
+    WHERE l.unreferenced_since IS NOT NULL AND l.unreferenced_since < $1 \
+    AND (l.unreferenced_since, l.repository, l.content) > ($2, $3, $4) \
+    ORDER BY l.unreferenced_since, l.repository, l.content LIMIT $5";
+
+const OF: &str = "SELECT repository, unreferenced_since FROM blob_links WHERE content = $1 LIMIT $2";
 
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[FIND, ANYWHERE, UNUSED];
+pub static STATEMENTS: &[&str] = &[FIND, ANYWHERE, UNUSED, OF];
+
+/// A blob as a repository holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The blob.
+    pub blob: Blob,
+    /// Since when nothing of the repository seems to name it.
+    pub unused_since: Option<Micros>,
+}
+
+/// A link that seems unused. They order by since when.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unused {
+    /// Since when.
+    pub since: Micros,
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The blob.
+    pub content: Digest,
+}
+
+/// A link that seems unused, and what was found that names its blob. May be outdated by the time it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The link.
+    pub link: Unused,
+    /// Whether a package, a key or a manifest has the blob.
+    pub is_used: bool,
+    /// Whether a manifest mentions it, perhaps in a way that says nothing when it ends, or a package by its content
+    /// manifest.
+    pub is_mentioned: bool,
+}
 
 /// The fold.
 #[derive(Debug)]
@@ -176,8 +223,14 @@ pub fn unused_since(rows: &Rows, repository: &RepositoryName, content: &Digest) 
 
 /// The blob a repository holds under a digest of any algorithm.
 pub async fn find(db: &Db, repository: &RepositoryName, digest: &Digest) -> Result<Option<Blob>, Error> {
+    Ok(held(db, repository, digest).await?.map(|held| held.blob))
+}
+
+/// The same with since when it seems unused.
+pub async fn held(db: &Db, repository: &RepositoryName, digest: &Digest) -> Result<Option<Held>, Error> {
     let rows = db.query(FIND, vec![repository.as_str().into(), digest.as_str().into()]).await?;
-    Ok(rows.first().map(|row| Blob::from_columns(row, 0)).filter(Blob::is_live))
+    let held = |row: &Row| Held { blob: Blob::from_columns(row, 0), unused_since: row.optional_integer(7) };
+    Ok(rows.first().map(held).filter(|held| held.blob.is_live()))
 }
 
 /// [`find`] for many digests at once, in their order.
@@ -205,13 +258,42 @@ pub async fn find_all(
 /// Up to `limit` repositories that hold the blob, by name.
 pub async fn holders(db: &Db, digest: &Digest, limit: i64) -> Result<Vec<RepositoryName>, Error> {
     let rows = db.query(ANYWHERE, vec![digest.as_str().into(), limit.into()]).await?;
-    Ok(rows.iter().map(|row| row.text(0).parse().expect("views hold only checked names")).collect())
+    Ok(rows.iter().map(|row| repository(row, 0)).collect())
 }
 
-/// Up to `limit` links that seem unused since before a moment, the longest first.
-pub async fn unused(db: &Db, before: Micros, limit: i64) -> Result<Vec<(RepositoryName, Digest)>, Error> {
-    let rows = db.query(UNUSED, vec![before.into(), limit.into()]).await?;
-    let link =
-        |row: &Row| (row.text(0).parse().expect("views hold only checked names"), stored_digest(row, 1));
-    Ok(rows.iter().map(link).collect())
+/// Up to `limit` links of a blob, in no order.
+pub async fn links_of(
+    db: &Db,
+    content: &Digest,
+    limit: i64,
+) -> Result<Vec<(RepositoryName, Option<Micros>)>, Error> {
+    let rows = db.query(OF, vec![content.as_str().into(), limit.into()]).await?;
+    Ok(rows.iter().map(|row| (repository(row, 0), row.optional_integer(1))).collect())
+}
+
+/// Up to `limit` links that seem unused since before a moment, the longest first, after the one given.
+pub async fn unused(
+    db: &Db,
+    before: Micros,
+    after: Option<&Unused>,
+    limit: i64,
+) -> Result<Vec<Candidate>, Error> {
+    let position = after
+        .map_or((Micros::MIN, "", ""), |link| (link.since, link.repository.as_str(), link.content.as_str()));
+    let values = vec![before.into(), position.0.into(), position.1.into(), position.2.into(), limit.into()];
+    let rows = db.query(UNUSED, values).await?;
+    let candidate = |row: &Row| Candidate {
+        link: Unused {
+            since: row.integer(0),
+            repository: repository(row, 1),
+            content: stored_digest(row, 2),
+        },
+        is_used: row.integer(3) != 0,
+        is_mentioned: row.integer(4) != 0,
+    };
+    Ok(rows.iter().map(candidate).collect())
+}
+
+fn repository(row: &Row, at: usize) -> RepositoryName {
+    row.text(at).parse().expect("views hold only checked names")
 }

@@ -60,10 +60,14 @@ const MISSING: &str = "SELECT m.repository, m.content FROM manifests m \
     LEFT JOIN manifest_contents c ON c.content = m.content \
     WHERE c.content IS NULL ORDER BY m.repository, m.content LIMIT $1";
 
-const NAMES: &str = "SELECT content FROM manifest_references WHERE repository = $1 AND target = $2 LIMIT 1";
+const NAMES: &str = "SELECT content FROM manifest_references WHERE repository = $1 AND target = $2 LIMIT $3";
+
+/// `child` is how the role is written that names a manifest and no blob.
+const USES: &str = "SELECT content FROM manifest_references \
+    WHERE repository = $1 AND target = $2 AND role <> 'child' LIMIT 1";
 
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[BY_DIGEST, BY_TAG, BYTES, PAGE, MISSING, NAMES];
+pub static STATEMENTS: &[&str] = &[BY_DIGEST, BY_TAG, BYTES, PAGE, MISSING, NAMES, USES];
 
 /// A manifest as a repository holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,6 +167,12 @@ pub fn parents(rows: &Rows, repository: &RepositoryName, target: &Digest) -> Vec
     naming.iter().filter(is_child).map(|row| stored_digest(row, 1)).collect()
 }
 
+/// Whether a manifest of a repository has the blob as its config or as a layer, among loaded rows.
+pub fn is_used(rows: &Rows, repository: &RepositoryName, blob: &Digest) -> bool {
+    let naming = rows.lookup(&MANIFEST_REFERENCES, BY_TARGET, &key(repository, blob));
+    naming.iter().any(|row| row.text(2) != Role::Child.as_str())
+}
+
 /// The blobs a manifest names, by their content where the repository had them, among loaded rows.
 pub fn blobs_of(rows: &Rows, repository: &RepositoryName, content: &Digest) -> Vec<Digest> {
     let named = rows.lookup(&MANIFEST_REFERENCES, BY_MANIFEST, &key(repository, content));
@@ -226,14 +236,22 @@ pub async fn bytes(db: &Db, content: &Digest) -> Result<Option<Vec<u8>>, Error> 
     Ok(rows.first().map(|row| row.blob(0).to_vec()))
 }
 
-/// A manifest of the repository that names the content. May be outdated by the time it is read.
+/// Up to `limit` manifests of the repository that name the content. May be outdated by the time they are read.
 pub async fn naming_now(
     db: &Db,
     repository: &RepositoryName,
     target: &Digest,
-) -> Result<Option<Digest>, Error> {
-    let rows = db.query(NAMES, vec![repository.as_str().into(), target.as_str().into()]).await?;
-    Ok(rows.first().map(|row| stored_digest(row, 0)))
+    limit: i64,
+) -> Result<Vec<Digest>, Error> {
+    let values = vec![repository.as_str().into(), target.as_str().into(), limit.into()];
+    Ok(db.query(NAMES, values).await?.iter().map(|row| stored_digest(row, 0)).collect())
+}
+
+/// Whether a manifest of the repository has the blob as its config or as a layer. May be outdated by the time it is
+/// read.
+pub async fn is_used_now(db: &Db, repository: &RepositoryName, blob: &Digest) -> Result<bool, Error> {
+    let rows = db.query(USES, vec![repository.as_str().into(), blob.as_str().into()]).await?;
+    Ok(!rows.is_empty())
 }
 
 /// Up to `limit` stored manifests with their bytes, in content order.

@@ -43,10 +43,12 @@ macro_rules! select {
 const FIND: &str = select!("o.object_key = $2");
 
 /// Keys from one text on and before another: a prefix is such a range.
+const NAMING: &str = "SELECT object_key FROM objects WHERE repository = $1 AND content = $2 LIMIT 1";
+
 const PAGE: &str = select!("o.object_key >= $2 AND o.object_key < $3 ORDER BY o.object_key LIMIT $4");
 
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[FIND, PAGE];
+pub static STATEMENTS: &[&str] = &[FIND, PAGE, NAMING];
 
 /// What a key names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +134,12 @@ pub fn naming_one(rows: &Rows, repository: &RepositoryName, content: &Digest) ->
     let key = [repository.as_str().into(), content.as_str().into()];
     let rows = rows.lookup(&OBJECTS, BY_CONTENT, &key);
     rows.first().map(|row| row.text(1).parse().expect("views hold only checked keys"))
+}
+
+/// Whether a key of the repository names the content. May be outdated by the time it is read.
+pub async fn is_named_now(db: &Db, repository: &RepositoryName, content: &Digest) -> Result<bool, Error> {
+    let rows = db.query(NAMING, vec![repository.as_str().into(), content.as_str().into()]).await?;
+    Ok(!rows.is_empty())
 }
 
 /// What a key names, and where its bytes are.

@@ -79,16 +79,16 @@ const SIZES_NAMED: &str = "SELECT OCTET_LENGTH(metadata) + OCTET_LENGTH(provenan
     AND ($5 = '' OR retention_class = $5) AND reference = $6 ORDER BY id LIMIT $7";
 
 /// Drafts nobody touched since a moment.
-const IDLE: &str = "SELECT id, repository FROM packages \
-    WHERE status IN ('created', 'uploading') AND updated_at < $1 ORDER BY updated_at LIMIT $2";
+const IDLE: &str = "SELECT id, repository, updated_at FROM packages \
+    WHERE status IN ('created', 'uploading') AND updated_at >= $1 AND updated_at < $2 ORDER BY updated_at LIMIT $3";
 
-/// The event that finalized a package. The range of types is what the index is made for.
-const FINALIZED: &str = "SELECT payload FROM events WHERE subject = $1 AND type >= 'v1.package.' \
-    AND type < 'v1.package/' AND type = 'v1.package.finalized'";
+/// The event that finalized a package. The range of subjects is what the index is made for.
+const FINALIZED: &str = "SELECT payload FROM events WHERE subject = $1 AND subject >= 'pkg_' AND subject < 'pkg`' \
+    AND type = 'v1.package.finalized'";
 
 /// How large its payload is.
-const FINALIZED_SIZE: &str = "SELECT OCTET_LENGTH(payload) FROM events WHERE subject = $1 AND type >= 'v1.package.' \
-    AND type < 'v1.package/' AND type = 'v1.package.finalized'";
+const FINALIZED_SIZE: &str = "SELECT OCTET_LENGTH(payload) FROM events WHERE subject = $1 AND subject >= 'pkg_' \
+    AND subject < 'pkg`' AND type = 'v1.package.finalized'";
 
 /// Every named statement of this view.
 pub static STATEMENTS: &[&str] =
@@ -481,12 +481,17 @@ fn asked(repository: &RepositoryName, filter: &Filter, after: &str, limit: i64) 
     ]
 }
 
-/// Up to `limit` drafts that nothing happened to since `before`, with their repositories.
-pub async fn idle(db: &Db, before: Micros, limit: i64) -> Result<Vec<(PackageId, RepositoryName)>, Error> {
-    let rows = db.query(IDLE, vec![before.into(), limit.into()]).await?;
+/// Up to `limit` drafts whose last change was in a range of time, with their repositories and that moment, the oldest
+/// first.
+pub async fn idle(
+    db: &Db,
+    range: std::ops::Range<Micros>,
+    limit: i64,
+) -> Result<Vec<(PackageId, RepositoryName, Micros)>, Error> {
+    let rows = db.query(IDLE, vec![range.start.into(), range.end.into(), limit.into()]).await?;
     let checked = |row: &Row| {
         let id = row.text(0).parse().expect("views hold only checked ids");
-        (id, row.text(1).parse().expect("views hold only checked names"))
+        (id, row.text(1).parse().expect("views hold only checked names"), row.integer(2))
     };
     Ok(rows.iter().map(checked).collect())
 }

@@ -62,6 +62,11 @@ pub fn read(name: &RepositoryName) -> Read {
     Read::row(&REPOSITORIES, key(name))
 }
 
+/// Whether anything was ever pushed to the repository, among loaded rows.
+pub fn is_known(rows: &Rows, name: &RepositoryName) -> bool {
+    rows.get(&REPOSITORIES, &key(name)).is_some()
+}
+
 /// Up to `limit` names in bytewise order, after the text given.
 pub async fn page(db: &Db, after: &str, limit: i64) -> Result<Vec<RepositoryName>, Error> {
     let rows = db.query(PAGE, vec![after.into(), limit.into()]).await?;

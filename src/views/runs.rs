@@ -44,11 +44,14 @@ pub static SCRUB_RUNS: Table = Table {
 const COLLECTIONS: &str = "SELECT run, started_at, finished_at, released, condemned, purged, purged_bytes, orphans, \
     failure, sequence FROM gc_runs WHERE run < $1 ORDER BY run DESC LIMIT $2";
 
+const COLLECTION: &str = "SELECT run, started_at, finished_at, released, condemned, purged, purged_bytes, orphans, \
+    failure, sequence FROM gc_runs WHERE run = $1";
+
 const SCRUBS: &str = "SELECT run, started_at, finished_at, blobs, bytes, damaged, repaired, sequence \
     FROM scrub_runs WHERE run < $1 ORDER BY run DESC LIMIT $2";
 
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[COLLECTIONS, SCRUBS];
+pub static STATEMENTS: &[&str] = &[COLLECTIONS, COLLECTION, SCRUBS];
 
 /// After every run there is.
 const LAST: &str = "~";
@@ -108,7 +111,16 @@ pub async fn collections(
     limit: i64,
 ) -> Result<Vec<(GcCompleted, Micros)>, Error> {
     let rows = db.query(COLLECTIONS, vec![before.unwrap_or(LAST).into(), limit.into()]).await?;
-    let run = |row: &Row| GcCompleted {
+    Ok(rows.iter().map(collected).collect())
+}
+
+/// A collection that ended, and when.
+pub async fn collection(db: &Db, run: &str) -> Result<Option<(GcCompleted, Micros)>, Error> {
+    Ok(db.query(COLLECTION, vec![run.into()]).await?.first().map(collected))
+}
+
+fn collected(row: &Row) -> (GcCompleted, Micros) {
+    let run = GcCompleted {
         run: row.text(0).to_owned(),
         started_at: row.integer(1),
         released: row.integer(3).unsigned_abs(),
@@ -118,7 +130,7 @@ pub async fn collections(
         orphans: row.integer(7).unsigned_abs(),
         failure: row.optional_text(8).map(str::to_owned),
     };
-    Ok(rows.iter().map(|row| (run(row), row.integer(2))).collect())
+    (run, row.integer(2))
 }
 
 /// Up to `limit` cycles of the scrub, the newest first, before a run if one is given, each with when it ended.

@@ -82,6 +82,11 @@ pub fn digest(rows: &Rows, repository: &RepositoryName, tag: &Tag) -> Option<Dig
     rows.get(&TAGS, &key(repository, tag)).map(|row| stored_digest(row, 2))
 }
 
+/// The manifest a tag names, by its content address, among loaded rows.
+pub fn content(rows: &Rows, repository: &RepositoryName, tag: &Tag) -> Option<Digest> {
+    rows.get(&TAGS, &key(repository, tag)).map(|row| stored_digest(row, 3))
+}
+
 /// Up to `limit` tags in bytewise order, after the text given (which need not be a tag).
 pub async fn page(db: &Db, repository: &RepositoryName, after: &str, limit: i64) -> Result<Vec<Tag>, Error> {
     let rows = db.query(PAGE, vec![repository.as_str().into(), after.into(), limit.into()]).await?;

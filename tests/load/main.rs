@@ -15,6 +15,7 @@
 mod concurrency;
 mod disk;
 mod faults;
+mod garbage;
 mod kill;
 mod memory;
 mod support;

@@ -6,3 +6,10 @@ CREATE TABLE maintenance (
     position    TEXT COLLATE "C",
     updated_at  BIGINT           NOT NULL
 );
+
+-- Objects that no row named when they were first seen so. One that is seen so again later is nobody's.
+CREATE TABLE orphans (
+    storage_key TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    size        BIGINT           NOT NULL,
+    found_at    BIGINT           NOT NULL
+);

@@ -6,3 +6,10 @@ CREATE TABLE maintenance (
     position    TEXT,
     updated_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Objects that no row named when they were first seen so. One that is seen so again later is nobody's.
+CREATE TABLE orphans (
+    storage_key TEXT    NOT NULL PRIMARY KEY,
+    size        INTEGER NOT NULL,
+    found_at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -117,7 +117,7 @@ impl Remote {
     }
 
     /// A client of the server an id is looked up on.
-    fn client(&self) -> Result<Client, Failure> {
+    pub(super) fn client(&self) -> Result<Client, Failure> {
         // Any name without a host leads to the server.
         connect(&self.place("packages")?)
     }

@@ -6,7 +6,8 @@ use crate::oci::{Digest, RepositoryName};
 use crate::package::{PackagePath, guess_media_type};
 use crate::registry::Error;
 use crate::registry::commands::LinkBlob;
-use crate::views::objects;
+use crate::registry::protection::{self, Action};
+use crate::views::{holds, objects};
 
 /// What a key is to name.
 #[derive(Clone, Debug)]
@@ -32,8 +33,10 @@ fn change(
     if !condition.allows(now) {
         return Err(Error::KeyDiffers { key: key.clone(), now: now.cloned() });
     }
+    let check = |action| protection::check_repository(rows, repository, action, key.as_str());
     let Some(new) = new else {
         let content = before.ok_or_else(|| Error::KeyUnknown(key.clone()))?.content;
+        check(Action::DeleteObject)?;
         return Ok(Some(ObjectDeleted { repository: repository.clone(), key: key.clone(), content }.into()));
     };
     let is_same = before.as_ref().is_some_and(|before| {
@@ -41,6 +44,9 @@ fn change(
     });
     if is_same {
         return Ok(None);
+    }
+    if before.is_some() {
+        check(Action::OverwriteObject)?;
     }
     let fact = ObjectStored {
         repository: repository.clone(),
@@ -69,6 +75,7 @@ impl Command for StoreObject {
     fn reads(&self) -> Vec<Read> {
         let mut reads = self.link.reads();
         reads.push(objects::read(&self.link.repository, &self.key));
+        reads.push(holds::on(&self.link.repository, None));
         reads
     }
 
@@ -92,7 +99,7 @@ impl Command for DeleteObject {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
-        vec![objects::read(&self.repository, &self.key)]
+        vec![objects::read(&self.repository, &self.key), holds::on(&self.repository, None)]
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {

@@ -135,6 +135,7 @@ impl KeyedStore {
                 stored,
                 lost,
                 from: None,
+                stale_before: self.registry.stale_before(),
             },
             key: key.clone(),
             new: new.clone(),

@@ -3,15 +3,18 @@
 use crate::clock::Micros;
 use crate::events::{
     Command, Decision, PackageCreated, PackageFailed, PackageFailure, PackageFileDropped,
-    PackageFileIngested, PackageFileReplaced, Read, Role, Rows, SchemaRegistered, Sequence,
+    PackageFileIngested, PackageFileReplaced, Read, RetentionResolved, Role, Rows, SchemaRegistered,
+    Sequence, Target,
 };
 use crate::oci::{Digest, RepositoryName, excerpt};
 use crate::package::mapping::Mismatch;
 use crate::package::{File, Invalid, MAX_FILES, Manifest, PackageId, PackagePath};
 use crate::registry::Error;
 use crate::registry::commands::{LinkBlob, Named, PushManifest, link_read};
+use crate::registry::protection::{self, Action};
+use crate::retention::Retained;
 use crate::views::packages::{Package, Status};
-use crate::views::{links, manifests, package_files, packages, repositories, schemas};
+use crate::views::{holds, links, manifests, package_files, packages, repositories, retentions, schemas};
 
 /// What a file weighs in the event that finalizes its package, about, in bytes.
 const FILE: usize = 512;
@@ -25,6 +28,18 @@ pub(super) fn draft(rows: &Rows, repository: &RepositoryName, id: &PackageId) ->
     } else {
         Err(Error::PackageNotDraft { package: id.clone(), status: package.status })
     }
+}
+
+/// A file of a draft, as refusals name it.
+fn in_package(package: &PackageId, path: &PackagePath) -> String {
+    format!("{package}/{path}")
+}
+
+/// What holds a draft, or all of its repository.
+fn holds_on(repository: &RepositoryName, package: &PackageId) -> [Read; 3] {
+    let target = Target::Package(package.clone());
+    let retention = retentions::read(repository, &target);
+    [holds::on(repository, None), holds::on(repository, Some(&target)), retention]
 }
 
 /// A repository gets a draft.
@@ -65,10 +80,15 @@ impl IngestFile {
     fn place(&self, rows: &Rows) -> Result<Option<File>, Error> {
         let (package, path) = (&self.package, &self.file.path);
         let draft = draft(rows, &self.link.repository, package)?;
-        let before = package_files::get(rows, package, path);
-        if before.is_some() {
-            let taken = || Error::FileExists { package: package.clone(), path: path.clone() };
-            return if self.replace { Ok(before) } else { Err(taken()) };
+        if let Some(before) = package_files::get(rows, package, path) {
+            if !self.replace {
+                return Err(Error::FileExists { package: package.clone(), path: path.clone() });
+            }
+            if before != self.file {
+                let (repository, action) = (&self.link.repository, Action::ReplaceFile);
+                protection::check_draft(rows, repository, package, action, &in_package(package, path))?;
+            }
+            return Ok(Some(before));
         }
         // Of the other way round, a path that is a folder already, finalize is sure.
         if let Some(folder) = path.folders().find(|folder| package_files::is_file(rows, package, folder)) {
@@ -123,13 +143,17 @@ impl Command for DropFile {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
-        vec![packages::read(&self.package), package_files::read(&self.package, &self.path)]
+        let file = package_files::read(&self.package, &self.path);
+        let reads = vec![packages::read(&self.package), file];
+        reads.into_iter().chain(holds_on(&self.repository, &self.package)).collect()
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         draft(rows, &self.repository, &self.package)?;
         let file = package_files::get(rows, &self.package, &self.path)
             .ok_or_else(|| Error::FileUnknown { package: self.package.clone(), path: self.path.clone() })?;
+        let subject = in_package(&self.package, &self.path);
+        protection::check_draft(rows, &self.repository, &self.package, Action::DropFile, &subject)?;
         let fact = PackageFileDropped {
             repository: self.repository.clone(),
             package: self.package.clone(),
@@ -154,7 +178,8 @@ impl Command for FailPackage {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
-        vec![packages::read(&self.package), package_files::of_package(&self.package)]
+        let reads = vec![packages::read(&self.package), package_files::of_package(&self.package)];
+        reads.into_iter().chain(holds_on(&self.repository, &self.package)).collect()
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
@@ -165,6 +190,12 @@ impl Command for FailPackage {
         };
         if self.idle_since.is_some_and(|since| draft.updated_at >= since) {
             return Ok(Decision::default());
+        }
+        let (id, action) = (&self.package, Action::AbortPackage);
+        match protection::check_draft(rows, &self.repository, id, action, id.as_str()) {
+            // That nobody touches it is nobody's attempt.
+            Err(Error::Protected(_)) if self.idle_since.is_some() => return Ok(Decision::default()),
+            checked => checked?,
         }
         let fact = PackageFailed {
             repository: self.repository.clone(),
@@ -182,6 +213,8 @@ pub(super) struct RecordPackage {
     /// The referrer that publishes what the registry generated.
     pub(super) beside: Option<PushManifest>,
     pub(super) manifest: Manifest,
+    /// The retention it comes under; its manifest has the summary.
+    pub(super) retained: Retained,
     /// Content the repository must hold besides what the manifests name themselves.
     pub(super) held: Vec<Digest>,
     /// The revision of the draft it was made of. Without one it was pushed whole, and is recorded unless the manifest
@@ -270,6 +303,10 @@ impl Command for RecordPackage {
             decision.contents.extend(beside.contents);
         }
         decision.facts.push(self.manifest.clone().into());
+        let Retained { rule, from, until } = self.retained.clone();
+        let target = Target::Package(self.manifest.package.id.clone());
+        let repository = self.repository().clone();
+        decision.facts.push(RetentionResolved { repository, target, rule, from, until }.into());
         Ok(decision)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::commands::{CreatePackage, DropFile, FailPackage, IngestFile};
 use super::{NewFile, NewPackage, Package};
+use crate::clock::Micros;
 use crate::events::{PackageCreated, PackageFailure};
 use crate::oci::media::is_media_type;
 use crate::oci::{Algorithm, Digest, RepositoryName, UploadId};
@@ -10,10 +11,14 @@ use crate::registry::commands::LinkBlob;
 use crate::registry::sessions::Owner;
 use crate::registry::uploads::run;
 use crate::registry::{Actor, Body, Error, Registry};
+use crate::retention::Retained;
 use crate::views::{contents, links, package_files, packages};
 
-/// Drafts that expire in one run at most.
+/// Drafts looked at together.
 const DRAFTS: i64 = 1000;
+
+/// How many times that many in one run at most.
+const PAGES: usize = 10;
 
 impl Registry {
     /// Begins a draft.
@@ -27,14 +32,15 @@ impl Registry {
         check_kind("kind", description.kind.as_deref())?;
         check_kind("schema", description.schema.as_deref())?;
         let class = description.retention_class.as_deref();
-        let resolved = self.inner.classes.resolve(class, self.inner.clock.now())?;
+        let rule = self.inner.policy.rule(repository.as_str(), class)?;
+        let expires_at = Retained::begin(rule, self.retention_begins()).until;
         let id = PackageId::generate();
         let fact = PackageCreated {
             repository: repository.clone(),
             package: id.clone(),
             description,
             provenance,
-            expires_at: resolved.expires_at,
+            expires_at,
         };
         self.submit(actor, CreatePackage { fact }).await?;
         self.package(&id).await
@@ -107,6 +113,7 @@ impl Registry {
                 stored,
                 lost,
                 from: None,
+                stale_before: self.stale_before(),
             },
             package: id.clone(),
             file: file.clone(),
@@ -143,6 +150,7 @@ impl Registry {
             stored: None,
             lost: None,
             from: Some(repository.clone()),
+            stale_before: self.stale_before(),
         };
         let replace = new.replace;
         let file = file(new, held.content, sha256, held.size);
@@ -183,23 +191,41 @@ impl Registry {
     /// may do it at once.
     pub(in crate::registry) async fn sweep_drafts(&self) -> Result<u64, Error> {
         let since = self.inner.clock.now().saturating_sub(self.draft_expiry());
-        let mut swept = 0;
-        for (package, repository) in packages::idle(&self.inner.db, since, DRAFTS).await? {
-            // A file on its way is no event yet.
-            if self.sessions().is_marked(&mark(&repository, &package), self.inner.clock.now()).await? {
-                continue;
+        let (mut swept, mut from) = (0, Micros::MIN);
+        // Those that are held come again every time, and must not keep the others.
+        for _ in 0..PAGES {
+            let page = packages::idle(&self.inner.db, from..since, DRAFTS).await?;
+            let is_end = page.len() < usize::try_from(DRAFTS).expect("a small number");
+            from = page.last().map_or(since, |(_, _, at)| *at);
+            for (package, repository, _) in page {
+                // A file on its way is no event yet.
+                if self.sessions().is_marked(&mark(&repository, &package), self.inner.clock.now()).await? {
+                    continue;
+                }
+                swept += u64::from(self.expire(repository, package, since).await?);
             }
-            let reason = PackageFailure::Expired;
-            let command = FailPackage { repository, package, reason, idle_since: Some(since) };
-            let committed = self.submit(Actor::system(), command).await;
-            match committed {
-                Ok(committed) => swept += u64::from(!committed.events.is_empty()),
-                // It was finalized in between.
-                Err(Error::PackageNotDraft { .. }) => {}
-                Err(error) => return Err(error),
+            if is_end {
+                break;
             }
         }
         Ok(swept)
+    }
+
+    /// Whether a draft came to its end.
+    async fn expire(
+        &self,
+        repository: RepositoryName,
+        package: PackageId,
+        since: Micros,
+    ) -> Result<bool, Error> {
+        let reason = PackageFailure::Expired;
+        let command = FailPackage { repository, package, reason, idle_since: Some(since) };
+        match self.submit(Actor::system(), command).await {
+            Ok(committed) => Ok(!committed.events.is_empty()),
+            // It was finalized in between.
+            Err(Error::PackageNotDraft { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Refuses before the body what would be refused after it. What changes in between the command decides.

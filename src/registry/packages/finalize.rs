@@ -23,6 +23,7 @@ use crate::package::{
 use crate::registry::commands::PushManifest;
 use crate::registry::uploads::run;
 use crate::registry::{Actor, Error, Registry};
+use crate::retention::Retained;
 use crate::views::{contents, manifests, package_files};
 
 /// How often a draft that changes while it is being finalized is read again.
@@ -131,7 +132,7 @@ impl Registry {
             description.metadata = metadata.clone();
         }
         let finalized_at = self.inner.clock.now();
-        let retention = self.settle(&description, finalized_at).await?;
+        let retained = self.settle(repository, &description).await?;
         let files = usize::try_from(draft.files).unwrap_or(usize::MAX);
         let _room = self.inner.composing.take(files).await?;
         let (files, receipts) = self.table(id).await?;
@@ -143,17 +144,21 @@ impl Registry {
         let (bytes, tags) = (Bytes::from(composed.manifest), finalize.tag.iter().cloned().collect());
         let push = self.prepare_own(repository, tags, composed.media_type, bytes).await?;
         let stamp = Stamp { id: id.clone(), created_at: draft.created_at, finalized_at };
-        let manifest = complete(Whole { content, digest, receipts }, stamp, &push, retention)?;
-        let command =
-            RecordPackage { push, beside: None, manifest, held: Vec::new(), draft: Some(draft.revision) };
+        let manifest = complete(Whole { content, digest, receipts }, stamp, &push, &retained)?;
+        let (held, draft) = (Vec::new(), Some(draft.revision));
+        let command = RecordPackage { push, beside: None, manifest, retained, held, draft };
         self.submit(actor.clone(), command).await?;
         self.package(id).await
     }
 
     /// Somebody asks for what was done: because the answer got lost, or for something else.
     async fn finalized_before(&self, package: Package, finalize: &Finalize) -> Result<Package, Error> {
-        let class = finalize.retention_class.as_ref();
-        let is_same_class = class.is_none() || class == package.description.retention_class.as_ref();
+        let is_same_class = finalize.retention_class.as_deref().is_none_or(|asked| {
+            let given = package.description.retention_class.as_deref();
+            // The policy may give another class than the one asked for.
+            let rule = self.inner.policy.rule(package.repository.as_str(), Some(asked));
+            given == Some(asked) || rule.is_ok_and(|rule| given == Some(&rule.class))
+        });
         let metadata = finalize.metadata.as_ref();
         let is_same_metadata = metadata.is_none_or(|metadata| *metadata == package.description.metadata);
         let is_tagged = match (&finalize.tag, &package.reference) {
@@ -192,19 +197,15 @@ impl Registry {
         }
     }
 
-    /// What the class of a package comes to, if it may have it and its metadata.
+    /// The retention a package comes under now, if it may have its class and its metadata.
     pub(super) async fn settle(
         &self,
+        repository: &RepositoryName,
         description: &Description,
-        at: Micros,
-    ) -> Result<RetentionSummary, Error> {
-        let resolved = self.inner.classes.resolve(description.retention_class.as_deref(), at)?;
+    ) -> Result<Retained, Error> {
+        let rule = self.inner.policy.rule(repository.as_str(), description.retention_class.as_deref())?;
         self.check_metadata(description).await?;
-        Ok(RetentionSummary {
-            class: resolved.class,
-            policy_version: resolved.policy_version,
-            expires_at: resolved.expires_at,
-        })
+        Ok(Retained::begin(rule, self.retention_begins()))
     }
 
     /// Stores a blob of the registry's own making.
@@ -254,7 +255,7 @@ pub(super) fn complete(
     whole: Whole,
     stamp: Stamp,
     push: &PushManifest,
-    retention: RetentionSummary,
+    retained: &Retained,
 ) -> Result<Manifest, Error> {
     let Description { kind, retention_class, schema, metadata } = whole.content.package.clone();
     let record = Record {
@@ -269,7 +270,12 @@ pub(super) fn complete(
         content_manifest: whole.digest,
         reference: push.sha256().clone(),
     };
-    let manifest = Manifest::new(whole.content, record, whole.receipts, retention);
+    let summary = RetentionSummary {
+        class: retained.rule.class.clone(),
+        policy_version: retained.rule.policy_version,
+        expires_at: retained.until,
+    };
+    let manifest = Manifest::new(whole.content, record, whole.receipts, summary);
     // Refused here, with a reason, and not by the log: it is longer than what it was made of.
     manifest.encode()?;
     Ok(manifest)

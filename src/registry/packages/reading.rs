@@ -169,8 +169,8 @@ impl Registry {
         if since > head { Err(Error::CursorAhead { since, head }) } else { Ok(()) }
     }
 
-    /// Up to `limit` events of a package in order, after the one given; fewer where they are large, as of
-    /// [`events`](Self::events). The newest one is the package's revision.
+    /// Up to `limit` events about a package in order, after the one given, those of its retention and its holds too;
+    /// fewer where they are large, as of [`events`](Self::events).
     pub async fn package_events(
         &self,
         id: &PackageId,
@@ -200,6 +200,6 @@ impl Registry {
 
     /// The retention classes in force.
     pub fn retention_classes(&self) -> &Classes {
-        &self.inner.classes
+        self.inner.policy.classes()
     }
 }

@@ -57,16 +57,16 @@ impl Registry {
         let _room = self.inner.composing.take(weight(&push.manifest)?).await?;
         let derived = self.derive(&push).await?;
         let now = self.inner.clock.now();
-        let retention = self.settle(&derived.whole.content.package, now).await?;
+        let retained = self.settle(&repository, &derived.whole.content.package).await?;
         let beside = match derived.generated {
             Some(cbor) => Some(self.publish_generated(&actor, &push, cbor).await?),
             None => None,
         };
         let stamp = Stamp { id: PackageId::generate(), created_at: now, finalized_at: now };
-        let manifest = complete(derived.whole, stamp, &push, retention)?;
+        let manifest = complete(derived.whole, stamp, &push, &retained)?;
         // What is in a package is kept here.
         let push = PushManifest { allow_sparse: false, ..push };
-        let command = RecordPackage { push, beside, manifest, held: derived.held, draft: None };
+        let command = RecordPackage { push, beside, manifest, retained, held: derived.held, draft: None };
         self.submit(actor, command).await?;
         // Ours, or that of another push of the same manifest that was a moment earlier.
         self.known_as(&repository, &reference).await

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod engines;
+mod garbage;
 mod histories;
 mod manifests;
 mod objects;
@@ -12,6 +13,7 @@ mod packages_untrue;
 mod places;
 mod referrers;
 mod replicas;
+mod retention;
 mod sweep;
 mod uploads;
 
@@ -224,7 +226,13 @@ fn json(value: &serde_json::Value) -> Bytes {
 #[tokio::test]
 async fn every_statement_on_operational_tables_prepares() {
     let fixture = Fixture::new().await;
-    for sql in sessions::STATEMENTS.iter().chain(signing::keys::STATEMENTS) {
+    let tables = [
+        sessions::STATEMENTS,
+        signing::keys::STATEMENTS,
+        maintenance::STATEMENTS,
+        collection::orphans::STATEMENTS,
+    ];
+    for sql in tables.into_iter().flatten() {
         fixture.db.prepare_operational(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 }

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::error::Error;
 use super::super::respond::{Answer, full};
-use super::super::room::PROJECTED;
+use super::super::room::{PROJECTED, Taken};
 use super::super::route::Since;
 use super::super::service::Call;
 use crate::codec::jcs;
@@ -17,10 +17,13 @@ use crate::registry::Event;
 use crate::retention::rfc3339;
 
 /// Events of a page, at most and when nobody says. The log ends one earlier when it gets too large.
-const MAX_PAGE: usize = 1000;
+pub(super) const MAX_PAGE: usize = 1000;
 
 /// What an event takes besides its payload, in bytes.
 const EVENT: usize = 2048;
+
+/// What a page of small events takes while it is made, whatever is in it: the log ends one at 4 MiB of payloads.
+pub(super) const ROOM: usize = 4 * 1024 * 1024 * (PROJECTED + 2) + MAX_PAGE * EVENT;
 
 /// `GET R/packages/<id>/events?since=&limit=`
 pub(super) async fn of_package(
@@ -43,6 +46,14 @@ pub(super) async fn of_package(
     // Another replica may have recorded what was just read, and this one not have heard of it.
     let newest = head.last().max(last);
     let scanned_to = if last < package.revision { last } else { newest };
+    let rest = json!({
+        "log_id": head.log_id, "epoch": head.epoch, "next_since": last, "scanned_to": scanned_to, "head": newest,
+    });
+    page(events, &rest, room).await
+}
+
+/// Events, and an object of what else there is to say; in the memory that was taken for them.
+pub(super) async fn page(events: Vec<Event>, rest: &Value, room: Taken) -> Result<Answer, Error> {
     let mut body = String::from("{\"events\":[");
     for (at, event) in events.into_iter().enumerate() {
         if at > 0 {
@@ -50,9 +61,6 @@ pub(super) async fn of_package(
         }
         write(&mut body, event).await?;
     }
-    let rest = json!({
-        "log_id": head.log_id, "epoch": head.epoch, "next_since": last, "scanned_to": scanned_to, "head": newest,
-    });
     let _ = write!(body, "],{}", &rest.to_string()[1..]);
     Ok(full(StatusCode::OK, "application/json", room.hold(body.into_bytes())))
 }

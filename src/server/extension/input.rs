@@ -34,6 +34,18 @@ struct Settle {
     metadata: Option<Map<String, Value>>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Collect {
+    dry_run: Option<bool>,
+}
+
+/// Whether a collection is only to be foretold.
+pub(super) async fn is_dry_run(call: &mut Call<'_>) -> Result<bool, Error> {
+    let collect: Collect = read(call).await?;
+    Ok(collect.dry_run.unwrap_or(false))
+}
+
 /// What a package is to be created with.
 pub(super) async fn new_package(call: &mut Call<'_>) -> Result<NewPackage, Error> {
     let create: Create = read(call).await?;
@@ -66,7 +78,7 @@ pub(super) async fn collected(call: &mut Call<'_>, limit: usize) -> Result<Bytes
 }
 
 /// An object with the fields of `T` and no others. No body counts as no fields.
-async fn read<T: DeserializeOwned>(call: &mut Call<'_>) -> Result<T, Error> {
+pub(super) async fn read<T: DeserializeOwned>(call: &mut Call<'_>) -> Result<T, Error> {
     let bytes = collected(call, MAX_BODY).await?;
     parse(&bytes)
 }
@@ -97,7 +109,8 @@ fn reason(error: &jcs::Error) -> String {
     }
 }
 
-fn refused(reason: &str) -> Error {
+/// A body that is not what it should be.
+pub(super) fn refused(reason: &str) -> Error {
     Error::Body(format!("the body of the request is not what it should be: {reason}"))
 }
 

@@ -1,11 +1,15 @@
-//! The extension `_artifactstore`: packages, keyed objects, metadata schemas, retention classes. Thin handlers, one shape per thing.
+//! The extension `_artifactstore`: packages, keyed objects, metadata schemas, retention and holds, collections of
+//! garbage. Thin handlers, one shape per thing.
 
 mod accept;
+mod disposition;
 mod events;
 mod files;
+mod garbage;
 mod input;
 mod objects;
 mod packages;
+pub(super) mod retention;
 mod schemas;
 mod shapes;
 
@@ -34,10 +38,15 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::IngestFile(name, id, path, ingest) => files::put(call, &name, &id, path, ingest).await,
         Extension::DropFile(name, id, path) => files::delete(call, &name, &id, &path).await,
         Extension::Objects(route) => objects::dispatch(route, call).await,
+        Extension::Disposing(route) => disposition::dispatch(route, call).await,
+        Extension::Retention(route) => retention::dispatch(route, call).await,
         Extension::Schemas(page) => schemas::list(call, &page).await,
         Extension::Schema(name) => schemas::get(call, &name).await,
         Extension::RegisterSchema(name) => schemas::put(call, &name).await,
         Extension::RetentionClasses => Ok(schemas::retention_classes(call)),
+        Extension::CollectGarbage => garbage::collect(call).await,
+        Extension::CollectionRuns(page) => garbage::list(call, &page).await,
+        Extension::CollectionRun(run, since) => garbage::get(call, &run, since).await,
         Extension::OpenApi => {
             let document = full(StatusCode::OK, "application/json", openapi::bytes());
             Ok(document.with(CACHE_CONTROL, CHANGING))

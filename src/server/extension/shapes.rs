@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::oci::Digest;
 use crate::package::{File, Object};
-use crate::registry::{FileLocation, Package, PackageFile, Schema};
+use crate::registry::{CollectionPlan, CollectionRun, FileLocation, Package, PackageFile, Schema, Tally};
 use crate::retention::{Class, Classes, rfc3339};
 
 /// A package without its files.
@@ -101,4 +101,37 @@ pub(super) fn classes(classes: &Classes) -> Value {
     };
     let all: Vec<Value> = classes.all().iter().map(class).collect();
     json!({ "policy_version": classes.version(), "default": classes.default_class(), "classes": all })
+}
+
+/// A collection that began.
+pub(super) fn run(run: &CollectionRun) -> Value {
+    let done = &run.done;
+    json!({
+        "run": done.run,
+        "status": run.status.as_str(),
+        "started_at": rfc3339(done.started_at),
+        "finished_at": run.finished_at.map(rfc3339),
+        "released": done.released,
+        "condemned": done.condemned,
+        "purged": done.purged,
+        "purged_bytes": done.purged_bytes,
+        "orphans": done.orphans,
+        "failure": done.failure,
+    })
+}
+
+/// What a collection would find.
+pub(super) fn plan(plan: &CollectionPlan) -> Value {
+    let tally = |tally: Tally| json!({ "objects": tally.objects, "bytes": tally.bytes });
+    let mut reasons = json!({});
+    for (reason, found) in plan.reasons() {
+        reasons[reason] = tally(found);
+    }
+    json!({
+        "dry_run": true,
+        "reclaimable": tally(plan.reclaimable()),
+        "reasons": reasons,
+        "links": plan.links,
+        "waiting": tally(plan.waiting),
+    })
 }

@@ -9,21 +9,30 @@ const REFUSALS: [(u16, &str); 9] = [
     (400, "Something in the request is malformed; the message names the field, path or rule."),
     (
         403,
-        "The URL is not one the registry signed for what is there now, or it has ended, or the method changes something.",
+        "What would be replaced is held or retained, as `detail` tells; or the right to do it is missing; or the URL is \
+         not one the registry signed for what is there now, or it has ended, or the method changes something.",
     ),
-    (404, "There is no such repository, package, file, object or schema."),
+    (404, "There is no such repository, package, file, object, hold, schema or collection."),
     (409, "It is in another state than the request needs, or something is in the way."),
     (412, "The key names something else than `If-Match` or `If-None-Match` says."),
     (413, "The body is too large."),
     (416, "No byte of the range is there."),
-    (405, "The path takes other methods, which `Allow` names."),
+    (405, "It is held or retained, as `detail` tells; or the path takes other methods, which `Allow` names."),
     (503, "The registry cannot do this for the moment; `Retry-After` says when to try again."),
 ];
 
 pub(super) fn components() -> Value {
     let mut schemas = schemas();
-    if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), super::objects::schemas()) {
-        all.extend(more);
+    let all = [
+        super::objects::schemas(),
+        super::garbage::schemas(),
+        super::retention::schemas(),
+        super::disposition::schemas(),
+    ];
+    for more in all {
+        if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), more) {
+            all.extend(more);
+        }
     }
     json!({ "schemas": schemas, "responses": responses() })
 }

@@ -5,8 +5,11 @@
 //! `docs/openapi.json` is the same document; a test compares.
 
 mod components;
+mod disposition;
+mod garbage;
 mod objects;
 mod operations;
+mod retention;
 
 use std::sync::OnceLock;
 
@@ -14,12 +17,15 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use components::components;
+use disposition::DISPOSITIONS;
+use garbage::GARBAGE;
 use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
+use retention::RETENTION;
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(OBJECTS)
+    OPERATIONS.iter().chain(OBJECTS).chain(GARBAGE).chain(RETENTION).chain(DISPOSITIONS)
 }
 
 /// The document as it is served.

@@ -125,7 +125,7 @@ const DELETE: Operation = Operation {
     parameters: &[&NAME, &KEY, &IF_MATCH, &IF_NONE_MATCH],
     body: None,
     answers: &[Answer { status: 204, doc: "It is gone.", bodies: &[], headers: &[] }],
-    refusals: &[400, 403, 404, 412],
+    refusals: &[400, 403, 404, 405, 412],
 };
 
 /// Every operation on keyed objects, by path.

@@ -129,9 +129,9 @@ static MOUNT: Parameter = Parameter {
     doc: "A blob this repository holds already, which becomes the file; there is no body then.",
 };
 static ROLE: Parameter = word("role", "What the file is for, e.g. `scorecard`.");
-static SINCE: Parameter =
+pub(super) static SINCE: Parameter =
     query("since", Type::Number { min: 0, max: Some((1 << 53) - 1) }, "Events after this sequence number.");
-static LIMIT: Parameter =
+pub(super) static LIMIT: Parameter =
     query("limit", Type::Number { min: 1, max: None }, "Events at most; 1000 and 4 MiB in any case.");
 
 pub(super) const LOCATION: (&str, &str) = ("Location", "Where it is.");
@@ -187,7 +187,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         parameters: &[&NAME, &ID],
         body: None,
         answers: &[Answer { status: 204, doc: "It has failed.", bodies: &[], headers: &[] }],
-        refusals: &[400, 404, 409],
+        refusals: &[400, 404, 405, 409],
     },
     Operation {
         method: "POST",
@@ -197,7 +197,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         parameters: &[&NAME, &ID],
         body: Some(Body::Optional("Finalize")),
         answers: &[PACKAGE],
-        refusals: &[400, 404, 409, 413],
+        refusals: &[400, 403, 404, 409, 413],
     },
     Operation {
         method: "GET",
@@ -288,7 +288,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             bodies: &[Body::Json("File")],
             headers: &[LOCATION],
         }],
-        refusals: &[400, 404, 409, 413],
+        refusals: &[400, 403, 404, 409, 413],
     },
     Operation {
         method: "DELETE",
@@ -298,7 +298,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         parameters: &[&NAME, &ID, &PATH],
         body: None,
         answers: &[Answer { status: 204, doc: "It is out.", bodies: &[], headers: &[] }],
-        refusals: &[400, 404, 409],
+        refusals: &[400, 404, 405, 409],
     },
     Operation {
         method: "GET",

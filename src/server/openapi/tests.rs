@@ -11,7 +11,10 @@ fn filled(path: &str) -> String {
     path.replace("{name}", "team/results")
         .replace("{id}", "pkg_01arz3ndektsv4rrffq69g5fav")
         .replace("{path}", "logs/a%20b.txt")
+        .replace("{hold}", "hold_01arz3ndektsv4rrffq69g5fav")
+        .replace("{disposition}", "disp_01arz3ndektsv4rrffq69g5fav")
         .replace("{schema}", "run")
+        .replace("{run}", "gc_01arz3ndektsv4rrffq69g5fav")
         .replace("{key}", "logs/a%20b.txt")
 }
 
@@ -60,6 +63,7 @@ fn samples(parameter: &Parameter) -> (String, Vec<&'static str>) {
         (_, Type::Text, Some(pattern)) if pattern.contains("sha256") => (digest, vec!["", "x", "sha256:0"]),
         ("last", Type::Text, _) => (String::new(), vec!["%00", "%ff"]),
         (_, Type::Text, Some(_)) => ("word".to_owned(), vec!["", "A b", "%C3%A4"]),
+        ("reference", Type::Text, None) => ("v1".to_owned(), vec!["", "%ff"]),
         (_, Type::Text, None) => (String::new(), vec!["%ff"]),
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::oci::{DigestError, NameError, ReferenceError, TagError};
 use crate::package::{PackageIdError, PathError};
+use crate::registry::ItemError;
+use crate::retention::{DispositionIdError, HoldIdError};
 
 /// Why a request asks for nothing that exists.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,15 @@ pub enum RouteError {
     /// A package id is malformed; none of ours is.
     #[error("there is no such package: {0}")]
     Package(#[source] PackageIdError),
+    /// A hold id is malformed; none of ours is.
+    #[error("there is no such hold: {0}")]
+    Hold(#[source] HoldIdError),
+    /// A disposition id is malformed; none of ours is.
+    #[error("there is no such disposition: {0}")]
+    Disposition(#[source] DispositionIdError),
+    /// What is asked about is neither a tag nor a digest nor a package id.
+    #[error("query parameter reference: {0}")]
+    Item(#[source] ItemError),
     /// The path of a file is not one.
     #[error("invalid file path: {0}")]
     Path(#[source] PathError),

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::parameters::{Parameters, refused};
-use super::{Objects, Page, Permission, RouteError, repository};
+use super::{Disposing, Objects, Page, Permission, Retention, RouteError, repository};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
 use crate::registry::{Filter, Status};
@@ -43,6 +43,10 @@ pub enum Extension {
     DropFile(RepositoryName, PackageId, PackagePath),
     /// `R/objects…`
     Objects(Objects),
+    /// `R/retention…`, `R/holds…` and `R/explain`
+    Retention(Retention),
+    /// `R/disposition…`
+    Disposing(Disposing),
     /// `GET G/schemas?n=&last=`
     Schemas(Page),
     /// `GET G/schemas/<name>`
@@ -51,6 +55,12 @@ pub enum Extension {
     RegisterSchema(String),
     /// `GET G/retention/classes`
     RetentionClasses,
+    /// `POST G/gc`
+    CollectGarbage,
+    /// `GET G/gc/runs?n=&last=`
+    CollectionRuns(Page),
+    /// `GET G/gc/runs/<run>?since=&limit=`
+    CollectionRun(String, Since),
     /// `GET G/openapi.json`
     OpenApi,
 }
@@ -115,6 +125,12 @@ impl Extension {
                 Method::DELETE => Ok(Self::DropFile(name, package(id)?, file(path)?)),
                 _ => Err(RouteError::Method(&["GET", "HEAD", "PUT", "DELETE"])),
             },
+            ["retention" | "holds" | "explain", ..] => {
+                Retention::parse(method, name, rest, query).map(Self::Retention)
+            }
+            ["disposition", ref rest @ ..] => {
+                Disposing::parse(method, name, rest, query).map(Self::Disposing)
+            }
             ["objects", ref key @ ..] => Objects::parse(method, name, key, query).map(Self::Objects),
             _ => Err(RouteError::NotFound),
         }
@@ -130,6 +146,12 @@ impl Extension {
                 _ => Err(RouteError::Method(&["GET", "HEAD", "PUT"])),
             },
             ["retention", "classes"] => read(method, || Ok(Self::RetentionClasses)),
+            ["gc"] => match *method {
+                Method::POST => Ok(Self::CollectGarbage),
+                _ => Err(RouteError::Method(&["POST"])),
+            },
+            ["gc", "runs"] => read(method, || Ok(Self::CollectionRuns(query.page()?))),
+            ["gc", "runs", run] => read(method, || Ok(Self::CollectionRun(run.to_owned(), query.since()?))),
             ["openapi.json"] => read(method, || Ok(Self::OpenApi)),
             _ => Err(RouteError::NotFound),
         }
@@ -139,8 +161,14 @@ impl Extension {
     pub(super) fn permission(&self) -> Permission<'_> {
         match self {
             Self::Schemas(_) | Self::Schema(_) | Self::RetentionClasses | Self::OpenApi => Permission::Known,
-            Self::RegisterSchema(_) => Permission::Configure,
+            // What it tells names repositories and content of all of them.
+            Self::RegisterSchema(_)
+            | Self::CollectGarbage
+            | Self::CollectionRuns(_)
+            | Self::CollectionRun(..) => Permission::Configure,
             Self::Objects(route) => route.permission(),
+            Self::Retention(route) => route.permission(),
+            Self::Disposing(route) => route.permission(),
             Self::PackageAnywhere(id) => Permission::PullPackage(id),
             Self::Packages(name, ..)
             | Self::Package(name, _)

@@ -4,6 +4,7 @@
 //! `blobs`, `manifests`, `uploads` or `tags` themselves. Segments are percent-decoded one by one and once:
 //! a decoded slash cannot make a new segment. Parsing is pure and total.
 
+mod disposing;
 mod distribution;
 mod error;
 mod extension;
@@ -11,16 +12,19 @@ mod objects;
 mod parameters;
 mod permission;
 mod query;
+mod retention;
 
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+pub use disposing::{Disposing, disposition_path};
 pub use distribution::{Begin, blob_path, manifest_path, upload_path};
 pub use error::RouteError;
 pub use extension::{EXTENSION, Extension, Ingest, Since, file_path, package_path};
 pub use objects::{Objects, Which};
 pub use permission::Permission;
 pub use query::{Filter, Page, plain};
+pub use retention::{Retention, explain_path, holds_path};
 
 use crate::oci::{Digest, NameError, Reference, RepositoryName, Tag, UploadId, excerpt};
 use distribution::{begin, blob, manifest, upload};

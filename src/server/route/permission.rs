@@ -24,6 +24,12 @@ pub enum Permission<'a> {
     PullPackage(&'a PackageId),
     /// To change what holds for every repository.
     Configure,
+    /// To hold and to retain what is in a repository.
+    Retain(&'a RepositoryName),
+    /// To approve dispositions.
+    Approve(&'a RepositoryName),
+    /// To shorten retentions in governance mode.
+    Shorten(&'a RepositoryName),
     /// To remove from a repository.
     Delete(&'a RepositoryName),
 }
@@ -39,6 +45,9 @@ impl fmt::Display for Permission<'_> {
             Self::PullPackage(id) => write!(f, "the repository of {id}:pull"),
             Self::Configure => f.write_str("registry:configuration:*"),
             Self::Push(name) => write!(f, "repository:{name}:pull,push"),
+            Self::Retain(name) => write!(f, "repository:{name}:retain"),
+            Self::Approve(name) => write!(f, "repository:{name}:approve"),
+            Self::Shorten(name) => write!(f, "repository:{name}:bypass-governance-retention"),
             Self::Delete(name) => write!(f, "repository:{name}:delete"),
         }
     }

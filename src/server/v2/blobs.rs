@@ -14,7 +14,13 @@ pub(in crate::server) async fn get(
     name: &RepositoryName,
     digest: &Digest,
 ) -> Result<Answer, Error> {
-    let blob = call.state.registry.blob(name, digest).await?;
+    let registry = &call.state.registry;
+    let blob = if call.is_head {
+        // Clients ask before they push.
+        registry.blob_to_rely_on(name, call.actor.clone(), digest).await?
+    } else {
+        registry.blob(name, digest).await?
+    };
     let content = Content { digest, media_type: media::OCTET_STREAM, cache: IMMUTABLE, left: None };
     download::answer(call, blob, content).await
 }

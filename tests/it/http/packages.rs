@@ -260,9 +260,16 @@ fn what_happened_to_a_package_can_be_read() {
     repo.client.delete(pack.path("/files/c.txt")).expect(204);
     pack.finalize(&json!({}));
     let page = shaped(&pack.get("/events").expect(200), "Events");
-    let expected =
-        ["created", "file_ingested", "file_replaced", "file_ingested", "file_dropped", "finalized"];
-    let expected = expected.map(|name| format!("v1.package.{name}"));
+    let expected = [
+        "package.created",
+        "package.file_ingested",
+        "package.file_replaced",
+        "package.file_ingested",
+        "package.file_dropped",
+        "package.finalized",
+        "retention.resolved",
+    ];
+    let expected = expected.map(|name| format!("v1.{name}"));
     assert_eq!(each(&page["events"], "type"), expected);
     assert!(each(&page["events"], "subject").iter().all(|subject| *subject == pack.id), "{page}");
     assert_eq!(page["scanned_to"], page["head"]);

@@ -179,10 +179,16 @@ impl Server {
     /// Runs another command on the same registry to its end.
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, &[])
+    }
+
+    /// The same with some settings of its own.
+    #[track_caller]
+    pub(crate) fn run_with(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Ran {
         let mut command = command();
         command.args(arguments);
         self.launch.place(&mut command);
-        run_command(&mut command)
+        run_command(command.envs(settings.iter().copied()))
     }
 
     /// What it wrote to standard error so far.

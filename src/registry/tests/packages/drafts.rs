@@ -1,6 +1,7 @@
 //! What becomes of drafts, and of what they hold.
 
 use super::*;
+use crate::retention::Reason;
 
 on_both![
     a_draft_becomes_a_package,
@@ -78,7 +79,8 @@ async fn a_draft_becomes_a_package(on: On) {
             "v1.package.file_ingested",
             "v1.package.file_ingested",
             "v1.package.file_ingested",
-            "v1.package.finalized"
+            "v1.package.finalized",
+            "v1.retention.resolved"
         ]
     );
     bench.check().await;
@@ -178,7 +180,7 @@ async fn nothing_leaves_that_a_package_or_a_draft_needs(on: On) {
     bench.ingest("a", &id, "y", b"two").await.unwrap();
     let package = bench.finalize("a", &id, tagged("v1")).await.unwrap();
     let kept = bench.delete_blob("a", &sha256(b"one")).await;
-    assert!(matches!(kept, Err(Error::BlobInUse { .. })), "{kept:?}");
+    assert!(is_kept_by(&kept, &id), "{kept:?}");
     let reference = package.reference.unwrap();
     let content = hash::digest(
         Algorithm::Blake3,
@@ -186,14 +188,21 @@ async fn nothing_leaves_that_a_package_or_a_draft_needs(on: On) {
     );
     for digest in [&reference, &content] {
         match bench.delete_manifest("a", digest.as_str()).await {
-            Err(Error::PackageKeeps { package, class, until, .. }) => {
-                assert_eq!((package, class.as_str()), (id.clone(), "raw-evidence"));
-                assert_eq!(until, Some((1_000_000 + 180 * 86_400) * SECOND));
+            Err(Error::Protected(protected)) => {
+                let [Reason::Retained { by, class, until, .. }] = &protected.reasons[..] else {
+                    panic!("{protected:?}")
+                };
+                assert_eq!((by.as_str(), class.as_str()), (id.as_str(), "raw-evidence"));
+                assert_eq!(*until, Some((1_000_000 + 180 * 86_400) * SECOND));
             }
             other => panic!("{other:?}"),
         }
     }
-    // A tag is only a name.
+    let last = bench.delete_manifest("a", "v1").await;
+    assert!(is_kept_by(&last, &id), "the only name people know it by: {last:?}");
+    let manifest = bench.registry.manifest(&name("a"), &"v1".parse().unwrap()).await.unwrap();
+    let (v2, actor) = ("v2".parse().unwrap(), Actor::anonymous());
+    bench.registry.push_manifest(&name("a"), actor, &v2, vec![], None, manifest.bytes).await.unwrap();
     bench.delete_manifest("a", "v1").await.unwrap();
     assert_eq!(bench.download(&id, "x").await, b"one");
     bench.check().await;

@@ -25,7 +25,7 @@ async fn what_cannot_be_finalized_stays_a_draft(on: On) {
         ..NewPackage::default()
     };
     let refused = bench.registry.create_package(&name("a"), Actor::anonymous(), new).await;
-    assert!(matches!(refused, Err(Error::ClassUnknown(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::ClassDenied(_))), "{refused:?}");
     let refused = bench.finalize("b", &id, tagged("v1")).await;
     assert!(matches!(refused, Err(Error::PackageUnknown(_))), "{refused:?}");
     bench.nothing_is_tagged("a").await;

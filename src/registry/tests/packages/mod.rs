@@ -122,6 +122,12 @@ impl Bench {
     }
 }
 
+/// Whether a deletion was refused because of the retention of a package.
+pub(super) fn is_kept_by<T>(outcome: &Result<T, Error>, id: &PackageId) -> bool {
+    let Err(Error::Protected(protected)) = outcome else { return false };
+    protected.reasons.iter().any(|reason| reason.by() == Some(id.as_str()))
+}
+
 pub(super) fn object(json: &str) -> Object {
     Object::from_json(json.as_bytes()).unwrap()
 }

@@ -1,0 +1,101 @@
+//! What collections did: each by itself, and to which objects.
+
+use super::{LEASE, Maintenance};
+use crate::clock::Micros;
+use crate::events::GcCompleted;
+use crate::registry::{Error, Event, Registry};
+use crate::views::runs;
+
+/// What every id of a run begins with.
+const PREFIX: &str = "gc_";
+
+/// A new id; ids sort by when they were made.
+pub(super) fn new_id() -> String {
+    format!("{PREFIX}{}", ulid::Ulid::generate().to_string().to_lowercase())
+}
+
+/// How far a collection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunStatus {
+    /// At work.
+    Running,
+    /// Did everything there was to do.
+    Completed,
+    /// Ended early, or could not delete something.
+    Failed,
+    /// Its process ended before it did. The next run went on.
+    Interrupted,
+}
+
+impl RunStatus {
+    /// As it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// One collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionRun {
+    /// How far it is.
+    pub status: RunStatus,
+    /// What it did. Of a run that did not end only its id and when it began are known here: the events tell the rest.
+    pub done: GcCompleted,
+    /// When it ended.
+    pub finished_at: Option<Micros>,
+}
+
+impl CollectionRun {
+    pub(super) fn begun(run: String, started_at: Micros) -> Self {
+        let done = GcCompleted { run, started_at, ..GcCompleted::default() };
+        Self { status: RunStatus::Running, done, finished_at: None }
+    }
+
+    pub(super) fn ended(done: GcCompleted, finished_at: Micros) -> Self {
+        let status = if done.failure.is_some() { RunStatus::Failed } else { RunStatus::Completed };
+        Self { status, done, finished_at: Some(finished_at) }
+    }
+}
+
+impl Registry {
+    /// Up to `limit` collections that ended, the newest first, before the run given.
+    pub async fn gc_runs(&self, before: Option<&str>, limit: usize) -> Result<Vec<CollectionRun>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let ended = runs::collections(&self.inner.db, before, limit).await?;
+        Ok(ended.into_iter().map(|(done, at)| CollectionRun::ended(done, at)).collect())
+    }
+
+    /// A collection, whether it ended or not.
+    pub async fn gc_run(&self, run: &str) -> Result<CollectionRun, Error> {
+        let unknown = || Error::RunUnknown(run.to_owned());
+        let began = run.strip_prefix(PREFIX).filter(|ulid| ulid.len() == 26);
+        let began = began.and_then(|ulid| ulid::Ulid::from_string(&ulid.to_uppercase()).ok());
+        let began = began.ok_or_else(unknown)?;
+        if let Some((done, at)) = runs::collection(&self.inner.db, run).await? {
+            return Ok(CollectionRun::ended(done, at));
+        }
+        let state = Maintenance::new(&self.inner.db).state(LEASE, self.inner.clock.now()).await?;
+        let status = if state.holder.as_deref() == Some(run) {
+            RunStatus::Running
+        } else if self.gc_run_events(run, 0, 1).await?.is_empty() {
+            return Err(unknown());
+        } else {
+            RunStatus::Interrupted
+        };
+        let started_at = i64::try_from(began.timestamp_ms()).unwrap_or(0).saturating_mul(1000);
+        let done = GcCompleted { run: run.to_owned(), started_at, ..GcCompleted::default() };
+        Ok(CollectionRun { status, done, finished_at: None })
+    }
+
+    /// What a collection did to which objects: up to `limit` of its events in order, after the one given; fewer where
+    /// they are large. Only an empty page says that there are no more.
+    pub async fn gc_run_events(&self, run: &str, after: i64, limit: usize) -> Result<Vec<Event>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(self.inner.log.of_run(run, after, limit).await?)
+    }
+}

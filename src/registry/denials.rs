@@ -1,0 +1,195 @@
+//! The audit of refusals: who tried to take away what is protected (R8).
+//!
+//! The first attempt is an event at once. The same again within a minute is counted, and told with the next one or by
+//! the sweep, so that whoever tries in a loop does not fill the log. A crash loses the count of that minute.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::{Error, Registry, protection};
+use crate::clock::{Micros, SECOND};
+use crate::events::{Actor, Command, Decision, Read, RetentionDenied, Rows};
+
+/// How long the same attempt is counted and not told.
+const WINDOW: Micros = 60 * SECOND;
+
+/// Attempts that are remembered; beyond, each is an event of its own.
+const MOST: usize = 10_000;
+
+/// Who tried what on what.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Attempt {
+    actor: String,
+    repository: String,
+    action: String,
+    subject: String,
+}
+
+struct Recent {
+    actor: Actor,
+    /// When it was told last.
+    since: Micros,
+    /// How often it happened since then.
+    again: u64,
+    fact: RetentionDenied,
+}
+
+/// The refusals of the last minute.
+#[derive(Default)]
+pub(super) struct Denials(Mutex<HashMap<Attempt, Recent>>);
+
+impl std::fmt::Debug for Denials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Denials")
+    }
+}
+
+impl Denials {
+    /// What is to be recorded now for an attempt; `None` when it was only counted.
+    fn note(&self, actor: &Actor, mut fact: RetentionDenied, now: Micros) -> Option<RetentionDenied> {
+        let attempt = Attempt {
+            actor: actor.as_str().to_owned(),
+            repository: fact.repository.to_string(),
+            action: fact.action.clone(),
+            subject: fact.subject.clone(),
+        };
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match recent.get_mut(&attempt) {
+            Some(known) if is_within(known.since, now) => {
+                known.again += 1;
+                known.fact = fact;
+                None
+            }
+            Some(known) => {
+                fact.count += known.again;
+                (known.since, known.again, known.fact) =
+                    (now, 0, RetentionDenied { count: 1, ..fact.clone() });
+                Some(fact)
+            }
+            None => {
+                if recent.len() < MOST {
+                    let actor = actor.clone();
+                    recent.insert(attempt, Recent { actor, since: now, again: 0, fact: fact.clone() });
+                }
+                Some(fact)
+            }
+        }
+    }
+
+    /// What was counted and is to be told, because its minute is over or `all` of it; it is forgotten here.
+    fn due(&self, now: Micros, all: bool) -> Vec<(Actor, RetentionDenied)> {
+        let mut due = Vec::new();
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.retain(|_, known| {
+            let stays = !all && is_within(known.since, now);
+            if !stays && known.again > 0 {
+                due.push((known.actor.clone(), RetentionDenied { count: known.again, ..known.fact.clone() }));
+            }
+            stays
+        });
+        due
+    }
+}
+
+/// Whether a moment is in the minute after another; after a clock was set back nothing is.
+fn is_within(since: Micros, now: Micros) -> bool {
+    (since..since.saturating_add(WINDOW)).contains(&now)
+}
+
+/// An attempt that was refused.
+#[derive(Debug)]
+struct RecordDenial(RetentionDenied);
+
+impl Command for RecordDenial {
+    type Rejection = Error;
+
+    fn reads(&self) -> Vec<Read> {
+        Vec::new()
+    }
+
+    fn decide(&self, _: &Rows) -> Result<Decision, Error> {
+        Ok(Decision { facts: vec![self.0.clone().into()], contents: Vec::new() })
+    }
+}
+
+impl Registry {
+    /// Puts a refusal on record, if that is what an error is. The refusal stands whether or not that succeeds.
+    pub(super) async fn audit(&self, actor: &Actor, error: &Error) {
+        let fact = match error {
+            Error::Protected(protected) => protected.denied(),
+            Error::TagRetired { repository, tag, disposition } => {
+                protection::retired(repository, tag, disposition)
+            }
+            _ => return,
+        };
+        if let Some(fact) = self.inner.denials.note(actor, fact, self.inner.clock.now()) {
+            self.record_denial(actor.clone(), fact).await;
+        }
+    }
+
+    /// Records the refusals that were only counted so far: those whose minute is over, or all of them before the
+    /// process ends. Returns how many events that were.
+    pub async fn record_denials(&self, all: bool) -> usize {
+        let due = self.inner.denials.due(self.inner.clock.now(), all);
+        let count = due.len();
+        for (actor, fact) in due {
+            self.record_denial(actor, fact).await;
+        }
+        count
+    }
+
+    async fn record_denial(&self, actor: Actor, fact: RetentionDenied) {
+        let (action, subject) = (fact.action.clone(), fact.subject.clone());
+        // Not by `submit`, which comes by here.
+        if self.inner.log.submit(actor, RecordDenial(fact)).await.is_err() {
+            tracing::error!(action, subject, "A refused attempt could not be recorded");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fact(subject: &str) -> RetentionDenied {
+        RetentionDenied {
+            repository: "a".parse().unwrap(),
+            action: "tag.move".to_owned(),
+            subject: subject.to_owned(),
+            reasons: vec!["held".to_owned()],
+            count: 1,
+        }
+    }
+
+    #[test]
+    fn the_first_attempt_is_told_at_once_and_the_others_together() {
+        let (denials, actor) = (Denials::default(), Actor::anonymous());
+        assert_eq!(denials.note(&actor, fact("v1"), 0).unwrap().count, 1);
+        for second in 1..=5 {
+            assert_eq!(denials.note(&actor, fact("v1"), second * SECOND), None);
+        }
+        assert_eq!(denials.note(&actor, fact("v2"), SECOND).unwrap().count, 1);
+        assert_eq!(denials.note(&Actor::system(), fact("v1"), SECOND).unwrap().count, 1);
+        assert_eq!(denials.note(&actor, fact("v1"), WINDOW).unwrap().count, 6);
+        assert_eq!(denials.note(&actor, fact("v1"), WINDOW + SECOND), None);
+        assert!(denials.due(WINDOW + 2 * SECOND, false).is_empty());
+        let due = denials.due(2 * WINDOW, false);
+        assert_eq!(due.iter().map(|(_, fact)| fact.count).collect::<Vec<_>>(), [1]);
+        assert!(denials.due(9 * WINDOW, true).is_empty(), "it is told once");
+    }
+
+    #[test]
+    fn what_was_counted_is_told_when_the_process_ends() {
+        let (denials, actor) = (Denials::default(), Actor::anonymous());
+        denials.note(&actor, fact("v1"), 0);
+        denials.note(&actor, fact("v1"), 1);
+        assert_eq!(denials.due(2, true).len(), 1);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_hides_nothing() {
+        let (denials, actor) = (Denials::default(), Actor::anonymous());
+        denials.note(&actor, fact("v1"), 100 * SECOND);
+        assert_eq!(denials.note(&actor, fact("v1"), 0).unwrap().count, 1);
+    }
+}

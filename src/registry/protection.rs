@@ -1,0 +1,393 @@
+//! What stands against a change: gathered from the rows a command decides on, and judged. Pure.
+//!
+//! Every command that could lose or re-point something asks here, in its own decision: what was true a moment before
+//! protects nothing. A manifest shares the protection of the packages it is, of every index that names it, and of the
+//! manifest it refers to; transitively. So an index keeps its children, and what is retained keeps its signatures.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::Error;
+use crate::clock::Micros;
+use crate::events::{Read, RetentionDenied, Rows, Target};
+use crate::oci::{Algorithm, Digest, RepositoryName, Tag};
+use crate::package::PackageId;
+use crate::retention::{DispositionId, Facts, Hold, Reason, judge};
+use crate::views::packages::{Package, Status};
+use crate::views::{contents, holds, manifests, packages, referrers, retentions, tags, tombstones};
+
+/// Manifests and packages that are looked at for one answer; beyond, nothing is sure.
+const MOST: usize = 10_000;
+
+/// Indexes over indexes and referrers to referrers that are followed; each level is a question to the database.
+const DEEPEST: usize = 64;
+
+/// Reasons a message or a fact tells.
+const TOLD: usize = 16;
+
+/// What somebody tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// To delete a manifest.
+    DeleteManifest,
+    /// To delete a tag.
+    DeleteTag,
+    /// To make a tag name another manifest.
+    MoveTag,
+    /// To delete a blob.
+    DeleteBlob,
+    /// To make a key name something else.
+    OverwriteObject,
+    /// To make a key name nothing.
+    DeleteObject,
+    /// To give a draft up.
+    AbortPackage,
+    /// To take a file out of a draft.
+    DropFile,
+    /// To put another file in the place of one.
+    ReplaceFile,
+    /// To dispose of something.
+    Dispose,
+}
+
+impl Action {
+    /// As the log has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DeleteManifest => "manifest.delete",
+            Self::DeleteTag => "tag.delete",
+            Self::MoveTag => "tag.move",
+            Self::DeleteBlob => "blob.delete",
+            Self::OverwriteObject => "object.overwrite",
+            Self::DeleteObject => "object.delete",
+            Self::AbortPackage => "package.abort",
+            Self::DropFile => "file.drop",
+            Self::ReplaceFile => "file.replace",
+            Self::Dispose => "disposition",
+        }
+    }
+
+    /// Whether something was to be taken away, and not only to be replaced.
+    pub fn is_removal(self) -> bool {
+        !matches!(self, Self::MoveTag | Self::OverwriteObject | Self::ReplaceFile)
+    }
+
+    fn said(self) -> &'static str {
+        match self {
+            Self::DeleteManifest | Self::DeleteTag | Self::DeleteBlob | Self::DeleteObject => "deleted",
+            Self::MoveTag => "moved",
+            Self::OverwriteObject => "overwritten",
+            Self::AbortPackage => "given up",
+            Self::DropFile => "dropped",
+            Self::ReplaceFile => "replaced",
+            Self::Dispose => "disposed of",
+        }
+    }
+}
+
+/// A change that something stands against.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Protected {
+    /// Where.
+    pub repository: RepositoryName,
+    /// What was tried.
+    pub action: Action,
+    /// On what: a digest, a tag, a key, an id, a path.
+    pub subject: String,
+    /// By which reference one can ask what protects it; `None` when the whole repository is held.
+    pub about: Option<String>,
+    /// What stands against it; at least one.
+    pub reasons: Vec<Reason>,
+}
+
+impl fmt::Display for Protected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot be {}: ", self.subject, self.action.said())?;
+        for (n, reason) in self.reasons.iter().take(TOLD).enumerate() {
+            write!(f, "{}{reason}", if n == 0 { "" } else { "; " })?;
+        }
+        match self.reasons.len().checked_sub(TOLD) {
+            Some(more) if more > 0 => write!(f, "; and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Protected {
+    /// The attempt, for the log.
+    pub(super) fn denied(&self) -> RetentionDenied {
+        RetentionDenied {
+            repository: self.repository.clone(),
+            action: self.action.as_str().to_owned(),
+            subject: self.subject.clone(),
+            reasons: self.reasons.iter().take(TOLD).map(Reason::to_string).collect(),
+            count: 1,
+        }
+    }
+}
+
+/// An attempt to use a tag again that a disposition retired, for the log.
+pub(super) fn retired(repository: &RepositoryName, tag: &Tag, by: &DispositionId) -> RetentionDenied {
+    RetentionDenied {
+        repository: repository.clone(),
+        action: "tag.reuse".to_owned(),
+        subject: tag.to_string(),
+        reasons: vec![format!("disposition {by} retired the tag for ever")],
+        count: 1,
+    }
+}
+
+/// The first rows that [`of_manifest`] looks at.
+pub(super) fn reads(repository: &RepositoryName, content: &Digest) -> Vec<Read> {
+    let target = Target::Manifest(content.clone());
+    vec![
+        holds::on(repository, None),
+        holds::on(repository, Some(&target)),
+        retentions::read(repository, &target),
+        contents::of(content),
+        manifests::naming(repository, content),
+        referrers::of_manifest(repository, content),
+    ]
+}
+
+/// Everything that bears on whether a manifest may leave its repository.
+pub(super) fn of_manifest(rows: &Rows, repository: &RepositoryName, content: &Digest) -> Facts {
+    let mut gathering = Gathering::new(rows, repository);
+    gathering.closure(content.clone(), None);
+    gathering.facts
+}
+
+/// Everything that bears on whether a package may leave its repository; other packages of the same manifest do not.
+pub(super) fn of_package(rows: &Rows, package: &Package) -> Facts {
+    let mut gathering = Gathering::new(rows, &package.repository);
+    gathering.own(&Target::Package(package.id.clone()));
+    let reference = package.reference.as_ref().filter(|_| package.status == Status::Finalized);
+    if let Some(content) = reference.and_then(|reference| contents::content_of(rows, reference)) {
+        gathering.closure(content, Some(&package.id));
+    }
+    gathering.facts
+}
+
+/// What holds a draft.
+pub(super) fn of_draft(rows: &Rows, repository: &RepositoryName, id: &PackageId) -> Facts {
+    let mut gathering = Gathering::new(rows, repository);
+    gathering.own(&Target::Package(id.clone()));
+    gathering.facts
+}
+
+/// What holds a whole repository.
+pub(super) fn of_repository(rows: &Rows, repository: &RepositoryName) -> Facts {
+    Gathering::new(rows, repository).facts
+}
+
+struct Gathering<'a> {
+    rows: &'a Rows,
+    repository: &'a RepositoryName,
+    facts: Facts,
+    /// Things whose own records were looked at.
+    looked_at: usize,
+    seen: BTreeSet<Digest>,
+}
+
+impl<'a> Gathering<'a> {
+    fn new(rows: &'a Rows, repository: &'a RepositoryName) -> Self {
+        let facts = Facts::default();
+        let mut gathering = Self { rows, repository, facts, looked_at: 0, seen: BTreeSet::new() };
+        gathering.hold(None);
+        gathering
+    }
+
+    fn hold(&mut self, target: Option<&Target>) {
+        let by = target.map(Target::to_string);
+        let found = holds::in_force(self.rows, self.repository, target).into_iter();
+        let hold = |hold: holds::Hold| Hold { id: hold.id, kind: hold.kind, matter: hold.matter };
+        self.facts.held.extend(found.map(|found| (by.clone(), hold(found))));
+    }
+
+    fn own(&mut self, target: &Target) {
+        self.looked_at += 1;
+        let found = retentions::get(self.rows, self.repository, target);
+        self.facts.retained.extend(found.map(|found| (target.to_string(), found.retained)));
+        self.hold(Some(target));
+    }
+
+    /// A manifest and everything whose protection it shares, level by level. Of the packages that are the first one
+    /// only `package`, if there is one.
+    fn closure(&mut self, first: Digest, package: Option<&PackageId>) {
+        let mut level = vec![first];
+        for depth in 0..DEEPEST {
+            let mut next = Vec::new();
+            for content in level {
+                if !self.seen.insert(content.clone()) {
+                    continue;
+                }
+                if self.looked_at >= MOST {
+                    self.facts.is_cut = true;
+                    return;
+                }
+                self.own(&Target::Manifest(content.clone()));
+                let digests = contents::known(self.rows, &content);
+                if depth > 0 || package.is_none() {
+                    self.packages(&digests);
+                }
+                let parents = |digest: &Digest| manifests::parents(self.rows, self.repository, digest);
+                next.extend(digests.iter().flat_map(parents));
+                next.extend(self.subject(&content));
+            }
+            next.retain(|content| !self.seen.contains(content));
+            if next.is_empty() {
+                return;
+            }
+            level = next;
+        }
+        self.facts.is_cut = true;
+    }
+
+    fn packages(&mut self, digests: &[Digest]) {
+        let sha256 = digests.iter().filter(|digest| digest.algorithm() == Algorithm::Sha256);
+        for digest in sha256 {
+            for package in packages::named_by(self.rows, self.repository, digest) {
+                if package.status == Status::Finalized {
+                    self.own(&Target::Package(package.id));
+                }
+            }
+        }
+    }
+
+    /// The manifest it refers to, where anybody knows that digest.
+    fn subject(&self, content: &Digest) -> Option<Digest> {
+        let (subject, _) = referrers::subject_of(self.rows, self.repository, content)?;
+        contents::content_of(self.rows, &subject)
+    }
+}
+
+/// Refuses unless nothing ever retained or held the manifest.
+pub(super) fn check_delete(
+    rows: &Rows,
+    repository: &RepositoryName,
+    (content, digest): (&Digest, &Digest),
+    now: Micros,
+) -> Result<(), Error> {
+    let verdict = judge(&of_manifest(rows, repository, content), now);
+    if verdict.is_free() {
+        return Ok(());
+    }
+    let subject = digest.to_string();
+    Err(refusal(repository, Action::DeleteManifest, subject.clone(), Some(subject), verdict.reasons))
+}
+
+/// Refuses to take a tag off what is held, what pins its tags, or what is retained and has no other tag.
+pub(super) fn check_untag(
+    rows: &Rows,
+    repository: &RepositoryName,
+    tag: &Tag,
+    content: &Digest,
+    now: Micros,
+) -> Result<(), Error> {
+    let verdict = judge(&of_manifest(rows, repository, content), now);
+    let is_last = || tags::names_on(rows, repository, content).len() <= 1;
+    if verdict.is_free() || !(verdict.pins_tags() || is_last()) {
+        return Ok(());
+    }
+    let subject = tag.to_string();
+    Err(refusal(repository, Action::DeleteTag, subject.clone(), Some(subject), verdict.reasons))
+}
+
+/// Refuses a tag that was retired, and one on other content that is held or pins its tags.
+pub(super) fn check_tag(
+    rows: &Rows,
+    repository: &RepositoryName,
+    tag: &Tag,
+    content: &Digest,
+    now: Micros,
+) -> Result<(), Error> {
+    if let Some(disposition) = tombstones::retired_by(rows, repository, tag) {
+        return Err(Error::TagRetired { repository: repository.clone(), tag: tag.clone(), disposition });
+    }
+    let Some(before) = tags::content(rows, repository, tag).filter(|before| before != content) else {
+        return Ok(());
+    };
+    let verdict = judge(&of_manifest(rows, repository, &before), now);
+    if !verdict.pins_tags() {
+        return Ok(());
+    }
+    let subject = tag.to_string();
+    Err(refusal(repository, Action::MoveTag, subject.clone(), Some(subject), verdict.reasons))
+}
+
+/// Refuses unless the retention of something is over and nothing holds it (R5).
+pub(super) fn check_eligible(
+    rows: &Rows,
+    repository: &RepositoryName,
+    target: &Target,
+    now: Micros,
+) -> Result<(), Error> {
+    let facts = match target {
+        Target::Manifest(content) => of_manifest(rows, repository, content),
+        Target::Package(id) => packages::get(rows, id).map(|it| of_package(rows, &it)).unwrap_or_default(),
+    };
+    let verdict = judge(&facts, now);
+    if verdict.is_eligible() {
+        return Ok(());
+    }
+    let subject = target.to_string();
+    Err(refusal(repository, Action::Dispose, subject.clone(), Some(subject), verdict.reasons))
+}
+
+/// Refuses a change to a draft that is held.
+pub(super) fn check_draft(
+    rows: &Rows,
+    repository: &RepositoryName,
+    id: &PackageId,
+    action: Action,
+    subject: &str,
+) -> Result<(), Error> {
+    let reasons = judge(&of_draft(rows, repository, id), 0).reasons;
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(refusal(repository, action, subject.to_owned(), Some(id.to_string()), reasons))
+}
+
+/// Refuses a change to what only its repository can protect.
+pub(super) fn check_repository(
+    rows: &Rows,
+    repository: &RepositoryName,
+    action: Action,
+    subject: &str,
+) -> Result<(), Error> {
+    let reasons = judge(&of_repository(rows, repository), 0).reasons;
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(refusal(repository, action, subject.to_owned(), None, reasons))
+}
+
+/// What protects a blob through a manifest or package that has it, if anything does.
+pub(super) fn of_blob(
+    rows: &Rows,
+    repository: &RepositoryName,
+    digest: &Digest,
+    named_by: &[Target],
+    now: Micros,
+) -> Option<Error> {
+    let facts = |target: &Target| match target {
+        Target::Manifest(content) => of_manifest(rows, repository, content),
+        Target::Package(id) => packages::get(rows, id).map(|it| of_package(rows, &it)).unwrap_or_default(),
+    };
+    let reasons = named_by.iter().map(|target| (target, judge(&facts(target), now).reasons));
+    let (target, reasons) = reasons.into_iter().find(|(_, reasons)| !reasons.is_empty())?;
+    let about = Some(target.to_string());
+    Some(refusal(repository, Action::DeleteBlob, digest.to_string(), about, reasons))
+}
+
+fn refusal(
+    repository: &RepositoryName,
+    action: Action,
+    subject: String,
+    about: Option<String>,
+    reasons: Vec<Reason>,
+) -> Error {
+    let repository = repository.clone();
+    Error::Protected(Box::new(Protected { repository, action, subject, about, reasons }))
+}

@@ -1,0 +1,67 @@
+//! Retention and holds: what is asked of them and how they are changed.
+//!
+//! What protects is looked at where something would be lost, in [`protection`](super::protection). Here protection is
+//! put on, made longer and, where that is allowed, taken off; each is one command, decided on what holds then. What is
+//! over leaves by a [disposition].
+
+mod change;
+mod disposition;
+mod explain;
+mod hold;
+mod item;
+mod leaving;
+mod policy;
+
+pub use crate::views::dispositions::{Approval, Disposition, Status as DispositionStatus};
+pub use crate::views::holds::{Hold, Release};
+pub use crate::views::retentions::Retention;
+pub use change::Extension;
+pub use explain::Explanation;
+pub use hold::NewHold;
+pub use item::{Item, ItemError};
+pub(super) use policy::adopt;
+
+use super::{Error, Registry};
+use crate::clock::Micros;
+use crate::events::{DispositionVoided, Fact, Rows, Target};
+use crate::oci::RepositoryName;
+use crate::views::dispositions;
+
+/// The longest name of a matter, in bytes.
+const MATTER: usize = 128;
+
+/// The longest reason, in bytes.
+const REASON: usize = 1024;
+
+impl Registry {
+    /// Compliance time: what retentions are judged by (R12).
+    pub(super) fn compliance_now(&self) -> Micros {
+        self.inner.clock.now()
+    }
+
+    /// When a retention that is resolved now begins: not before what is recorded already, were the clock set back.
+    pub(super) fn retention_begins(&self) -> Micros {
+        let recorded = self.inner.log.watch().borrow().last_recorded_at;
+        self.inner.clock.now().max(recorded)
+    }
+}
+
+/// A text that somebody has to give, without the space around it.
+fn given(field: &'static str, text: &str, most: usize) -> Result<String, Error> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > most || text.chars().any(char::is_control) {
+        return Err(Error::TextInvalid { field, most });
+    }
+    Ok(text.to_owned())
+}
+
+/// The end of every open disposition of something whose protection grows.
+fn voided(rows: &Rows, repository: &RepositoryName, target: &Target, reason: &str) -> Vec<Fact> {
+    let open = dispositions::open_about(rows, repository, target).into_iter();
+    let void = |disposition: dispositions::Disposition| DispositionVoided {
+        repository: repository.clone(),
+        disposition: disposition.id,
+        reason: reason.to_owned(),
+    };
+    open.map(|disposition| void(disposition).into()).collect()
+}

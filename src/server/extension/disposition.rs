@@ -1,0 +1,125 @@
+//! Dispositions: proposed, approved, rejected, executed.
+
+use http::StatusCode;
+use http::header::LOCATION;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::error::Error;
+use super::super::respond::{Answer, Headers as _, json as answer, link};
+use super::super::route::{Disposing, Page, disposition_path};
+use super::super::service::Call;
+use super::input;
+use crate::clock::{Micros, SECOND};
+use crate::oci::RepositoryName;
+use crate::registry::{Approval, Disposition, DispositionStatus, Item};
+use crate::retention::{DispositionId, rfc3339};
+
+/// Dispositions of a page, at most and when nobody says.
+const MAX_PAGE: usize = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Propose {
+    reference: String,
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Approve {
+    revision: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reject {
+    #[serde(default)]
+    reason: String,
+}
+
+pub(super) async fn dispatch(route: Disposing, call: &mut Call<'_>) -> Result<Answer, Error> {
+    match route {
+        Disposing::Propose(name) => propose(call, &name).await,
+        Disposing::List(name, status, page) => list(call, &name, status, &page).await,
+        Disposing::Get(name, id) => get(call, &name, &id).await,
+        Disposing::Approve(name, id) => {
+            let asked: Approve = input::read(call).await?;
+            let (registry, actor) = (&call.state.registry, call.actor.clone());
+            registry.approve_disposition(&name, actor, &id, asked.revision).await?;
+            get(call, &name, &id).await
+        }
+        Disposing::Reject(name, id) => {
+            let asked: Reject = input::read(call).await?;
+            let (registry, actor) = (&call.state.registry, call.actor.clone());
+            registry.reject_disposition(&name, actor, &id, &asked.reason).await?;
+            get(call, &name, &id).await
+        }
+        Disposing::Execute(name, id) => {
+            call.state.registry.execute_disposition(&name, call.actor.clone(), &id).await?;
+            get(call, &name, &id).await
+        }
+    }
+}
+
+async fn propose(call: &mut Call<'_>, name: &RepositoryName) -> Result<Answer, Error> {
+    let asked: Propose = input::read(call).await?;
+    let item = asked.reference.parse::<Item>();
+    let item = item.map_err(|error| input::refused(&format!("reference: {error}")))?;
+    let (registry, actor) = (&call.state.registry, call.actor.clone());
+    let proposed = registry.propose_disposition(name, actor, &item, &asked.reason).await?;
+    let location = disposition_path(name, &proposed.id);
+    Ok(answer(StatusCode::CREATED, &disposition(&proposed)).with(LOCATION, &location))
+}
+
+async fn list(
+    call: &mut Call<'_>,
+    name: &RepositoryName,
+    status: Option<DispositionStatus>,
+    page: &Page,
+) -> Result<Answer, Error> {
+    let limit = page.limit(MAX_PAGE);
+    let mut found = call.state.registry.dispositions(name, status, &page.last, limit + 1).await?;
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more).map(|last| {
+        let status = status.map(|status| format!("&status={}", status.as_str())).unwrap_or_default();
+        format!("/v2/{name}/_artifactstore/disposition?n={limit}&last={}{status}", last.id)
+    });
+    let shapes: Vec<Value> = found.iter().map(disposition).collect();
+    Ok(link(answer(StatusCode::OK, &json!({ "dispositions": shapes })), next))
+}
+
+async fn get(call: &mut Call<'_>, name: &RepositoryName, id: &DispositionId) -> Result<Answer, Error> {
+    let (found, approvals) = call.state.registry.find_disposition(name, id).await?;
+    let mut shape = disposition(&found);
+    let approval = |it: &Approval| json!({ "by": it.principal, "at": rfc3339(it.at) });
+    shape["approvals"] = approvals.iter().map(approval).collect();
+    Ok(answer(StatusCode::OK, &shape))
+}
+
+/// A disposition without its approvals.
+fn disposition(of: &Disposition) -> Value {
+    let from = of.approved_at.map(|at| at.saturating_add(Micros::from(of.cooling_off) * SECOND));
+    let mut shape = json!({
+        "id": of.id,
+        "repository": of.repository,
+        "target": of.target.to_string(),
+        "status": of.status.as_str(),
+        "reason": of.reason,
+        "proposed_by": of.proposed_by,
+        "proposed_at": rfc3339(of.proposed_at),
+        "revision": of.revision,
+        "approvals_needed": of.approvals,
+        "cooling_off": of.cooling_off,
+        "approved_at": of.approved_at.map(rfc3339),
+        "executable_from": from.map(rfc3339),
+    });
+    if let Some(end) = &of.end {
+        shape["ended_by"] = end.by.as_str().into();
+        shape["ended_at"] = rfc3339(end.at).into();
+        shape["end_reason"] = end.reason.as_str().into();
+    }
+    shape
+}
