@@ -1,7 +1,7 @@
 //! What no collection takes.
 
 use super::*;
-use crate::events::HoldPlaced;
+use crate::events::{HoldPlaced, ManifestDeleted};
 use crate::package::Description;
 use crate::registry::collection::commands::{Candidate, CondemnBlobs, IntendDeletes, ReleaseLinks};
 use crate::registry::collection::rules::Naming;
@@ -17,6 +17,7 @@ on_both![
     a_link_that_is_used_between_look_and_decision_stays,
     what_was_linked_again_is_neither_condemned_nor_deleted,
     what_is_retained_stays_until_it_was_disposed_of,
+    the_content_manifest_of_a_package_stays_without_a_manifest,
 ];
 
 async fn what_a_manifest_a_package_or_a_key_names_stays(on: On) {
@@ -213,5 +214,44 @@ async fn what_is_retained_stays_until_it_was_disposed_of(on: On) {
     }
     assert_eq!(shop.objects().await, []);
     assert!(matches!(shop.pull("a", &sha256(&bytes)).await, Err(Error::BlobUnknown(_))));
+    shop.check().await;
+}
+
+async fn the_content_manifest_of_a_package_stays_without_a_manifest(on: On) {
+    let shop = Shop::hasty(on).await;
+    let (registry, a) = (&shop.registry, name("a"));
+    let id = registry.create_package(&a, Actor::anonymous(), NewPackage::default()).await.unwrap().id;
+    let file = NewFile {
+        path: "file.txt".parse().unwrap(),
+        media_type: None,
+        role: None,
+        claimed: None,
+        replace: false,
+    };
+    let bytes = Bytes::from_static(b"evidence");
+    registry.ingest_file(&a, Actor::anonymous(), &id, file, whole(&bytes)).await.unwrap();
+    let package = registry.finalize_package(&a, Actor::anonymous(), &id, Finalize::default()).await.unwrap();
+    let (reference, table) = (package.reference.unwrap(), package.content_manifest.unwrap());
+    // As a release before did, which let it go.
+    let gone = ManifestDeleted {
+        repository: a.clone(),
+        content: views::contents::find(&shop.db, &reference).await.unwrap().unwrap(),
+        digest: reference.clone(),
+        tags: Vec::new(),
+    };
+    registry.submit(Actor::anonymous(), Record(gone.into())).await.unwrap();
+    assert!(registry.manifest(&a, &Reference::Digest(reference)).await.is_err());
+    for _ in 0..4 {
+        assert_eq!(counts(&shop.after(1).await).0, 0);
+        assert!(shop.has("a", &table).await);
+    }
+    // Also when nothing was found that names it, and the command looks for itself.
+    shop.clock.advance(1);
+    let links = views::links::unused(&shop.db, shop.clock.clock().now(), None, 10).await.unwrap();
+    let link = links.into_iter().map(|it| it.link).find(|it| it.content == table).unwrap();
+    let candidates = vec![Candidate { link, naming: Naming::Nothing }];
+    let release = ReleaseLinks { run: "gc_of_nobody".to_owned(), candidates };
+    registry.submit(Actor::system(), release).await.unwrap();
+    assert!(shop.has("a", &table).await);
     shop.check().await;
 }
