@@ -177,11 +177,7 @@ fn the_table_of_a_package_could_be_deleted() {
         let refused = client.delete(path).refused(405, "DENIED");
         let body = refused.json();
         let reason = &body["errors"][0]["detail"]["reasons"][0];
-        assert_eq!(
-            (&reason["kind"], &reason["package"]),
-            (&json!("retention"), &json!(package)),
-            "{refused}"
-        );
+        assert_eq!((&reason["kind"], &reason["by"]), (&json!("retention"), &json!(package)), "{refused}");
         assert!(reason["class"].is_string() && reason["until"].is_string(), "{refused}");
     }
 }
