@@ -34,8 +34,8 @@ pub enum Error {
         /// One manifest that names it.
         manifest: Digest,
     },
-    /// A blob cannot leave while it is a file of a package or of a draft.
-    #[error("blob {blob} is a file of package {package}")]
+    /// A blob cannot leave while it is a file of a package or of a draft, or the content manifest of a package.
+    #[error("blob {blob} is a file or the content manifest of package {package}")]
     BlobInPackage {
         /// The blob.
         blob: Digest,
