@@ -58,6 +58,11 @@ fn client(address: SocketAddr) -> Client {
     Client::with_patience(server, Credentials::none(), patience).unwrap()
 }
 
+/// For what is not about time.
+fn patient(address: SocketAddr) -> Client {
+    Client::new(format!("http://{address}").parse().unwrap(), Credentials::none()).unwrap()
+}
+
 fn answer(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}")
@@ -110,20 +115,20 @@ async fn an_upload_whose_end_took_too_long_is_asked_for_by_its_digest() {
 
 #[tokio::test]
 async fn an_empty_answer_was_taken_for_a_package() {
-    let id: PackageId = "01JD00000000000000000000AA".parse().unwrap();
+    let id: PackageId = "pkg_01jd00000000000000000000aa".parse().unwrap();
     for body in
-        ["{}", "[]", "{\"id\":\"01JD00000000000000000000AB\"}", "{\"id\":null,\"status\":\"finalized\"}"]
+        ["{}", "[]", "{\"id\":\"pkg_01jd00000000000000000000ab\"}", "{\"id\":null,\"status\":\"finalized\"}"]
     {
         let headers = "Content-Type: application/json\r\n";
         let (address, _) = server(move |_| Some(answer("200 OK", headers, body)));
-        let error = client(address).package(&id).await.unwrap_err();
+        let error = patient(address).package(&id).await.unwrap_err();
         assert!(
-            error.to_string().contains("not about package 01JD00000000000000000000AA"),
+            error.to_string().contains("not about package pkg_01jd00000000000000000000aa"),
             "{body}: {error}"
         );
     }
-    let (address, _) = server(|_| Some(answer("200 OK", "", "{\"id\":\"01JD00000000000000000000AA\"}")));
-    assert_eq!(client(address).package(&id).await.unwrap()["id"], id.as_str());
+    let (address, _) = server(|_| Some(answer("200 OK", "", "{\"id\":\"pkg_01jd00000000000000000000aa\"}")));
+    assert_eq!(patient(address).package(&id).await.unwrap()["id"], id.as_str());
 }
 
 #[tokio::test]
@@ -133,7 +138,7 @@ async fn a_redirect_to_a_host_that_is_gone_blamed_the_server_it_came_from() {
     let headers = format!("Location: http://{gone}/x?signature=secret\r\n");
     let (address, _) = server(move |_| Some(answer("307 Temporary Redirect", &headers, "")));
     let digest: Digest = hash::digest(Algorithm::Sha256, BODY);
-    let client = client(address);
+    let client = patient(address);
     let call = Call::new(Method::GET, format!("/v2/a/blobs/{digest}"), "");
     let error = client.once_followed(&call).await.unwrap_err();
     let text = error.to_string();

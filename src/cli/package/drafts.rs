@@ -150,5 +150,9 @@ impl Abort {
 
 /// All of an answer as JSON, or the one field a script wants.
 fn show(answer: &Value, json: bool, field: &str) -> Result<(), Failure> {
-    say(&if json { output::json(answer) } else { shown(answer[field].as_str().unwrap_or_default()).to_string() })
+    say(&if json {
+        output::json(answer)
+    } else {
+        shown(answer[field].as_str().unwrap_or_default()).to_string()
+    })
 }

@@ -227,13 +227,13 @@ fn patterns_that_take_minutes_to_look_through_long_texts_are_not_tried() {
     assert!(checked(&many, &json!({ "a": "ab".repeat(100) }))[0].starts_with("metadata/a: "));
     // Of names as well, by keys and by what names must be.
     let names = |n: usize| (format!("{}{n}", "ab".repeat(250)), json!(1));
-    let named = json!({ "m": (0..1000).map(names).collect::<Map>() });
+    let wide = json!({ "m": (0..1000).map(names).collect::<Map>() });
     let keys: Map =
         (0..90).map(|n| (pattern(n)["pattern"].as_str().unwrap().to_owned(), json!({}))).collect();
     let by_key = json!({ "properties": { "m": { "patternProperties": keys } } });
     let by_name = json!({ "properties": { "m": { "propertyNames": { "allOf": (0..90).map(pattern).collect::<Vec<_>>() } } } });
     for schema in [by_key, by_name] {
-        let [reason] = &checked(&schema, &named)[..] else { panic!("one reason") };
+        let [reason] = &checked(&schema, &wide)[..] else { panic!("one reason") };
         assert!(reason.contains("too long for the patterns"), "{reason}");
     }
 }
