@@ -7,7 +7,7 @@ use super::uploads::run;
 use super::{Actor, Body, ByteRange, Error, Object, Registry};
 use crate::dataplane::{self, Location, Received, Sealed, Stored};
 use crate::events::{Command, Committed, Fact};
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, Reference, RepositoryName};
 use crate::storage::StagingId;
 use crate::views::{self, contents, links, manifests, package_files, packages};
 
@@ -266,19 +266,34 @@ impl Registry {
         let content = held.ok_or_else(|| Error::BlobUnknown(digest.clone()))?.content;
         // Answers the usual refusal from an index, however many manifests and packages name the blob.
         if let Some(package) = packages::described_now(&self.inner.db, repository, &content).await? {
-            return Err(kept(digest, package));
+            return Err(kept("blob", digest, package));
         }
         let digests = contents::digests_of(&self.inner.db, &content).await?;
         for named in &digests {
             if let Some(manifest) = manifests::naming_now(&self.inner.db, repository, named).await? {
-                return Err(Error::BlobInUse { blob: digest.clone(), manifest });
+                return Err(self.in_use(repository, digest, manifest).await?);
             }
         }
         if let Some(package) = package_files::having_now(&self.inner.db, repository, &content).await? {
             return Err(Error::BlobInPackage { blob: digest.clone(), package });
         }
         let command = UnlinkBlob { repository: repository.clone(), content, digest: digest.clone(), digests };
-        self.submit(actor, command).await.map(drop)
+        match self.submit(actor, command).await {
+            Err(Error::BlobInUse { manifest, .. }) => Err(self.in_use(repository, digest, manifest).await?),
+            done => done.map(drop),
+        }
+    }
+
+    /// The refusal that tells the manifest as clients know it. By its content only if it has left meanwhile.
+    async fn in_use(
+        &self,
+        repository: &RepositoryName,
+        blob: &Digest,
+        content: Digest,
+    ) -> Result<Error, Error> {
+        let found = manifests::find(&self.inner.db, repository, &Reference::Digest(content.clone())).await?;
+        let manifest = found.map_or(content, |found| found.pushed_as);
+        Ok(Error::BlobInUse { blob: blob.clone(), manifest })
     }
 }
 

@@ -143,7 +143,7 @@ impl Command for UnlinkBlob {
         }
         // First, since the manifest that names it is kept by the same package.
         if let Some(package) = packages::described_by(rows, &self.repository, &self.content) {
-            return Err(kept(&self.digest, package));
+            return Err(kept("blob", &self.digest, package));
         }
         let naming = |digest| manifests::naming_one(rows, &self.repository, digest);
         if let Some(manifest) = self.digests.iter().find_map(naming) {
@@ -360,7 +360,7 @@ impl Command for DeleteManifest {
         let pushed_as = manifests::pushed_as(rows, &self.repository, &self.content);
         let digest = pushed_as.ok_or_else(|| Error::ManifestUnknown(self.digest.to_string()))?;
         if let Some(package) = self.kept_by(rows) {
-            return Err(kept(&self.digest, package));
+            return Err(kept("manifest", &self.digest, package));
         }
         let fact = ManifestDeleted {
             repository: self.repository.clone(),
@@ -395,9 +395,10 @@ impl Command for DeleteTag {
 }
 
 /// What cannot leave because of a package.
-pub(super) fn kept(manifest: &Digest, package: packages::Package) -> Error {
+pub(super) fn kept(what: &'static str, digest: &Digest, package: packages::Package) -> Error {
     Error::PackageKeeps {
-        manifest: manifest.clone(),
+        what,
+        digest: digest.clone(),
         package: package.id,
         class: package.description.retention_class.unwrap_or_default(),
         until: package.expires_at,

@@ -30,7 +30,7 @@ pub enum Error {
     BlobInUse {
         /// The blob.
         blob: Digest,
-        /// One manifest that names it.
+        /// One manifest that names it, by the digest it was pushed by.
         manifest: Digest,
     },
     /// A blob cannot leave while it is a file of a package or of a draft.
@@ -50,10 +50,12 @@ pub enum Error {
         key: PackagePath,
     },
     /// A finalized package needs this manifest, or this blob, which is its content manifest.
-    #[error("manifest {manifest} is kept by package {package} under retention class {class}")]
+    #[error("{what} {digest} is kept by package {package} under retention class {class}")]
     PackageKeeps {
+        /// What it was asked for as: a manifest, or a blob.
+        what: &'static str,
         /// The manifest, or the content manifest.
-        manifest: Digest,
+        digest: Digest,
         /// The package.
         package: PackageId,
         /// The class it is kept under.
