@@ -35,7 +35,7 @@ pub(super) enum Error {
     },
     /// An upload cannot be cancelled while a request writes to it.
     Busy,
-    /// Too many large bodies are on their way, in or out.
+    /// There was no memory in time for a large body, in or out.
     Crowded,
     /// A bug, or a database altered by hand.
     Panicked(String),
@@ -203,8 +203,10 @@ pub(super) fn answer(error: Error) -> Answer {
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
         }
         Error::Crowded => {
-            let body = json!({ "message": "too many large bodies are on their way; try again" });
-            full(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_string()).with(RETRY_AFTER, "5")
+            let reason = "the registry is busy with other large requests and did nothing about this one; send it \
+                again in a few seconds";
+            let body = ErrorBody::new(ErrorCode::TooManyRequests, reason);
+            full(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_bytes()).with(RETRY_AFTER, "5")
         }
         Error::Body(reason) => {
             let body = ErrorBody::new(ErrorCode::ManifestInvalid, reason);

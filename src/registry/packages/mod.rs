@@ -20,7 +20,7 @@ mod schemas;
 mod weights;
 
 pub use crate::views::packages::{Filter, Package, Status};
-pub use crate::views::schemas::Schema;
+pub use crate::views::schemas::{Registered, Schema};
 pub use reading::{FileLocation, PackageFile};
 pub(super) use schemas::Checks;
 pub(super) use weights::Weights;
