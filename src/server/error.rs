@@ -205,8 +205,9 @@ pub(super) fn answer(error: Error) -> Answer {
         Error::Crowded => {
             let reason = "the registry is busy with other large requests and did nothing about this one; send it \
                 again in a few seconds";
-            let body = ErrorBody::new(ErrorCode::TooManyRequests, reason);
-            full(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_bytes()).with(RETRY_AFTER, "5")
+            let code = ErrorCode::TooManyRequests.as_str();
+            let body = json!({ "message": reason, "errors": [{ "code": code, "message": reason }] });
+            full(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_string()).with(RETRY_AFTER, "5")
         }
         Error::Body(reason) => {
             let body = ErrorBody::new(ErrorCode::ManifestInvalid, reason);
@@ -331,5 +332,22 @@ impl Extras for Answer {
             Some((name, value)) => self.with(name, value),
             None => self,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::body::ResponseBody;
+    use super::*;
+
+    #[test]
+    fn a_refusal_for_want_of_memory_told_of_the_server_and_not_of_the_request() {
+        let refused = answer(Error::Crowded);
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers()[RETRY_AFTER], "5");
+        let ResponseBody::Full(body) = refused.into_body() else { panic!("a refusal is short") };
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["errors"][0]["code"], "TOOMANYREQUESTS");
+        assert!(body["errors"][0]["message"].as_str().unwrap().contains("send it again"), "{body}");
     }
 }
