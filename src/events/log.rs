@@ -120,13 +120,13 @@ impl Log {
         query::of_package(&self.db, &log_id, package, after, limit).await
     }
 
-    /// How many bytes of payload such a page has.
+    /// How many events such a page has, and how many bytes of payload.
     pub async fn size_of_package(
         &self,
         package: &PackageId,
         after: Sequence,
         limit: i64,
-    ) -> Result<i64, Error> {
+    ) -> Result<(i64, i64), Error> {
         query::size_of_package(&self.db, package, after, limit).await
     }
 

@@ -20,7 +20,7 @@ const SIZE_OF_PACKAGE: &str = "WITH sized AS (SELECT sequence, OCTET_LENGTH(payl
     WHERE subject = $1 AND type >= 'v1.package.' AND type < 'v1.package/' AND sequence > $2 \
     ORDER BY sequence LIMIT $3), \
     totals AS (SELECT size, SUM(size) OVER (ORDER BY sequence) AS total FROM sized) \
-    SELECT CAST(COALESCE(MAX(total), 0) AS BIGINT) FROM totals WHERE total <= CAST($4 AS BIGINT) OR total = size";
+    SELECT CAST(COALESCE(MAX(total), 0) AS BIGINT), COUNT(*) FROM totals WHERE total <= CAST($4 AS BIGINT) OR total = size";
 
 /// Every named statement of this module.
 pub(super) static STATEMENTS: &[&str] = &[OF_PACKAGE, SIZE_OF_PACKAGE];
@@ -31,15 +31,15 @@ pub(super) async fn after(db: &Db, log_id: &str, after: Sequence, limit: i64) ->
     read(&db.snapshot().await?.page(&EVENTS, Some(&vec![after.into()]), limit).await?, log_id)
 }
 
-/// How many bytes of payload a page of one package has.
+/// How many events a page of one package has, and how many bytes of payload.
 pub(super) async fn size_of_package(
     db: &Db,
     package: &PackageId,
     after: Sequence,
     limit: i64,
-) -> Result<i64, Error> {
+) -> Result<(i64, i64), Error> {
     let args = vec![package.as_str().into(), after.into(), limit.into(), PAGE_BYTES.into()];
-    Ok(db.query(SIZE_OF_PACKAGE, args).await?.first().map_or(0, |row| row.integer(0)))
+    Ok(db.query(SIZE_OF_PACKAGE, args).await?.first().map_or((0, 0), |row| (row.integer(1), row.integer(0))))
 }
 
 /// The same of one package.

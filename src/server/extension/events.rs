@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use http::StatusCode;
 use serde_json::json;
 
 use super::super::error::Error;
-use super::super::respond::{Answer, full};
+use super::super::respond::{Answer, held};
 use super::super::room::PROJECTED;
 use super::super::route::Since;
 use super::super::service::Call;
@@ -33,8 +32,9 @@ pub(super) async fn of_package(
     let package = registry.package_in(name, id).await?;
     let head = registry.head();
     let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
-    let size = registry.package_events_size(id, since, limit).await?;
-    let room = call.state.room.take(size * (PROJECTED + 2) + limit * EVENT).await?;
+    let (count, size) = registry.package_events_size(id, since, limit).await?;
+    let room =
+        call.state.room.take(size * (PROJECTED + 2) + count * EVENT, size * 2 + count * EVENT / 2).await?;
     let events = registry.package_events(id, since, limit).await?;
     if events.is_empty() {
         registry.check_cursor(since).await?;
@@ -54,7 +54,7 @@ pub(super) async fn of_package(
         "log_id": head.log_id, "epoch": head.epoch, "next_since": last, "scanned_to": scanned_to, "head": newest,
     });
     let _ = write!(body, "],{}", &rest.to_string()[1..]);
-    Ok(full(StatusCode::OK, "application/json", room.hold(body.into_bytes())))
+    Ok(held("application/json", room.hold(body.into_bytes())))
 }
 
 /// The payload goes in as text: that of a large package would be a large tree.

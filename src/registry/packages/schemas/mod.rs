@@ -15,8 +15,8 @@ use serde_json::Value;
 
 pub(in crate::registry) use check::Checks;
 
-use super::Schema;
 use super::commands::RegisterSchema;
+use super::{Registered, Schema};
 use crate::codec::keys;
 use crate::events::SchemaRegistered;
 use crate::hash;
@@ -80,7 +80,7 @@ impl Registry {
     }
 
     /// Up to `limit` schemas by name, after a text that need not be one.
-    pub async fn schemas(&self, after: &str, limit: usize) -> Result<Vec<Schema>, Error> {
+    pub async fn schemas(&self, after: &str, limit: usize) -> Result<Vec<Registered>, Error> {
         Ok(schemas::page(&self.inner.db, after, count(limit)).await?)
     }
 
