@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Write as _};
 use serde_json::Value;
 
 use super::Failure;
-use crate::client::shown;
+use crate::client::{is_unseen, shown};
 
 /// Writes to standard output.
 pub(super) fn write(bytes: &[u8]) -> Result<(), Failure> {
@@ -31,6 +31,24 @@ pub(super) fn print(as_json: bool, body: &Value, text: &str) -> Result<(), Failu
     if as_json { say(&format!("{body:#}")) } else { say(text) }
 }
 
+/// JSON on one line in which every character can be seen: the others are escaped, which means the same.
+pub(super) fn json(value: &Value) -> String {
+    use std::fmt::Write as _;
+    let text = value.to_string();
+    let mut plain = String::with_capacity(text.len());
+    let mut units = [0; 2];
+    for c in text.chars() {
+        if is_unseen(c) {
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(plain, "\\u{unit:04x}");
+            }
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
 /// Writes to standard error as it is. Nothing depends on it.
 pub(super) fn remark(text: &str) {
     let mut err = io::stderr().lock();
@@ -41,4 +59,18 @@ pub(super) fn remark(text: &str) {
 pub(super) fn complain(reason: &str) {
     let lines: Vec<_> = reason.lines().map(|line| shown(line).to_string()).collect();
     remark(&format!("artifactstore: {}\n", lines.join("\n")));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn json_that_turns_the_line_round_on_a_terminal_is_escaped_and_means_the_same() {
+        let value = json!({ "k\u{61c}": "a\u{202e}b\u{1b}[2J\u{9b}\u{2066}\n", "ö": ["\u{1f600}", 1] });
+        let text = super::json(&value);
+        let plain = "{\"k\\u061c\":\"a\\u202eb\\u001b[2J\\u009b\\u2066\\n\",\"ö\":[\"\u{1f600}\",1]}";
+        assert_eq!(text, plain);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

@@ -217,7 +217,7 @@ impl Client {
 /// Whether asking how far the upload is may help.
 fn is_broken(error: &Error) -> bool {
     match error {
-        Error::Unreachable { .. } | Error::Idle { .. } => true,
+        Error::Unreachable { .. } | Error::ElsewhereUnreachable { .. } | Error::Idle { .. } => true,
         // Another attempt's bytes may still be on their way in: 416, or 409 from some.
         Error::Refused { status, .. } => matches!(status, 404 | 409 | 416 | 429 | 500..=599),
         _ => false,

@@ -135,6 +135,17 @@ pub enum Error {
         /// What it is.
         what: &'static str,
     },
+    /// A pull cannot take the directory for itself.
+    #[error(
+        "{} is {what}, and a pull keeps an empty file of this name there meanwhile; remove it",
+        shown_path(path)
+    )]
+    NoLock {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// A folder on the way to a file is a link, or something else that leads out of the directory.
     #[error("{} is not a folder but {what}; nothing is written through it", shown_path(path))]
     NotAFolder {
@@ -161,6 +172,17 @@ pub enum Error {
     /// The server could not be reached, or went silent.
     #[error("{server} cannot be reached; is it running, and is --server right?")]
     Unreachable {
+        /// The server.
+        server: String,
+        /// The reason.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The same of another server that this one sends its clients to.
+    #[error("{host}, to which {server} sends for this, cannot be reached from here")]
+    ElsewhereUnreachable {
+        /// Where it sends.
+        host: String,
         /// The server.
         server: String,
         /// The reason.

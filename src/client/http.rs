@@ -310,6 +310,26 @@ impl Client {
         Error::Unreachable { server: self.server().to_string(), source: Box::new(source) }
     }
 
+    /// What did not answer: a redirect may have led elsewhere.
+    fn unreachable_at(&self, target: &Uri, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+        if self.is_own(target) {
+            return self.unreachable(source);
+        }
+        let (host, server) = (self.host_of(target), self.server().to_string());
+        Error::ElsewhereUnreachable { host, server, source: Box::new(source) }
+    }
+
+    /// Who is asked for a target, without what a URL may tell besides.
+    fn host_of(&self, target: &Uri) -> String {
+        match (target.scheme_str(), target.host()) {
+            (Some(scheme), Some(host)) if !self.is_own(target) => {
+                let port = target.port().map(|port| format!(":{port}")).unwrap_or_default();
+                format!("{scheme}://{host}{port}")
+            }
+            _ => self.server().to_string(),
+        }
+    }
+
     fn unauthorized(&self, reason: String) -> Error {
         let server = self.server();
         Error::Unauthorized { server: server.to_string(), host: server.login().to_owned(), reason }
@@ -330,6 +350,15 @@ impl Client {
             return Ok(());
         }
         auth.login(self, call.scope, headers).await
+    }
+
+    /// What becomes of one attempt, without the pauses between attempts.
+    #[cfg(test)]
+    pub(super) async fn once_followed(&self, call: &Call<'_>) -> Result<StatusCode, Error> {
+        match self.follow(call, None).await {
+            Ok(attempt) => Ok(attempt.answer.status()),
+            Err(Trouble::Final(error) | Trouble::NotSent(error) | Trouble::Broken(error)) => Err(error),
+        }
     }
 
     /// Sends once, and follows where a download leads.
@@ -401,15 +430,15 @@ impl Client {
         }
         tokio::select! {
             answer = self.inner.pool.request(request) => answer.map_err(|error| {
-                if let Some(error) = tls::refusal(self.server(), &error) {
+                if let Some(error) = tls::refusal(self.host_of(target), &error) {
                     return Trouble::Final(error);
                 }
                 let not_sent = error.is_connect();
-                let error = self.unreachable(error);
+                let error = self.unreachable_at(target, error);
                 if not_sent { Trouble::NotSent(error) } else { Trouble::Broken(error) }
             }),
             time = quiet(&moved, call.payload.len(), self.inner.patience, call.is_last) => {
-                Err(Trouble::Broken(self.idle(time)))
+                Err(Trouble::Broken(Error::Idle { server: self.host_of(target), seconds: time.as_secs() }))
             }
         }
     }

@@ -51,7 +51,7 @@ fn open(path: &Path) -> Result<File, Error> {
     match fs::symlink_metadata(path) {
         Ok(meta) if !meta.is_file() => {
             let what = special(meta.file_type());
-            return Err(Error::InTheWay { path: path.to_owned(), what });
+            return Err(Error::NoLock { path: path.to_owned(), what });
         }
         _ => {}
     }
@@ -76,7 +76,16 @@ mod tests {
         drop(Lock::take(folder.path()).unwrap());
         assert_eq!(fs::read_dir(folder.path().join(OWN)).unwrap().count(), 0);
         std::os::unix::fs::symlink(folder.path().join("x"), folder.path().join(OWN).join(LOCK)).unwrap();
-        assert!(matches!(Lock::take(folder.path()), Err(Error::InTheWay { .. })));
+        assert!(matches!(Lock::take(folder.path()), Err(Error::NoLock { .. })));
         assert!(!folder.path().join("x").exists());
+    }
+
+    #[test]
+    fn a_folder_where_the_lock_should_be_is_not_said_to_be_in_the_way_of_a_file_of_the_package() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join(OWN).join(LOCK)).unwrap();
+        let refused = Lock::take(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("pull.lock is a folder") && refused.contains("remove it"), "{refused}");
+        assert!(!refused.contains("the package"), "{refused}");
     }
 }

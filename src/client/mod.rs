@@ -57,7 +57,7 @@ pub use http::Client;
 pub use place::{Place, Server};
 pub use progress::{Phase, Progress};
 pub use push::{Job, Pushed, Source, push};
-pub use shown::{shown, shown_path};
+pub use shown::{is_unseen, shown, shown_path};
 
 /// Transfers under way at the same time.
 const IN_FLIGHT: usize = 8;

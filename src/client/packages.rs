@@ -54,10 +54,14 @@ pub enum Encoding {
 }
 
 impl Client {
-    /// A package by its id, whatever its repository.
+    /// A package by its id, whatever its repository. An answer about anything else is none.
     pub async fn package(&self, id: &PackageId) -> Result<Value, Error> {
-        self.json(&Call::new(Method::GET, format!("/v2/_artifactstore/packages/{id}"), ""), &[StatusCode::OK])
-            .await
+        let call = Call::new(Method::GET, format!("/v2/_artifactstore/packages/{id}"), "");
+        let package = self.json(&call, &[StatusCode::OK]).await?;
+        if package["id"].as_str() != Some(id.as_str()) {
+            return Err(self.protocol(&call.what(), format!("its answer is not about package {id}")));
+        }
+        Ok(package)
     }
 
     /// The repository a package is in.

@@ -17,14 +17,19 @@ pub fn shown_path(path: &Path) -> String {
     shown(&path.to_string_lossy()).to_string()
 }
 
+/// Whether a character does something to a line, instead of standing in it.
+pub fn is_unseen(c: char) -> bool {
+    // The marks of writing direction are no control characters to Unicode.
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns
+}
+
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
         for c in self.0.chars() {
-            // The marks of writing direction are no control characters to Unicode.
-            let turns =
-                matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if c.is_control() || turns { write!(f, "{}", c.escape_default())? } else { f.write_char(c)? }
+            if is_unseen(c) { write!(f, "{}", c.escape_default())? } else { f.write_char(c)? }
         }
         Ok(())
     }
@@ -36,6 +41,7 @@ mod tests {
     fn what_cannot_be_seen_is_written_out_and_nothing_else_changes() {
         assert_eq!(super::shown("a\n\u{1b}[2J\u{9b}b").to_string(), "a\\n\\u{1b}[2J\\u{9b}b");
         assert_eq!(super::shown("txt.\u{202e}gpj").to_string(), "txt.\\u{202e}gpj");
+        assert_eq!(super::shown("a\u{61c}\u{2067}b").to_string(), "a\\u{61c}\\u{2067}b");
         let plain = "it's \"größe\" \\ 7 €/x";
         assert_eq!(super::shown(plain).to_string(), plain);
     }

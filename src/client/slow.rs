@@ -5,11 +5,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::http::{Patience, quiet};
+use http::Method;
+
+use super::http::{Call, Patience, quiet};
 use super::payload::Payload;
 use super::{Client, Credentials, Error};
 use crate::hash;
 use crate::oci::{Algorithm, Digest, Reference, RepositoryName, Tag, media};
+use crate::package::PackageId;
 
 const BODY: &[u8] = b"{}";
 
@@ -53,6 +56,11 @@ fn client(address: SocketAddr) -> Client {
     let patience = Patience { idle: moment, finish: moment };
     let server = format!("http://{address}").parse().unwrap();
     Client::with_patience(server, Credentials::none(), patience).unwrap()
+}
+
+/// For what is not about time.
+fn patient(address: SocketAddr) -> Client {
+    Client::new(format!("http://{address}").parse().unwrap(), Credentials::none()).unwrap()
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
@@ -103,6 +111,39 @@ async fn an_upload_whose_end_took_too_long_is_asked_for_by_its_digest() {
     let seen = seen.lock().unwrap();
     assert_eq!(seen.len(), 3, "{seen:?}");
     assert!(seen[1].starts_with(&format!("put /v2/a/blobs/uploads/1?digest={digest} ")), "{seen:?}");
+}
+
+#[tokio::test]
+async fn an_empty_answer_was_taken_for_a_package() {
+    let id: PackageId = "pkg_01jd00000000000000000000aa".parse().unwrap();
+    for body in
+        ["{}", "[]", "{\"id\":\"pkg_01jd00000000000000000000ab\"}", "{\"id\":null,\"status\":\"finalized\"}"]
+    {
+        let headers = "Content-Type: application/json\r\n";
+        let (address, _) = server(move |_| Some(answer("200 OK", headers, body)));
+        let error = patient(address).package(&id).await.unwrap_err();
+        assert!(
+            error.to_string().contains("not about package pkg_01jd00000000000000000000aa"),
+            "{body}: {error}"
+        );
+    }
+    let (address, _) = server(|_| Some(answer("200 OK", "", "{\"id\":\"pkg_01jd00000000000000000000aa\"}")));
+    assert_eq!(patient(address).package(&id).await.unwrap()["id"], id.as_str());
+}
+
+#[tokio::test]
+async fn a_redirect_to_a_host_that_is_gone_blamed_the_server_it_came_from() {
+    // Nobody listens there any more.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let headers = format!("Location: http://{gone}/x?signature=secret\r\n");
+    let (address, _) = server(move |_| Some(answer("307 Temporary Redirect", &headers, "")));
+    let digest: Digest = hash::digest(Algorithm::Sha256, BODY);
+    let client = patient(address);
+    let call = Call::new(Method::GET, format!("/v2/a/blobs/{digest}"), "");
+    let error = client.once_followed(&call).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("http://{gone}, to which http://{address} sends")), "{text}");
+    assert!(!text.contains("--server") && !text.contains("secret"), "{text}");
 }
 
 #[tokio::test]

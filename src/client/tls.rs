@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::path::PathBuf;
 
-use super::{Error, Server};
+use super::Error;
 
 /// Refuses certificates that were named and cannot be read: those of the system would not do instead.
 pub(super) fn check_roots() -> Result<(), Error> {
@@ -26,9 +26,8 @@ pub(super) fn trusting_nobody() -> rustls::ClientConfig {
 }
 
 /// What to say when a connection failed because of its encryption: trying again would lead nowhere.
-pub(super) fn refusal(server: &Server, error: &hyper_util::client::legacy::Error) -> Option<Error> {
+pub(super) fn refusal(server: String, error: &hyper_util::client::legacy::Error) -> Option<Error> {
     let source = cause(error)?;
-    let server = server.to_string();
     match source {
         rustls::Error::InvalidCertificate(_) => Some(Error::Certificate { server, source }),
         // Later ones may be those of a line that breaks.

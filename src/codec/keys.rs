@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::io::BufRead;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
@@ -11,9 +12,9 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 struct Once;
 
 /// Refuses text that is not one JSON value, or that has a key twice in one object, at any depth. The error names the
-/// key and its line.
-pub fn check_once(json: &[u8]) -> Result<(), serde_json::Error> {
-    serde_json::from_slice::<Once>(json).map(drop)
+/// key and its line. Keeps nothing but the keys of the objects it is in.
+pub fn check_once(json: impl BufRead) -> Result<(), serde_json::Error> {
+    serde_json::from_reader::<_, Once>(json).map(drop)
 }
 
 impl<'de> Deserialize<'de> for Once {

@@ -120,13 +120,13 @@ impl Log {
         query::of_package(&self.db, &log_id, package, after, limit).await
     }
 
-    /// How many bytes of payload such a page has.
+    /// How many events such a page has, and how many bytes of payload.
     pub async fn size_of_package(
         &self,
         package: &PackageId,
         after: Sequence,
         limit: i64,
-    ) -> Result<i64, Error> {
+    ) -> Result<(i64, i64), Error> {
         query::size_of_package(&self.db, package, after, limit).await
     }
 
@@ -134,6 +134,11 @@ impl Log {
     pub async fn of_run(&self, run: &str, after: Sequence, limit: i64) -> Result<Vec<Event>, Error> {
         let log_id = self.tail.watch().borrow().log_id.clone();
         query::of_run(&self.db, &log_id, run, after, limit).await
+    }
+
+    /// How many events such a page has, and how many bytes of payload.
+    pub async fn size_of_run(&self, run: &str, after: Sequence, limit: i64) -> Result<(i64, i64), Error> {
+        query::size_of_run(&self.db, run, after, limit).await
     }
 
     /// Whether the appender still takes commands.

@@ -25,15 +25,21 @@ const OF_RUN: &str = "WITH sized AS (SELECT sequence, OCTET_LENGTH(payload) AS s
     'v1.blob.delete_intended', 'v1.blob.purged') AND sequence > $2 \
     ORDER BY sequence LIMIT (SELECT COUNT(*) FROM totals WHERE total <= CAST($4 AS BIGINT) OR total = size)";
 
-/// The payloads of such a page.
+/// The number and the payloads of such a page.
 const SIZE_OF_PACKAGE: &str = "WITH sized AS (SELECT sequence, OCTET_LENGTH(payload) AS size FROM events \
     WHERE subject = $1 AND subject >= 'pkg_' AND subject < 'pkg`' AND sequence > $2 \
     ORDER BY sequence LIMIT $3), \
     totals AS (SELECT size, SUM(size) OVER (ORDER BY sequence) AS total FROM sized) \
-    SELECT CAST(COALESCE(MAX(total), 0) AS BIGINT) FROM totals WHERE total <= CAST($4 AS BIGINT) OR total = size";
+    SELECT CAST(COALESCE(MAX(total), 0) AS BIGINT), COUNT(*) FROM totals WHERE total <= CAST($4 AS BIGINT) OR total = size";
+
+const SIZE_OF_RUN: &str = "WITH sized AS (SELECT sequence, OCTET_LENGTH(payload) AS size FROM events \
+    WHERE subject = $1 AND type IN ('v1.blob.released', 'v1.blob.condemned', 'v1.blob.delete_intended', \
+    'v1.blob.purged') AND sequence > $2 ORDER BY sequence LIMIT $3), \
+    totals AS (SELECT size, SUM(size) OVER (ORDER BY sequence) AS total FROM sized) \
+    SELECT CAST(COALESCE(MAX(total), 0) AS BIGINT), COUNT(*) FROM totals WHERE total <= CAST($4 AS BIGINT) OR total = size";
 
 /// Every named statement of this module.
-pub(super) static STATEMENTS: &[&str] = &[OF_PACKAGE, OF_RUN, SIZE_OF_PACKAGE];
+pub(super) static STATEMENTS: &[&str] = &[OF_PACKAGE, OF_RUN, SIZE_OF_PACKAGE, SIZE_OF_RUN];
 
 /// Up to `limit` events in order, after the one given: fewer at the end, and where their payloads are large. Only an
 /// empty page says that there are no more.
@@ -41,18 +47,29 @@ pub(super) async fn after(db: &Db, log_id: &str, after: Sequence, limit: i64) ->
     read(&db.snapshot().await?.page(&EVENTS, Some(&vec![after.into()]), limit).await?, log_id)
 }
 
-/// How many bytes of payload a page of one package has.
+/// How many events a page of one package has, and how many bytes of payload.
 pub(super) async fn size_of_package(
     db: &Db,
     package: &PackageId,
     after: Sequence,
     limit: i64,
-) -> Result<i64, Error> {
+) -> Result<(i64, i64), Error> {
     let args = vec![package.as_str().into(), after.into(), limit.into(), PAGE_BYTES.into()];
-    Ok(db.query(SIZE_OF_PACKAGE, args).await?.first().map_or(0, |row| row.integer(0)))
+    Ok(db.query(SIZE_OF_PACKAGE, args).await?.first().map_or((0, 0), |row| (row.integer(1), row.integer(0))))
 }
 
-/// The same of one package.
+/// The same of one collection.
+pub(super) async fn size_of_run(
+    db: &Db,
+    run: &str,
+    after: Sequence,
+    limit: i64,
+) -> Result<(i64, i64), Error> {
+    let args = vec![run.into(), after.into(), limit.into(), PAGE_BYTES.into()];
+    Ok(db.query(SIZE_OF_RUN, args).await?.first().map_or((0, 0), |row| (row.integer(1), row.integer(0))))
+}
+
+/// The events of such a page of one package.
 pub(super) async fn of_package(
     db: &Db,
     log_id: &str,

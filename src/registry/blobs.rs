@@ -9,7 +9,7 @@ use super::{Actor, Body, ByteRange, Error, Object, Registry, protection};
 use crate::clock::{Micros, SECOND};
 use crate::dataplane::{self, Location, Received, Sealed, Stored};
 use crate::events::{Command, Committed, Fact, Target, look};
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, Reference, RepositoryName};
 use crate::storage::StagingId;
 use crate::views::{self, contents, links, manifests, package_files, packages};
 
@@ -338,7 +338,19 @@ impl Registry {
             return Err(self.kept(repository, &actor, digest, named_by, reason).await);
         }
         let command = UnlinkBlob { repository: repository.clone(), content, digest: digest.clone(), digests };
-        self.submit(actor, command).await.map(drop)
+        match self.submit(actor, command).await {
+            Err(error) => Err(self.named(repository, error).await),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// A refusal that tells the manifest as clients know it. By its content only if it has left meanwhile.
+    async fn named(&self, repository: &RepositoryName, refusal: Error) -> Error {
+        let Error::BlobInUse { blob, manifest: content } = refusal else { return refusal };
+        match manifests::find(&self.inner.db, repository, &Reference::Digest(content.clone())).await {
+            Ok(found) => Error::BlobInUse { blob, manifest: found.map_or(content, |found| found.pushed_as) },
+            Err(error) => error.into(),
+        }
     }
 
     /// Why a blob stays that something has: because that is protected, which is put on record, or because it is there.
@@ -358,7 +370,7 @@ impl Registry {
                 self.audit(actor, &protected).await;
                 protected
             }
-            Ok(None) => otherwise,
+            Ok(None) => self.named(repository, otherwise).await,
             Err(error) => error.into(),
         }
     }

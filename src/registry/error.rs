@@ -31,7 +31,7 @@ pub enum Error {
     BlobInUse {
         /// The blob.
         blob: Digest,
-        /// One manifest that names it.
+        /// One manifest that names it, by the digest it was pushed by.
         manifest: Digest,
     },
     /// A blob cannot leave while it is a file of a package or of a draft, or the content manifest of a package.

@@ -54,7 +54,7 @@ pub use objects::{
     build_key, normalise_key, object_path,
 };
 pub use packages::{
-    FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Schema, Status,
+    FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Registered, Schema, Status,
 };
 pub use places::{WrongPlace, refuse_same_place};
 pub use protection::{Action, Protected};

@@ -377,7 +377,12 @@ pub(super) fn of_blob(
     };
     let reasons = named_by.iter().map(|target| (target, judge(&facts(target), now).reasons));
     let (target, reasons) = reasons.into_iter().find(|(_, reasons)| !reasons.is_empty())?;
-    let about = Some(target.to_string());
+    // By the digest clients know a manifest by.
+    let about = match target {
+        Target::Manifest(content) => manifests::pushed_as(rows, repository, content).map(|it| it.to_string()),
+        Target::Package(_) => None,
+    };
+    let about = Some(about.unwrap_or_else(|| target.to_string()));
     Some(refusal(repository, Action::DeleteBlob, digest.to_string(), about, reasons))
 }
 

@@ -11,6 +11,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::room::Sending;
 use crate::registry::{Body, ClientError};
 
 /// The error type of outgoing streams; it only ends the connection, where it was logged already.
@@ -23,7 +24,12 @@ pub(super) type OutStream = Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>
 pub(super) enum ResponseBody {
     Empty,
     Full(Bytes),
-    Stream { frames: OutStream, left: u64 },
+    /// One that has a place in the memory for answers.
+    Held(Sending),
+    Stream {
+        frames: OutStream,
+        left: u64,
+    },
 }
 
 impl HttpBody for ResponseBody {
@@ -41,6 +47,7 @@ impl HttpBody for ResponseBody {
                 *self = Self::Empty;
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
+            Self::Held(sending) => Poll::Ready(sending.next().map(|frame| frame.map(Frame::data))),
             Self::Stream { frames, left } => match frames.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(bytes))) => {
                     *left = left.saturating_sub(bytes.len() as u64);
@@ -57,6 +64,7 @@ impl HttpBody for ResponseBody {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_empty(),
+            Self::Held(sending) => sending.left() == 0,
             Self::Stream { left, .. } => *left == 0,
         }
     }
@@ -65,6 +73,7 @@ impl HttpBody for ResponseBody {
         SizeHint::with_exact(match self {
             Self::Empty => 0,
             Self::Full(bytes) => bytes.len() as u64,
+            Self::Held(sending) => sending.left(),
             Self::Stream { left, .. } => *left,
         })
     }

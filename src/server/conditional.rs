@@ -25,10 +25,18 @@ pub(super) fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
 pub(super) fn condition(headers: &HeaderMap) -> Condition {
     // A weak tag says that something is about the same, which is not enough to overwrite it (RFC 9110 section 13.1.1).
     let strong = |tag: &str| !tag.starts_with("W/");
-    Condition {
-        is: contents(headers, &IF_MATCH, strong),
-        is_not: contents(headers, &IF_NONE_MATCH, |_| true),
+    let is_not = contents(headers, &IF_NONE_MATCH, |_| true);
+    if is_not.is_some() && is_blank(headers, &IF_NONE_MATCH) {
+        // Whoever sends it empty lost what was to be in it. Nothing is what is asked for.
+        return Condition { is: Some(Contents::Of(Vec::new())), is_not };
     }
+    Condition { is: contents(headers, &IF_MATCH, strong), is_not }
+}
+
+/// Whether a header is there and has no tag at all.
+fn is_blank(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let is_nothing = |byte: &u8| matches!(byte, b',' | b' ' | b'\t');
+    headers.get_all(name).iter().all(|value| value.as_bytes().iter().all(is_nothing))
 }
 
 /// The contents that a header names. Tags that are none of ours name nothing.
@@ -77,6 +85,21 @@ mod tests {
         assert_eq!(read(IF_NONE_MATCH, &[format!("W/{tag}")]).is_not, of(&[&digest]));
         assert_eq!(read(IF_NONE_MATCH, &["*".to_owned()]).is_not, Some(Contents::Any));
         assert_eq!(read(IF_MATCH, &[" * ".to_owned()]).is, Some(Contents::Any));
+    }
+
+    #[test]
+    fn an_empty_condition_lets_nothing_be_written_instead_of_everything() {
+        let digest = crate::hash::digest(crate::oci::Algorithm::Sha256, b"");
+        for name in [IF_MATCH, IF_NONE_MATCH] {
+            for value in ["", " ", ",", " , ,"] {
+                let mut headers = HeaderMap::new();
+                headers.append(name.clone(), value.parse().unwrap());
+                let read = condition(&headers);
+                assert!(!read.allows(None) && !read.allows(Some(&digest)), "{name}: {value:?}");
+                headers.append(name.clone(), "\"x\"".parse().unwrap());
+                assert_eq!(condition(&headers).allows(None), name == IF_NONE_MATCH, "{name}: {value:?}");
+            }
+        }
     }
 
     #[test]

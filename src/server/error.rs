@@ -36,7 +36,7 @@ pub(super) enum Error {
     },
     /// An upload cannot be cancelled while a request writes to it.
     Busy,
-    /// Too many large bodies are on their way, in or out.
+    /// There was no memory in time for a large body, in or out.
     Crowded,
     /// A bug, or a database altered by hand.
     Panicked(String),
@@ -232,7 +232,10 @@ pub(super) fn answer(error: Error) -> Answer {
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
         }
         Error::Crowded => {
-            let body = json!({ "message": "too many large bodies are on their way; try again" });
+            let reason = "the registry is busy with other large requests and did nothing about this one; send it \
+                again in a few seconds";
+            let code = ErrorCode::TooManyRequests.as_str();
+            let body = json!({ "message": reason, "errors": [{ "code": code, "message": reason }] });
             full(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_string()).with(RETRY_AFTER, "5")
         }
         Error::Body(reason) => {
@@ -369,5 +372,22 @@ impl Extras for Answer {
             Some((name, value)) => self.with(name, value),
             None => self,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::body::ResponseBody;
+    use super::*;
+
+    #[test]
+    fn a_refusal_for_want_of_memory_told_of_the_server_and_not_of_the_request() {
+        let refused = answer(Error::Crowded);
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers()[RETRY_AFTER], "5");
+        let ResponseBody::Full(body) = refused.into_body() else { panic!("a refusal is short") };
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["errors"][0]["code"], "TOOMANYREQUESTS");
+        assert!(body["errors"][0]["message"].as_str().unwrap().contains("send it again"), "{body}");
     }
 }

@@ -49,7 +49,7 @@ impl Server {
             listener,
             state: Arc::new(State {
                 budget: Budget::new(options.collecting, options.idle_timeout),
-                room: Room::new(options.idle_timeout),
+                room: Room::default(),
                 registry,
                 options,
             }),

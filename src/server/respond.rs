@@ -5,6 +5,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LINK};
 use http::{Response, StatusCode};
 
 use super::body::{OutStream, ResponseBody};
+use super::room::Sending;
 
 /// What handlers return.
 pub(super) type Answer = Response<ResponseBody>;
@@ -37,6 +38,15 @@ pub(super) fn full(status: StatusCode, content_type: &str, body: impl Into<Bytes
     let length = body.len() as u64;
     let mut answer = Response::new(ResponseBody::Full(body));
     *answer.status_mut() = status;
+    answer.set(CONTENT_TYPE, content_type);
+    answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+    answer
+}
+
+/// An answer whose body has a place in the memory for answers.
+pub(super) fn held(content_type: &str, body: Sending) -> Answer {
+    let length = body.left();
+    let mut answer = Response::new(ResponseBody::Held(body));
     answer.set(CONTENT_TYPE, content_type);
     answer.headers_mut().insert(CONTENT_LENGTH, length.into());
     answer

@@ -22,7 +22,7 @@ pub static METADATA_SCHEMAS: Table = Table {
 
 const FIND: &str =
     "SELECT name, schema_json, digest, registered_at, sequence FROM metadata_schemas WHERE name = $1";
-const PAGE: &str = "SELECT name, schema_json, digest, registered_at, sequence FROM metadata_schemas \
+const PAGE: &str = "SELECT name, digest, registered_at FROM metadata_schemas \
     WHERE name > $1 ORDER BY name LIMIT $2";
 
 /// Every named statement of this view.
@@ -35,6 +35,17 @@ pub struct Schema {
     pub name: String,
     /// The JSON Schema, as it was sent.
     pub schema: String,
+    /// BLAKE3 of it.
+    pub digest: Digest,
+    /// When it was registered.
+    pub registered_at: Micros,
+}
+
+/// A metadata schema in a list, which has no use for its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// Its name.
+    pub name: String,
     /// BLAKE3 of it.
     pub digest: Digest,
     /// When it was registered.
@@ -78,6 +89,10 @@ fn schema(row: &Row) -> Schema {
     }
 }
 
+fn registered(row: &Row) -> Registered {
+    Registered { name: row.text(0).to_owned(), digest: stored_digest(row, 1), registered_at: row.integer(2) }
+}
+
 /// The key of a schema.
 pub fn key(name: &str) -> Key {
     vec![name.into()]
@@ -99,6 +114,6 @@ pub async fn find(db: &Db, name: &str) -> Result<Option<Schema>, Error> {
 }
 
 /// Up to `limit` schemas by name, after the text given.
-pub async fn page(db: &Db, after: &str, limit: i64) -> Result<Vec<Schema>, Error> {
-    Ok(db.query(PAGE, vec![after.into(), limit.into()]).await?.iter().map(schema).collect())
+pub async fn page(db: &Db, after: &str, limit: i64) -> Result<Vec<Registered>, Error> {
+    Ok(db.query(PAGE, vec![after.into(), limit.into()]).await?.iter().map(registered).collect())
 }

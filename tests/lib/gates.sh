@@ -31,38 +31,21 @@ conformance_gate() {
     ((code == 0)) || note "$(grep -m 1 ': NOT RUN' "$log") ($*)"
 }
 
-section_clients() {
-    local engine
-    require_server clients || return
+section_clients() { on_both_engines clients tests/clients/run; }
+
+section_schemathesis() { on_both_engines schemathesis tests/schemathesis.sh; }
+
+# on_both_engines NAME SCRIPT: the script on each pair of engines; its totals are called `NAME on ENGINE engines`.
+on_both_engines() {
+    local name=$1 script=$2 log=$LOGS/$1 engine title code
+    require_server "$name" || return
     for engine in embedded production; do
-        clients_on "$engine"
+        title="$name on $engine engines" code=0
+        "$script" --engine "$engine" >"$log" 2>&1 || code=$?
+        if ((code == 0)) && count_from "$log" "$title"; then
+            tail -n 1 "$log"
+        else
+            blame "$title" "$log" "$code"
+        fi
     done
-}
-
-clients_on() {
-    local log=$LOGS/clients title="clients on $1 engines" code=0
-    tests/clients/run --engine "$1" >"$log" 2>&1 || code=$?
-    if ((code != 0)) || ! count_from "$log" "$title"; then
-        blame "$title" "$log" "$code"
-        return
-    fi
-    tail -n 1 "$log"
-}
-
-section_schemathesis() {
-    local engine
-    require_server schemathesis || return
-    for engine in embedded production; do
-        schemathesis_on "$engine"
-    done
-}
-
-schemathesis_on() {
-    local log=$LOGS/schemathesis title="schemathesis on $1 engines" code=0
-    tests/schemathesis.sh --engine "$1" >"$log" 2>&1 || code=$?
-    if ((code != 0)) || ! count_from "$log" "$title"; then
-        blame "$title" "$log" "$code"
-        return
-    fi
-    tail -n 1 "$log"
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::super::output::say;
+use super::super::output::{self, say};
 use super::super::{Failure, Outcome};
 use super::arguments::{Said, metadata};
 use super::meter::Meter;
 use super::{Remote, connect, id, path_of};
-use crate::client::drafts;
+use crate::client::{drafts, shown};
 use crate::oci::Tag;
 use crate::package::PackagePath;
 
@@ -150,5 +150,9 @@ impl Abort {
 
 /// All of an answer as JSON, or the one field a script wants.
 fn show(answer: &Value, json: bool, field: &str) -> Result<(), Failure> {
-    say(&if json { answer.to_string() } else { answer[field].as_str().unwrap_or_default().to_owned() })
+    say(&if json {
+        output::json(answer)
+    } else {
+        shown(answer[field].as_str().unwrap_or_default()).to_string()
+    })
 }

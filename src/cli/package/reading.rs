@@ -94,7 +94,7 @@ impl Show {
     pub(super) async fn run(self) -> Outcome {
         let package = self.remote.client()?.package(&id(&self.id)?).await?;
         if self.remote.json {
-            say(&package.to_string())?;
+            say(&output::json(&package))?;
             return Ok(true);
         }
         let fields = [
@@ -113,7 +113,7 @@ impl Show {
         let line = |field: &str| match &package[field] {
             Value::Null => None,
             Value::String(text) => Some(format!("{field}: {}", text.escape_debug())),
-            other => Some(format!("{field}: {other}")),
+            other => Some(format!("{field}: {}", output::json(other))),
         };
         say(&fields.into_iter().filter_map(line).collect::<Vec<_>>().join("\n"))?;
         Ok(true)
@@ -168,7 +168,7 @@ impl Events {
 /// Shows the entries of a list, a line each for people.
 fn list(as_json: bool, field: &str, entries: &[Value], line: impl Fn(&Value) -> String) -> Outcome {
     let text = if as_json {
-        json!({ field: entries }).to_string() + "\n"
+        output::json(&json!({ field: entries })) + "\n"
     } else {
         entries.iter().map(|entry| line(entry) + "\n").collect()
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::super::output::{remark, say};
+use super::super::output::{self, remark, say};
 use super::super::{Failure, Outcome};
 use super::arguments::Said;
 use super::meter::{Meter, count, size};
@@ -162,7 +162,7 @@ impl Pull {
                 "downloaded": pulled.downloaded,
                 "downloaded_bytes": pulled.downloaded_bytes,
             });
-            say(&json.to_string())?;
+            say(&output::json(&json))?;
         } else {
             let kept = pulled.files - pulled.downloaded;
             say(&format!(
@@ -195,7 +195,7 @@ impl Verify {
                 "bytes": verified.bytes,
                 "problems": list,
             });
-            say(&json.to_string())?;
+            say(&output::json(&json))?;
             return Ok(problems.is_empty());
         }
         let mut text = String::new();

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::PackagePath;
-use super::{Kind, MAX_DOCUMENT, Place, Problem, whole};
+use super::{Kind, MAX_DOCUMENT, Place, Problem};
+use crate::codec::keys::check_once;
 
 /// Keys that are named when one is not found.
 const SHOWN_KEYS: usize = 12;
@@ -74,13 +75,13 @@ fn parse(path: &PackagePath, bytes: &[u8]) -> Result<Value, String> {
             return Err("is empty, and has to be JSON".to_owned());
         }
         let not_json = |error| format!("is not JSON: {error}");
-        whole::json(bytes).map_err(not_json)?;
+        check_once(bytes).map_err(not_json)?;
         return serde_json::from_slice(bytes).map_err(not_json);
     }
     let mut entries = Vec::new();
     for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         if !line.trim_ascii().is_empty() {
-            let entry = whole::json(line).and_then(|()| serde_json::from_slice(line));
+            let entry = check_once(line).and_then(|()| serde_json::from_slice(line));
             entries.push(entry.map_err(|error| format!("is not JSON on line {}: {error}", at + 1))?);
         }
     }

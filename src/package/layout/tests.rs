@@ -282,7 +282,7 @@ fn a_key_that_stands_twice_is_no_answer() {
     let run = Run::fixture().replaced("run.json", "\"run_id\"", "\"run_id\": \"another\", \"run_id\"");
     let problems = run.problems();
     assert!(problems.len() == 1 && problems[0].starts_with("run.json: is not JSON: "), "{problems:?}");
-    assert!(problems[0].contains("\"run_id\" stands there twice"), "{problems:?}");
+    assert!(problems[0].contains("\"run_id\" is there twice"), "{problems:?}");
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! Whether a file is all there: not empty, and well-formed if its name says what it should be.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::io::{BufRead, Read as _};
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use xmlparser::{ElementEnd, Token, Tokenizer};
 
 use super::super::PackagePath;
+use crate::codec::keys::check_once;
 
 /// The largest XML file that is looked through, bytes; it is held in memory meanwhile. JSON is not.
 const MAX_XML: u64 = 64 << 20;
@@ -21,25 +20,18 @@ pub fn check_whole(path: &PackagePath, mut content: impl BufRead) -> Result<(), 
         return Err("is empty".to_owned());
     }
     match path.as_str().rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).as_deref() {
-        Some("json") => json(content).map_err(|error| format!("is not JSON: {error}")),
+        Some("json") => check_once(content).map_err(|error| format!("is not JSON: {error}")),
         Some("jsonl" | "ndjson") => lines(content),
         Some("xml") => xml(content),
         _ => Ok(()),
     }
 }
 
-/// Whether some JSON is one value in which no key stands twice.
-pub(super) fn json(content: impl BufRead) -> Result<(), serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_reader(content);
-    Distinct::deserialize(&mut reader)?;
-    reader.end()
-}
-
 fn lines(content: impl BufRead) -> Result<(), String> {
     for (at, line) in content.split(b'\n').enumerate() {
         let line = line.map_err(|error| unreadable(&error))?;
         if !line.trim_ascii().is_empty() {
-            json(&*line).map_err(|error| format!("is not JSON on line {}: {error}", at + 1))?;
+            check_once(&*line).map_err(|error| format!("is not JSON on line {}: {error}", at + 1))?;
         }
     }
     Ok(())
@@ -127,63 +119,6 @@ fn unreadable(error: &std::io::Error) -> String {
     format!("cannot be read: {error}")
 }
 
-/// Any JSON value without a key that stands twice.
-struct Distinct;
-
-impl<'de> Deserialize<'de> for Distinct {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Distinct)
-    }
-}
-
-impl<'de> Visitor<'de> for Distinct {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        let mut keys = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            map.next_value::<Self>()?;
-            if let Some(key) = keys.replace(key) {
-                return Err(A::Error::custom(format_args!("the key {key:?} stands there twice")));
-            }
-        }
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
-        while list.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +150,7 @@ mod tests {
             ("a.md", "", "is empty"),
             ("a.json", "{\"a\":", "is not JSON: EOF"),
             ("a.json", "{} {}", "is not JSON: trailing"),
-            ("a.json", r#"{"x":[{"a":1,"a":2}]}"#, "is not JSON: the key \"a\" stands there twice"),
+            ("a.json", r#"{"x":[{"a":1,"a":2}]}"#, "is not JSON: the key \"a\" is there twice"),
             ("a.ndjson", "{}\n{", "is not JSON on line 2"),
             ("a.xml", " ", "is not XML: it has no element"),
             ("a.xml", "<a><b></a>", "is not XML: <b> is closed by </a>"),

@@ -98,4 +98,16 @@ impl Registry {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(self.inner.log.of_run(run, after, limit).await?)
     }
+
+    /// How many events [`gc_run_events`](Self::gc_run_events) leads to, and how many bytes of payload.
+    pub async fn gc_run_events_size(
+        &self,
+        run: &str,
+        after: i64,
+        limit: usize,
+    ) -> Result<(usize, usize), Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let (events, bytes) = self.inner.log.size_of_run(run, after, limit).await?;
+        Ok((usize::try_from(events).unwrap_or_default(), usize::try_from(bytes).unwrap_or_default()))
+    }
 }

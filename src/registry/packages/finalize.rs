@@ -4,11 +4,8 @@
 //! manifest and finalizes the draft, if nothing changed it meanwhile. A crash in between leaves a blob or a part that
 //! nothing names.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::commands::RecordPackage;
 use super::{Finalize, Package, Status};
@@ -17,8 +14,7 @@ use crate::hash;
 use crate::oci::{Algorithm, Digest, Reference, RepositoryName, media};
 use crate::package::mapping::{BlobRef, Composed, compose, names};
 use crate::package::{
-    ContentManifest, Description, File, MAX_FILES, Manifest, PackageId, Record, RetentionSummary,
-    StorageReceipt,
+    ContentManifest, Description, File, Manifest, PackageId, Record, RetentionSummary, StorageReceipt,
 };
 use crate::registry::commands::PushManifest;
 use crate::registry::uploads::run;
@@ -34,39 +30,6 @@ const PAGE: i64 = 1000;
 
 /// Bytes of our own on their way into storage, at a time.
 const FRAME: usize = 256 * 1024;
-
-/// Thousands of files in all packages that are composed or recognised at once. A thousand take some 3 MiB, so one
-/// package of the largest there are has it for itself.
-const AT_ONCE: u32 = 40;
-
-/// How long a package may wait for others.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What an archive counts for before anybody looked into it.
-pub(super) const ARCHIVE: usize = MAX_FILES / 4;
-
-/// Bounds what is spent on packages at once.
-#[derive(Debug)]
-pub(in crate::registry) struct Weights {
-    thousands: Semaphore,
-    patience: Duration,
-}
-
-impl Default for Weights {
-    fn default() -> Self {
-        Self { thousands: Semaphore::new(AT_ONCE as usize), patience: PATIENCE }
-    }
-}
-
-impl Weights {
-    /// Waits until there is room for a package of so many files; [`Error::Busy`] when there is none for long.
-    pub(super) async fn take(&self, files: usize) -> Result<SemaphorePermit<'_>, Error> {
-        let thousands = u32::try_from(files / 1000 + 1).unwrap_or(AT_ONCE).min(AT_ONCE);
-        let taken = tokio::time::timeout(self.patience, self.thousands.acquire_many(thousands)).await;
-        let taken = taken.map_err(|_| Error::Busy("too many large packages are on their way"))?;
-        taken.map_err(|_| Error::Stopping)
-    }
-}
 
 /// A package that is known but for its id, and the manifest that is it.
 pub(super) struct Whole {
@@ -286,23 +249,4 @@ pub(super) async fn on_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopping)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_package_that_finds_no_room_is_told_to_come_back_and_small_ones_share_it() {
-        let weights = Weights { patience: Duration::from_millis(20), ..Weights::default() };
-        let mut small = Vec::new();
-        for _ in 0..AT_ONCE {
-            small.push(weights.take(999).await.unwrap());
-        }
-        let refused = weights.take(1).await.unwrap_err();
-        assert!(matches!(refused, Error::Busy(_)), "{refused}");
-        small.clear();
-        let _whole = weights.take(MAX_FILES + 1).await.unwrap();
-        assert!(matches!(weights.take(0).await, Err(Error::Busy(_))));
-    }
 }

@@ -17,12 +17,13 @@ mod generated;
 mod reading;
 mod recognised;
 mod schemas;
+mod weights;
 
 pub use crate::views::packages::{Filter, Package, Status};
-pub use crate::views::schemas::Schema;
-pub(super) use finalize::Weights;
+pub use crate::views::schemas::{Registered, Schema};
 pub use reading::{FileLocation, PackageFile};
 pub(super) use schemas::Checks;
+pub(super) use weights::Weights;
 
 use crate::oci::{Digest, Tag};
 use crate::package::{Description, Object, PackagePath};

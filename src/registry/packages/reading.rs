@@ -148,15 +148,15 @@ impl Registry {
         Err(Error::PackageNotFinalized { package: id.clone(), status })
     }
 
-    /// How many bytes of payload [`package_events`](Self::package_events) leads to.
+    /// How many events [`package_events`](Self::package_events) leads to, and how many bytes of payload.
     pub async fn package_events_size(
         &self,
         id: &PackageId,
         after: i64,
         limit: usize,
-    ) -> Result<usize, Error> {
-        let size = self.inner.log.size_of_package(id, after, count(limit)).await?;
-        Ok(usize::try_from(size).unwrap_or_default())
+    ) -> Result<(usize, usize), Error> {
+        let (events, bytes) = self.inner.log.size_of_package(id, after, count(limit)).await?;
+        Ok((usize::try_from(events).unwrap_or_default(), usize::try_from(bytes).unwrap_or_default()))
     }
 
     /// Refuses a place in the log that is beyond its end: whoever has one read another log, or one that was set back.

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 
 use super::archives::Unpacked;
 use super::commands::RecordPackage;
-use super::finalize::{ARCHIVE, Stamp, Whole, complete, on_a_thread};
+use super::finalize::{Stamp, Whole, complete, on_a_thread};
 use super::{Filter, Package, Status};
 use crate::dataplane;
 use crate::hash;
@@ -54,8 +54,17 @@ impl Registry {
             self.submit(actor, push).await?;
             return Ok(Some(package));
         }
-        let _room = self.inner.composing.take(weight(&push.manifest)?).await?;
-        let derived = self.derive(&push).await?;
+        let (unpacked, reading) = match mapping::recognise(&push.manifest)? {
+            Recognised::Archive { layers } => {
+                let reading = self.inner.composing.read_archives().await?;
+                (self.unpacked(&repository, &layers).await?, Some(reading))
+            }
+            _ => (Unpacked::default(), None),
+        };
+        // What is in an archive is known only now.
+        let _room = self.inner.composing.take(weight(&push.manifest)? + unpacked.files.len()).await?;
+        drop(reading);
+        let derived = self.derive(&push, unpacked).await?;
         let now = self.inner.clock.now();
         let retained = self.settle(&repository, &derived.whole.content.package).await?;
         let beside = match derived.generated {
@@ -86,7 +95,7 @@ impl Registry {
         Ok(packages::page(&self.inner.db, repository, &filter, "", 1).await?.pop())
     }
 
-    async fn derive(&self, push: &PushManifest) -> Result<Derived, Error> {
+    async fn derive(&self, push: &PushManifest, unpacked: Unpacked) -> Result<Derived, Error> {
         let (repository, manifest) = (&push.repository, &push.manifest);
         match mapping::recognise(manifest)? {
             Recognised::Declared(declared) => self.declared(repository, &declared).await,
@@ -94,9 +103,7 @@ impl Registry {
                 let parts = self.parts(repository, parts).await?;
                 self.declared(repository, &mapping::join(manifest, &parts)?).await
             }
-            Recognised::Implicit => self.implicit(repository, manifest, Unpacked::default()).await,
-            Recognised::Archive { layers } => {
-                let unpacked = self.unpacked(repository, &layers).await?;
+            Recognised::Implicit | Recognised::Archive { .. } => {
                 self.implicit(repository, manifest, unpacked).await
             }
             Recognised::Ordinary => {
@@ -243,15 +250,14 @@ impl Registry {
     }
 }
 
-/// How many files a manifest stands for, about.
+/// How many files a manifest stands for, about, besides those in archives.
 fn weight(manifest: &oci::Manifest) -> Result<usize, Error> {
     Ok(match mapping::recognise(manifest)? {
         Recognised::Declared(declared) => {
             usize::try_from(declared.config.size).unwrap_or(usize::MAX) / (LIMITS.total / MAX_FILES)
         }
         Recognised::DeclaredIndex { .. } => MAX_FILES,
-        Recognised::Archive { .. } => ARCHIVE,
-        Recognised::Implicit | Recognised::Ordinary => manifest.layers.len(),
+        Recognised::Implicit | Recognised::Archive { .. } | Recognised::Ordinary => manifest.layers.len(),
     })
 }
 

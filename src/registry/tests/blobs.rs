@@ -225,7 +225,7 @@ async fn a_deleted_blob_is_gone_here_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_blob_that_a_manifest_names_is_not_deleted_until_the_manifest_is() {
+async fn a_blob_that_a_manifest_names_is_not_deleted_until_the_manifest_is_and_its_pushed_digest_is_told() {
     let fixture = Fixture::new().await;
     let config = fixture.push("a", &pattern(10)).await;
     let layer = fixture.push("a", &pattern(20)).await;
@@ -233,7 +233,8 @@ async fn a_blob_that_a_manifest_names_is_not_deleted_until_the_manifest_is() {
         fixture.put("a", "v1", &image(&config, std::slice::from_ref(&layer))).await.unwrap().digest;
     for blob in [&config, &layer] {
         let error = fixture.delete("a", blob).await.unwrap_err();
-        assert!(matches!(&error, Error::BlobInUse { blob: named, .. } if named == blob), "{error:?}");
+        let Error::BlobInUse { blob: named, manifest: by } = &error else { panic!("{error:?}") };
+        assert_eq!((named, by), (blob, &manifest), "{error}");
     }
     fixture.remove("a", "v1").await.unwrap(); // the tag only
     assert!(matches!(fixture.delete("a", &layer).await, Err(Error::BlobInUse { .. })));

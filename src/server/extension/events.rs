@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::super::error::Error;
-use super::super::respond::{Answer, full};
+use super::super::respond::{Answer, held};
 use super::super::room::{PROJECTED, Taken};
 use super::super::route::Since;
 use super::super::service::Call;
@@ -22,9 +21,6 @@ pub(super) const MAX_PAGE: usize = 1000;
 /// What an event takes besides its payload, in bytes.
 const EVENT: usize = 2048;
 
-/// What a page of small events takes while it is made, whatever is in it: the log ends one at 4 MiB of payloads.
-pub(super) const ROOM: usize = 4 * 1024 * 1024 * (PROJECTED + 2) + MAX_PAGE * EVENT;
-
 /// `GET R/packages/<id>/events?since=&limit=`
 pub(super) async fn of_package(
     call: &mut Call<'_>,
@@ -36,8 +32,8 @@ pub(super) async fn of_package(
     let package = registry.package_in(name, id).await?;
     let head = registry.head();
     let limit = limit.unwrap_or(MAX_PAGE).min(MAX_PAGE);
-    let size = registry.package_events_size(id, since, limit).await?;
-    let room = call.state.room.take(size * (PROJECTED + 2) + limit * EVENT).await?;
+    let (making, body) = need(registry.package_events_size(id, since, limit).await?);
+    let room = call.state.room.take(making, body).await?;
     let events = registry.package_events(id, since, limit).await?;
     if events.is_empty() {
         registry.check_cursor(since).await?;
@@ -52,6 +48,11 @@ pub(super) async fn of_package(
     page(events, &rest, room).await
 }
 
+/// The memory for a page of so many events with so many bytes of payload: while it is made, and while it is sent.
+pub(super) fn need((count, size): (usize, usize)) -> (usize, usize) {
+    (size * (PROJECTED + 2) + count * EVENT, size * 2 + count * EVENT / 2)
+}
+
 /// Events, and an object of what else there is to say; in the memory that was taken for them.
 pub(super) async fn page(events: Vec<Event>, rest: &Value, room: Taken) -> Result<Answer, Error> {
     let mut body = String::from("{\"events\":[");
@@ -62,7 +63,7 @@ pub(super) async fn page(events: Vec<Event>, rest: &Value, room: Taken) -> Resul
         write(&mut body, event).await?;
     }
     let _ = write!(body, "],{}", &rest.to_string()[1..]);
-    Ok(full(StatusCode::OK, "application/json", room.hold(body.into_bytes())))
+    Ok(held("application/json", room.hold(body.into_bytes())))
 }
 
 /// The payload goes in as text: that of a large package would be a large tree.

@@ -6,19 +6,20 @@ use serde_json::{Value, json};
 
 use super::super::download::{self, CHANGING, Content, IMMUTABLE};
 use super::super::error::Error;
-use super::super::respond::{Answer, Headers as _, empty, full, json as answer, link};
+use super::super::respond::{Answer, Headers as _, empty, held, json as answer, link};
 use super::super::route::{Ingest, Page, file_path, package_path, plain};
 use super::super::service::Call;
 use super::shapes;
 use crate::oci::{RepositoryName, media};
 use crate::package::{PackageId, PackagePath};
-use crate::registry::{NewFile, PackageFile};
+use crate::registry::{NewFile, Package, PackageFile};
 
 /// Files of a page, at most and when nobody says.
 const MAX_PAGE: usize = 1000;
 
-/// What a page of them takes while it is made.
-pub(super) const ROOM: usize = MAX_PAGE * 4 * 1024;
+/// What a file of a page takes while the page is made, and while it is sent.
+const MADE: usize = 4 * 1024;
+const SENT: usize = 768;
 
 /// What `curl --data-binary` says of any body when it was told nothing.
 pub(super) const UNSAID: &str = "application/x-www-form-urlencoded";
@@ -30,12 +31,19 @@ pub(super) async fn list(
     id: &PackageId,
     asked: &Page,
 ) -> Result<Answer, Error> {
-    let room = call.state.room.take(ROOM).await?;
-    call.state.registry.package_in(name, id).await?;
+    let package = call.state.registry.package_in(name, id).await?;
+    let (making, body) = need(&package, asked);
+    let room = call.state.room.take(making, body).await?;
     let (files, next) = page(call, name, id, asked).await?;
     let files: Vec<Value> = files.iter().map(shapes::file).collect();
     let body = json!({ "files": files }).to_string();
-    Ok(link(full(StatusCode::OK, "application/json", room.hold(body.into_bytes())), next))
+    Ok(link(held("application/json", room.hold(body.into_bytes())), next))
+}
+
+/// The memory for a page of files: while it is made, and while it is sent.
+pub(super) fn need(package: &Package, page: &Page) -> (usize, usize) {
+    let files = usize::try_from(package.files).unwrap_or(MAX_PAGE).min(page.limit(MAX_PAGE));
+    (files * MADE, files * SENT)
 }
 
 /// A page of files by path, and where the next one is.

@@ -55,7 +55,8 @@ pub(super) async fn get(
     let registry = &call.state.registry;
     let mut shape = shapes::run(&registry.gc_run(run).await?);
     let limit = limit.unwrap_or(MAX_EVENTS).min(MAX_EVENTS);
-    let room = call.state.room.take(events::ROOM).await?;
+    let (making, body) = events::need(registry.gc_run_events_size(run, since, limit).await?);
+    let room = call.state.room.take(making, body).await?;
     let events = registry.gc_run_events(run, since, limit).await?;
     shape["next_since"] = events.last().map_or(since, |event| event.sequence).into();
     events::page(events, &shape, room).await

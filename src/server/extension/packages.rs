@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::conditional;
 use super::super::download::IMMUTABLE;
 use super::super::error::Error;
-use super::super::respond::{Answer, DIGEST, Headers as _, empty, full, json as answer, link};
+use super::super::respond::{Answer, DIGEST, Headers as _, empty, held, json as answer, link};
 use super::super::room::PROJECTED;
 use super::super::route::{Page, package_path, plain};
 use super::super::service::Call;
@@ -25,8 +25,11 @@ const MAX_PAGE: usize = 100;
 /// What a page of packages takes while it is made: a mebibyte of metadata as rows, as trees and as text.
 const LIST_ROOM: usize = 16 * 1024 * 1024;
 
-/// The same of one package with its first files.
-const PACKAGE_ROOM: usize = files::ROOM + 4 * 1024 * 1024;
+/// What such a page comes to: mostly far less.
+const LIST: usize = 1024 * 1024;
+
+/// What the text of a package grows to as a tree.
+const TREE: usize = 4;
 
 /// `POST R/packages`
 pub(super) async fn create(call: &mut Call<'_>, name: &RepositoryName) -> Result<Answer, Error> {
@@ -45,7 +48,7 @@ pub(super) async fn list(
     page: &Page,
 ) -> Result<Answer, Error> {
     let limit = page.limit(MAX_PAGE);
-    let room = call.state.room.take(LIST_ROOM).await?;
+    let room = call.state.room.take(LIST_ROOM, LIST).await?;
     let (packages, has_more) = call.state.registry.packages_page(name, filter, &page.last, limit).await?;
     let next = packages.last().filter(|_| has_more).map(|last| {
         let mut next = format!("/v2/{name}/_artifactstore/packages?n={limit}&last={}", last.id);
@@ -68,23 +71,27 @@ pub(super) async fn list(
         body.push_str(&shapes::package_text(package));
     }
     body.push_str("]}");
-    Ok(link(full(StatusCode::OK, "application/json", room.hold(body.into_bytes())), next))
+    Ok(link(held("application/json", room.hold(body.into_bytes())), next))
 }
 
 /// `GET R/packages/<id>`
 pub(super) async fn get(call: &mut Call<'_>, name: &RepositoryName, id: &PackageId) -> Result<Answer, Error> {
-    let room = call.state.room.take(PACKAGE_ROOM).await?;
     let package = call.state.registry.package_in(name, id).await?;
-    let found = shape_with_files(call, &package).await?;
-    Ok(full(StatusCode::OK, "application/json", room.hold(found.to_string().into_bytes())))
+    found(call, &package).await
 }
 
 /// `GET G/packages/<id>`
 pub(super) async fn get_anywhere(call: &mut Call<'_>, id: &PackageId) -> Result<Answer, Error> {
-    let room = call.state.room.take(PACKAGE_ROOM).await?;
     let package = call.state.registry.package(id).await?;
-    let found = shape_with_files(call, &package).await?;
-    Ok(full(StatusCode::OK, "application/json", room.hold(found.to_string().into_bytes())))
+    found(call, &package).await
+}
+
+async fn found(call: &mut Call<'_>, package: &Package) -> Result<Answer, Error> {
+    let (making, body) = files::need(package, &Page::default());
+    let text = shapes::package_text(package).len();
+    let room = call.state.room.take(making + text * TREE, body + text).await?;
+    let found = shape_with_files(call, package).await?;
+    Ok(held("application/json", room.hold(found.to_string().into_bytes())))
 }
 
 /// `POST R/packages/<id>/finalize`
@@ -125,12 +132,13 @@ pub(super) async fn manifest(
         empty(StatusCode::NOT_MODIFIED)
     } else {
         // The row, a cell of it, and the bytes.
-        let room = call.state.room.take(size * if is_cbor { 3 } else { PROJECTED }).await?;
+        let (making, body) = if is_cbor { (size * 3, size) } else { (size * PROJECTED, size * 2) };
+        let room = call.state.room.take(making, body).await?;
         let cbor = registry.package_manifest(id).await?;
         if is_cbor {
-            full(StatusCode::OK, MANIFEST_CBOR, room.hold(cbor)).with(DIGEST, digest.as_str())
+            held(MANIFEST_CBOR, room.hold(cbor)).with(DIGEST, digest.as_str())
         } else {
-            full(StatusCode::OK, MANIFEST_JSON, room.hold(events::projected(cbor).await?))
+            held(MANIFEST_JSON, room.hold(events::projected(cbor).await?))
         }
     };
     let etag = conditional::etag(&digest);

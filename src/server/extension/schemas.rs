@@ -12,11 +12,8 @@ use super::super::route::{Page, plain};
 use super::super::service::Call;
 use super::{input, shapes};
 
-/// Schemas of a page, at most and when nobody says: each is read whole.
+/// Schemas of a page, at most and when nobody says. Their text is not read.
 const MAX_PAGE: usize = 100;
-
-/// The largest of them, in bytes.
-const LARGEST: usize = 256 * 1024;
 
 /// The largest body that is looked at; the registry's own limit is smaller and names the schema.
 const MAX_BODY: usize = 1024 * 1024;
@@ -29,7 +26,8 @@ pub(super) async fn put(call: &mut Call<'_>, name: &str) -> Result<Answer, Error
     let bytes = input::collected(call, MAX_BODY).await?;
     let schema = call.state.registry.register_schema(call.actor.clone(), name, &bytes).await?;
     let location = format!("/v2/_artifactstore/schemas/{}", schema.name);
-    Ok(answer(StatusCode::CREATED, &shapes::schema(&schema)).with(LOCATION, &location))
+    Ok(answer(StatusCode::CREATED, &shapes::schema(&schema.name, &schema.digest, schema.registered_at))
+        .with(LOCATION, &location))
 }
 
 /// `GET G/schemas/<name>`: the schema itself, as it was sent.
@@ -46,13 +44,15 @@ pub(super) async fn get(call: &mut Call<'_>, name: &str) -> Result<Answer, Error
 /// `GET G/schemas`
 pub(super) async fn list(call: &mut Call<'_>, page: &Page) -> Result<Answer, Error> {
     let limit = page.limit(MAX_PAGE);
-    let _room = call.state.room.take(limit * 2 * LARGEST).await?;
     let mut schemas = call.state.registry.schemas(&page.last, limit + 1).await?;
     let has_more = schemas.len() > limit;
     schemas.truncate(limit);
     let next = schemas.last().filter(|_| has_more);
     let next = next.map(|last| format!("/v2/_artifactstore/schemas?n={limit}&last={}", plain(&last.name)));
-    let schemas: Vec<Value> = schemas.iter().map(shapes::schema).collect();
+    let schemas: Vec<Value> = schemas
+        .iter()
+        .map(|schema| shapes::schema(&schema.name, &schema.digest, schema.registered_at))
+        .collect();
     Ok(link(answer(StatusCode::OK, &json!({ "schemas": schemas })), next))
 }
 

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::clock::Micros;
 use crate::oci::Digest;
 use crate::package::{File, Object};
-use crate::registry::{CollectionPlan, CollectionRun, FileLocation, Package, PackageFile, Schema, Tally};
+use crate::registry::{CollectionPlan, CollectionRun, FileLocation, Package, PackageFile, Tally};
 use crate::retention::{Class, Classes, rfc3339};
 
 /// A package without its files.
@@ -86,8 +87,8 @@ pub(super) fn located(file: &File, location: Option<&FileLocation>) -> Value {
 }
 
 /// A schema, without its text.
-pub(super) fn schema(schema: &Schema) -> Value {
-    json!({ "name": schema.name, "digest": schema.digest, "registered_at": rfc3339(schema.registered_at) })
+pub(super) fn schema(name: &str, digest: &Digest, registered_at: Micros) -> Value {
+    json!({ "name": name, "digest": digest, "registered_at": rfc3339(registered_at) })
 }
 
 /// The classes in force.

@@ -145,6 +145,8 @@ fn schemas() -> Value {
                 json!({ "code": { "enum": codes }, "message": text, "detail": {} }),
             ),
         } })),
-        "Failure": object(&["message"], json!({ "message": text, "request_id": text })),
+        "Failure": object(&["message"], json!({
+            "message": text, "request_id": text, "errors": { "$ref": "#/components/schemas/Errors/properties/errors" },
+        })),
     })
 }

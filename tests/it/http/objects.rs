@@ -306,6 +306,10 @@ fn a_condition_on_a_change_is_not_ignored() {
         delete(name, value).refused(412, "DENIED");
     }
     put(b"two", "If-Match", &format!("W/{one}")).refused(412, "DENIED");
+    for name in ["If-Match", "If-None-Match"] {
+        put(b"two", name, "").refused(412, "DENIED");
+        delete(name, "").refused(412, "DENIED");
+    }
     assert!(get(&repo, &target).expect(200).body == b"one");
     put(b"two", "If-Match", &format!("\"x\", {one}")).expect(201).with("etag", &two);
     put(b"one", "If-None-Match", &one).expect(201);

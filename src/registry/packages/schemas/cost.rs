@@ -5,13 +5,15 @@
 //! to a member of it (`properties`, `items`). In place it must end, so there the graph has no cycle and no long way.
 //! From member to member it may go round, since metadata ends.
 //!
-//! From the graph and the shape of the metadata follows how many checks there are at most. Schemas in ordinary use are
-//! far below the limits.
+//! From the graph and the shape of the metadata follows how many checks there are at most, and how long texts are looked
+//! through. Schemas in ordinary use are far below the limits.
 
 use std::collections::HashMap;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
+
+use super::patterns::Patterns;
 
 /// How far a schema leads in place, from schema to schema.
 const MAX_WAY: usize = 64;
@@ -28,6 +30,9 @@ const MAX_REFERENCES: usize = 1000;
 /// Words of a keyword, such as values of an `enum`, that are compared in the time of one check.
 const WORDS: usize = 16;
 
+/// Steps of a pattern through a text that are taken in the time of one check.
+const STEPS: u64 = 16;
+
 /// A schema laid out. The schemas that one applies in place stand before it.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -42,6 +47,10 @@ struct Schema {
     own: u64,
     /// What they cost more per member.
     per_member: u64,
+    /// The steps they take for each byte of a text.
+    per_byte: u64,
+    /// The steps they take for each byte of a member's name.
+    per_name_byte: u64,
     in_place: Vec<usize>,
     /// `unevaluated…` asks once more for each member what was applied in place.
     asks_again: bool,
@@ -62,6 +71,10 @@ pub(super) struct Shape {
     parts: Vec<u64>,
     /// The most members that a part at each depth has.
     members: Vec<u64>,
+    /// Bytes of all texts at each depth.
+    texts: Vec<u64>,
+    /// Bytes of the names of all members that parts at each depth have.
+    names: Vec<u64>,
 }
 
 impl Shape {
@@ -76,12 +89,15 @@ impl Shape {
         if self.parts.len() == depth {
             self.parts.push(0);
             self.members.push(0);
+            self.texts.push(0);
+            self.names.push(0);
         }
         self.parts[depth] += 1;
         let mut most = |members: usize| self.members[depth] = self.members[depth].max(members as u64);
         match value {
             Value::Object(map) => {
                 most(map.len());
+                self.names[depth] += map.keys().map(|name| bytes(name)).sum::<u64>();
                 map.values().for_each(|member| self.add(member, depth + 1));
             }
             Value::Array(items) => {
@@ -90,9 +106,15 @@ impl Shape {
                     self.add(item, depth + 1);
                 }
             }
+            Value::String(text) => self.texts[depth] += bytes(text),
             _ => {}
         }
     }
+}
+
+/// A pattern begins at an empty text as well.
+fn bytes(text: &str) -> u64 {
+    text.len() as u64 + 1
 }
 
 impl Layout {
@@ -107,7 +129,7 @@ impl Layout {
             at += 1;
         }
         let layout = in_order(reader.schemas)?;
-        let alone = Shape { parts: vec![1], members: vec![0] };
+        let alone = Shape { parts: vec![1], members: vec![0], texts: vec![0], names: vec![0] };
         let most = layout.checks_at(&alone, 0).into_iter().max().unwrap_or_default();
         if most > MAX_IN_PLACE {
             return Err(format!(
@@ -124,31 +146,59 @@ impl Layout {
         (0..shape.parts.len()).map(at).fold(0, u64::saturating_add)
     }
 
+    /// In the time of how many checks its texts and names are looked through at most.
+    pub(super) fn matching(&self, shape: &Shape) -> u64 {
+        let mut as_name: Vec<u64> = Vec::with_capacity(self.schemas.len());
+        for schema in &self.schemas {
+            // A name has no members to ask again for.
+            let times = if schema.asks_again { 2 } else { 1 };
+            let in_place = sum(&schema.in_place, &as_name).saturating_mul(times);
+            as_name.push(in_place.saturating_add(schema.per_byte));
+        }
+        let at = |depth: usize| {
+            let per_byte = self.applied(shape, depth, |schema, _| schema.per_byte)[self.root];
+            let per_name_byte = self.applied(shape, depth, |schema, _| {
+                sum(&schema.names, &as_name).saturating_add(schema.per_name_byte)
+            })[self.root];
+            let texts = shape.texts[depth].saturating_mul(per_byte);
+            texts.saturating_add(shape.names[depth].saturating_mul(per_name_byte))
+        };
+        (0..shape.parts.len()).map(at).fold(0, u64::saturating_add) / STEPS
+    }
+
     /// How many checks of one part at `depth` each schema leads to when it is applied at the top.
     fn checks_at(&self, shape: &Shape, depth: usize) -> Vec<u64> {
+        self.applied(shape, depth, |schema, here| {
+            let names = sum(&schema.names, here).saturating_add(schema.per_member);
+            schema.own.saturating_add(names.saturating_mul(shape.members[depth]))
+        })
+    }
+
+    /// What each schema costs when it is applied at the top and only parts at `depth` cost something: `cost` of a schema
+    /// there, which is also told the costs of those before it.
+    fn applied(&self, shape: &Shape, depth: usize, cost: impl Fn(&Schema, &[u64]) -> u64) -> Vec<u64> {
         let mut below = vec![0; self.schemas.len()];
         for at in (0..=depth).rev() {
             let mut here: Vec<u64> = Vec::with_capacity(self.schemas.len());
             for schema in &self.schemas {
-                let sum = |of: &[usize], counts: &[u64]| {
-                    of.iter().fold(0_u64, |sum, next| sum.saturating_add(counts[*next]))
-                };
-                let members = shape.members[at];
-                let times = if schema.asks_again { members.saturating_add(2) } else { 1 };
-                let mut checks = sum(&schema.in_place, &here).saturating_mul(times);
+                let times = if schema.asks_again { shape.members[at].saturating_add(2) } else { 1 };
+                let mut costs = sum(&schema.in_place, &here).saturating_mul(times);
                 if at == depth {
-                    let names = sum(&schema.names, &here).saturating_add(schema.per_member);
-                    checks = checks.saturating_add(schema.own).saturating_add(names.saturating_mul(members));
+                    costs = costs.saturating_add(cost(schema, &here));
                 }
                 let one: u64 = schema.one.iter().map(|next| below[*next]).max().unwrap_or_default();
                 let named = one.saturating_add(sum(&schema.each, &below));
-                checks = checks.saturating_add(named.max(sum(&schema.rest, &below)));
-                here.push(checks);
+                costs = costs.saturating_add(named.max(sum(&schema.rest, &below)));
+                here.push(costs);
             }
             below = here;
         }
         below
     }
+}
+
+fn sum(of: &[usize], costs: &[u64]) -> u64 {
+    of.iter().fold(0, |sum, next| sum.saturating_add(costs[*next]))
 }
 
 /// Puts schemas behind those they apply in place; an error where that leads too far, or round.
@@ -205,6 +255,7 @@ struct Reader<'a> {
     found: Vec<&'a Value>,
     schemas: Vec<Schema>,
     references: usize,
+    patterns: Patterns<'a>,
 }
 
 impl<'a> Reader<'a> {
@@ -236,7 +287,16 @@ impl<'a> Reader<'a> {
             }
         }
         let (known, found, schemas) = (HashMap::new(), Vec::new(), Vec::new());
-        Ok(Self { document, id, anchors, known, found, schemas, references: 0 })
+        Ok(Self {
+            document,
+            id,
+            anchors,
+            known,
+            found,
+            schemas,
+            references: 0,
+            patterns: Patterns::default(),
+        })
     }
 
     /// The index of a schema. Anything that is none counts as one without keywords.
@@ -274,6 +334,9 @@ impl<'a> Reader<'a> {
                 ("prefixItems" | "items", Value::Array(all)) => self.find_all(all, &mut read.one)?,
                 ("patternProperties", Value::Object(map)) => {
                     read.per_member += map.len() as u64;
+                    for pattern in map.keys() {
+                        read.per_name_byte += self.patterns.weigh(pattern)?;
+                    }
                     self.find_values(map, &mut read.each)?;
                 }
                 ("contains", _) => read.each.push(self.find(value)?),
@@ -283,6 +346,10 @@ impl<'a> Reader<'a> {
                 ("unevaluatedProperties" | "unevaluatedItems", _) => {
                     read.asks_again = true;
                     read.rest.push(self.find(value)?);
+                }
+                ("pattern", Value::String(pattern)) => read.per_byte += self.patterns.weigh(pattern)?,
+                ("format" | "minLength" | "maxLength" | "contentEncoding" | "contentMediaType", _) => {
+                    read.per_byte += 1;
                 }
                 ("uniqueItems", _) => read.per_member += 1,
                 ("$defs" | "definitions", _) => {}

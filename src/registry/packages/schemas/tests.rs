@@ -193,6 +193,60 @@ fn a_pattern_that_is_small_and_compiles_to_much_is_refused() {
     assert!(reason.contains("pattern") || reason.contains("regex"), "{reason}");
 }
 
+#[test]
+fn thousands_of_patterns_that_compile_to_much_each_are_refused_before_they_take_the_memory() {
+    let keys: Map = (0..5000).map(|n| (format!("(a|b|c{n}){{1,1000}}"), json!({}))).collect();
+    assert!(refusal(&json!({ "patternProperties": keys })).contains("pattern"));
+    let heavy = |n: usize| format!("[ab]{{{}}}", 20_000 + n);
+    let keys: Map = (0..90).map(|n| (heavy(n), json!({}))).collect();
+    assert!(refusal(&json!({ "patternProperties": keys })).contains("8388608"));
+    let parts: Vec<Value> =
+        (0..90).map(|n| json!({ "properties": { "a": { "pattern": heavy(n) } } })).collect();
+    assert!(refusal(&json!({ "allOf": parts })).contains("8388608"));
+    let few: Vec<Value> = (0..101).map(|n| json!({ "pattern": format!("^[x-z]{n}") })).collect();
+    assert!(refusal(&json!({ "allOf": few })).contains("100 patterns"));
+    let long = json!({ "pattern": "\\p{L}".repeat(8000) });
+    assert!(refusal(&long).contains("32768 bytes"));
+    // The same one is compiled once, wherever it stands.
+    let same: Map = (0..2000).map(|n| (format!("p{n}"), json!({ "pattern": "^[a-z0-9-]{1,64}$" }))).collect();
+    assert_eq!(checked(&json!({ "properties": same }), &json!({ "p1": "x", "p2": "Y" })).len(), 1);
+}
+
+#[test]
+fn patterns_that_take_minutes_to_look_through_long_texts_are_not_tried() {
+    let pattern = |n: usize| json!({ "pattern": format!("a[ab]{{{}}}b[ab]{{400}}[x-z]", 300 + n) });
+    let text = "ab".repeat(30_000);
+    let many = json!({ "additionalProperties": { "allOf": (0..90).map(pattern).collect::<Vec<_>>() } });
+    let [reason] = &checked(&many, &json!({ "a": text, "b": text, "c": text }))[..] else {
+        panic!("one reason")
+    };
+    assert!(reason.contains("too long for the patterns"), "{reason}");
+    // One of them in one text can be, and so can all of them in a short one.
+    let one = json!({ "additionalProperties": pattern(0) });
+    assert!(checked(&one, &json!({ "a": text }))[0].starts_with("metadata/a: "));
+    assert!(checked(&many, &json!({ "a": "ab".repeat(100) }))[0].starts_with("metadata/a: "));
+    // Of names as well, by keys and by what names must be.
+    let names = |n: usize| (format!("{}{n}", "ab".repeat(250)), json!(1));
+    let wide = json!({ "m": (0..1000).map(names).collect::<Map>() });
+    let keys: Map =
+        (0..90).map(|n| (pattern(n)["pattern"].as_str().unwrap().to_owned(), json!({}))).collect();
+    let by_key = json!({ "properties": { "m": { "patternProperties": keys } } });
+    let by_name = json!({ "properties": { "m": { "propertyNames": { "allOf": (0..90).map(pattern).collect::<Vec<_>>() } } } });
+    for schema in [by_key, by_name] {
+        let [reason] = &checked(&schema, &wide)[..] else { panic!("one reason") };
+        assert!(reason.contains("too long for the patterns"), "{reason}");
+    }
+}
+
+#[test]
+fn ordinary_patterns_look_through_long_texts() {
+    let schema = json!({ "additionalProperties": { "anyOf": [
+        { "pattern": "^[a-z0-9-]{1,64}$" }, { "pattern": "^\\w+$" }, { "pattern": "^(\\p{L}|\\s)*$" },
+    ], "minLength": 1 } });
+    let texts: Map = (0..4).map(|n| (format!("t{n}"), json!("a".repeat(16_000)))).collect();
+    assert_eq!(checked(&schema, &Value::Object(texts)), [""; 0]);
+}
+
 fn schemas() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(json!(true)),
