@@ -169,6 +169,8 @@ async fn a_run_and_what_it_did_can_be_asked_for(on: On) {
     assert_eq!(registry.gc_run(&first.done.run).await.unwrap(), first);
     let types = |events: Vec<Event>| events.iter().map(|event| event.fact.type_name()).collect::<Vec<_>>();
     let events = registry.gc_run_events(&first.done.run, 0, 10).await.unwrap();
+    let payloads = events.iter().map(|event| event.payload().len()).sum();
+    assert_eq!(registry.gc_run_events_size(&first.done.run, 0, 10).await.unwrap(), (events.len(), payloads));
     assert_eq!(types(events), ["v1.blob.released"]);
     let events = registry.gc_run_events(&second.done.run, 0, 10).await.unwrap();
     assert_eq!(types(events), ["v1.blob.condemned"]);

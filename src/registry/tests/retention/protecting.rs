@@ -217,9 +217,11 @@ async fn a_blob_of_something_retained_stays_and_the_attempt_is_on_record(on: On)
     let kept = bench.delete_blob("a", &sha256(b"one")).await;
     assert!(matches!(kept, Err(Error::BlobInUse { .. })), "{kept:?}");
     assert!(bench.denials().await.is_empty());
-    bench.publish(&with(&image, &annotated("raw-evidence")), &[]).await.unwrap();
+    let retained = with(&image, &annotated("raw-evidence"));
+    bench.publish(&retained, &[]).await.unwrap();
     let kept = bench.delete_blob("a", &sha256(b"one")).await;
-    assert!(matches!(kept, Err(Error::Protected(_))), "{kept:?}");
+    let Err(Error::Protected(protected)) = kept else { panic!("{kept:?}") };
+    assert_eq!(protected.about, Some(sha256(&retained).to_string()), "as its client knows it");
     assert_eq!(bench.denials().await, [("blob.delete".to_owned(), sha256(b"one").to_string(), 1)]);
     bench.check().await;
 }
