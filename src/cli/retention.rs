@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::output::say;
+use super::output::{self, say};
 use super::package::{Remote, connect};
 use super::{Failure, Outcome};
 use crate::client::Client;
@@ -166,7 +166,7 @@ impl Retention {
             Self::Classes(classes) => {
                 let found = classes.remote.client()?.retention_policy().await?;
                 if classes.remote.json {
-                    say(&found.to_string())?;
+                    say(&output::json(&found))?;
                     return Ok(true);
                 }
                 for class in found["classes"].as_array().into_iter().flatten() {
@@ -190,7 +190,7 @@ impl Hold {
                 });
                 let hold = item.client.place_hold(&item.repository, &asked).await?;
                 if place.remote.json {
-                    say(&hold.to_string())?;
+                    say(&output::json(&hold))?;
                 } else {
                     say(&shown(&hold["id"], "-"))?;
                 }
@@ -200,7 +200,7 @@ impl Hold {
                 let id: HoldId = release.id.parse()?;
                 let hold = connect(&place)?.release_hold(&place.repository, &id, &release.reason).await?;
                 if release.remote.json {
-                    say(&hold.to_string())?;
+                    say(&output::json(&hold))?;
                 } else {
                     say(&format!("{id} was released"))?;
                 }
@@ -209,7 +209,7 @@ impl Hold {
                 let place = list.remote.place(&list.repository)?;
                 let holds = connect(&place)?.holds(&place.repository, list.released).await?;
                 if list.remote.json {
-                    say(&json!({ "holds": holds }).to_string())?;
+                    say(&output::json(&json!({ "holds": holds })))?;
                     return Ok(true);
                 }
                 for hold in &holds {
@@ -266,7 +266,7 @@ fn shown(value: &Value, otherwise: &str) -> String {
 /// All of an answer as JSON, or line by line for people.
 fn print(answer: &Value, json: bool) -> Outcome {
     if json {
-        say(&answer.to_string())?;
+        say(&output::json(answer))?;
         return Ok(true);
     }
     for (field, value) in answer.as_object().into_iter().flatten() {

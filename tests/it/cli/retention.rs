@@ -45,6 +45,19 @@ fn a_hold_is_placed_listed_explained_and_released() {
 }
 
 #[test]
+fn a_matter_that_turns_the_line_round_on_a_terminal_was_shown_as_it_is_in_json() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "a");
+    repo.push_artifact("v1");
+    let placed = ["hold", "place", "a:v1", "--matter", "case\u{202e}7", "--reason", "asked", "--json"];
+    for arguments in [&placed[..], &["hold", "list", "a", "--json"], &["explain", "a:v1", "--json"]] {
+        let out = run(&server, arguments).expect(0).out;
+        assert!(out.contains("case\\u202e7") && !out.contains('\u{202e}'), "{out}");
+        serde_json::from_str::<Value>(&out).unwrap();
+    }
+}
+
+#[test]
 fn a_retention_is_begun_raised_and_shortened() {
     let server = Server::start();
     let repo = Repo::new(&server.client(), "a");
