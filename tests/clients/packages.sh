@@ -170,7 +170,7 @@ packages_kept() {
 }
 
 packages_many() {
-    local many=$SCRATCH/many peak
+    local many=$SCRATCH/many peak id
     python3 - "$many" <<'PYTHON'
 import pathlib, sys
 root = pathlib.Path(sys.argv[1])
@@ -184,7 +184,10 @@ PYTHON
     /usr/bin/env python3 "$CLIENTS/peak.py" "$SCRATCH/pull.peak" "$BINARY" package pull pack/many:v1 --server "http://$ADDR" -o "$SCRATCH/many-pulled"
     diff -r -x .artifactstore "$many" "$SCRATCH/many-pulled"
     artifactstore package verify "$SCRATCH/many-pulled"
-    same "files" 20000 "$(api GET "_artifactstore/packages/$(jq -r .id "$SCRATCH/many.json")" | jq -r '.file_count // (.files | length)')"
+    id=$(jq -r .id "$SCRATCH/many.json")
+    same "files" 20000 "$(api GET "_artifactstore/packages/$id" | jq -r '.file_count // (.files | length)')"
+    same "files listed" 20000 "$(artifactstore package files "$id" --json | jq '.files // . | length')"
+    same "files of the manifest" 20000 "$(api GET "pack/many/_artifactstore/packages/$id/manifest" -H 'Accept: application/json' | jq '.files | length')"
     echo more >"$many/more.txt"
     same "uploads" 1 "$(artifactstore package push "$many" --to pack/many:v2 --json | jq .uploaded)"
     for peak in "$SCRATCH/push.peak" "$SCRATCH/pull.peak"; do
