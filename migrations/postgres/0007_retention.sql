@@ -73,7 +73,8 @@ CREATE TABLE dispositions (
     ended_at    BIGINT,
     end_reason  TEXT COLLATE "C",
     certificate TEXT COLLATE "C",
-    sequence    BIGINT           NOT NULL
+    sequence    BIGINT           NOT NULL,
+    end_event   BIGINT
 );
 CREATE INDEX dispositions_repository ON dispositions (repository, id);
 CREATE INDEX dispositions_target ON dispositions (repository, target, is_open);
@@ -89,6 +90,13 @@ CREATE TABLE disposition_approvals (
     PRIMARY KEY (disposition, principal)
 );
 CREATE INDEX disposition_approvals_disposition ON disposition_approvals (disposition, sequence);
+
+-- When the bytes of some content were last deleted.
+CREATE TABLE purges (
+    content   TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    purged_at BIGINT           NOT NULL,
+    sequence  BIGINT           NOT NULL
+);
 
 CREATE TABLE tombstones (
     repository  TEXT COLLATE "C" NOT NULL,

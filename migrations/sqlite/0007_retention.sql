@@ -72,7 +72,8 @@ CREATE TABLE dispositions (
     ended_at    INTEGER,
     end_reason  TEXT,
     certificate TEXT,
-    sequence    INTEGER NOT NULL
+    sequence    INTEGER NOT NULL,
+    end_event   INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dispositions_repository ON dispositions (repository, id);
 CREATE INDEX dispositions_target ON dispositions (repository, target, is_open);
@@ -87,6 +88,13 @@ CREATE TABLE disposition_approvals (
     PRIMARY KEY (disposition, principal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX disposition_approvals_disposition ON disposition_approvals (disposition, sequence);
+
+-- When the bytes of some content were last deleted.
+CREATE TABLE purges (
+    content   TEXT    NOT NULL PRIMARY KEY,
+    purged_at INTEGER NOT NULL,
+    sequence  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tombstones (
     repository  TEXT    NOT NULL,

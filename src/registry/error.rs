@@ -100,6 +100,14 @@ pub enum Error {
         /// How it ended.
         status: DispositionStatus,
     },
+    /// What was not executed deleted nothing that could be certified.
+    #[error("disposition {disposition} is {status}: only one that was executed has a certificate", status = status.as_str())]
+    NotExecuted {
+        /// The disposition.
+        disposition: DispositionId,
+        /// How far it is.
+        status: DispositionStatus,
+    },
     /// There is one disposition of a thing at a time.
     #[error("disposition {0} is open already; approve, reject or execute that one")]
     DispositionOpen(DispositionId),

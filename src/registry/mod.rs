@@ -60,8 +60,8 @@ pub use places::{WrongPlace, refuse_same_place};
 pub use protection::{Action, Protected};
 pub use referrers::ReferrersPage;
 pub use retention::{
-    Approval, Disposition, DispositionStatus, Explanation, Extension, Hold, Item, ItemError, NewHold,
-    Release, Retention,
+    Approval, Certificate, Disposition, DispositionStatus, Eligible, Explanation, Extension, Hold, Item,
+    ItemError, NewHold, Release, Retention, StoredBlob,
 };
 pub use signing::Signature;
 pub use signing::keys::{LONGEST as LONGEST_URL, rotate_signing_key};
@@ -71,7 +71,7 @@ pub use uploads::{Progress, Upload};
 pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
 
 pub use crate::dataplane::{Body, ClientError};
-pub use crate::events::{Actor, Event, Head, Replayed, StateDigest, Target};
+pub use crate::events::{Actor, Damage, Event, Head, Replayed, StateDigest, Target};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 
 use crate::clock::{Clock, Micros, SECOND};

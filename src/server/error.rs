@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::extension::retention;
 use super::respond::{Answer, Headers as _, full};
-use super::route::{RouteError, disposition_path};
+use super::route::{RouteError, certificate_path, disposition_path};
 use crate::oci::{Digest, ErrorBody, ErrorCode, ReferenceError, received_range_status};
 use crate::registry;
 use crate::retention::rfc3339;
@@ -155,6 +155,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::NotRetainedYet(_)
         | E::HoldEnded { .. }
         | E::DispositionEnded { .. }
+        | E::NotExecuted { .. }
         | E::DispositionOpen(_)
         | E::StaleRevision { .. }
         | E::NotApproved { .. }
@@ -326,7 +327,11 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
             "disposition": disposition,
             "deleted_at": rfc3339(*at),
             "tombstone": disposition_path(repository, disposition),
+            "certificate": certificate_path(repository, disposition),
         })),
+        registry::Error::NotExecuted { disposition, status } => {
+            Some(json!({ "disposition": disposition, "status": status.as_str() }))
+        }
         registry::Error::DispositionOpen(disposition) => Some(json!({ "disposition": disposition })),
         registry::Error::StaleRevision { revision, .. } => Some(json!({ "revision": revision })),
         registry::Error::CoolingOff { until, .. } => Some(json!({ "until": rfc3339(*until) })),

@@ -6,7 +6,7 @@ use super::contents::stored_digest;
 use super::links;
 use crate::clock::Micros;
 use crate::db::{Column, Db, Error, Index, Key, Row, Table, Value};
-use crate::events::{Change, Copy, Event, Fact, Projection, Read, Rows};
+use crate::events::{Change, Copy, Damage, Event, Fact, Projection, Read, Rows, Sequence};
 use crate::oci::Digest;
 
 /// One row per stored blob.
@@ -32,7 +32,7 @@ pub static BLOBS: Table = Table {
 const BY_KEY: usize = 0;
 
 /// Blobs looked up per statement.
-const CHUNK: usize = 64;
+pub(super) const CHUNK: usize = 64;
 
 const PAGE: &str = "SELECT content, size, state, backend, storage_key, sequence, version FROM blobs \
     WHERE content > $1 AND state IN ('live', 'condemned') ORDER BY content LIMIT $2";
@@ -370,4 +370,33 @@ pub async fn page(db: &Db, after: Option<&Digest>, limit: i64) -> Result<Vec<Blo
     let after = after.map_or("", Digest::as_str);
     let rows = db.query(PAGE, vec![after.into(), limit.into()]).await?;
     Ok(rows.iter().map(|row| Blob::from_columns(row, 0)).collect())
+}
+
+/// A blob in whatever state, since which event its copy is there, and what is wrong with that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The blob.
+    pub blob: Blob,
+    /// The event that stored its copy.
+    pub sequence: Sequence,
+    /// What is wrong with the copy, if anything is known to be.
+    pub damage: Option<Damage>,
+}
+
+/// How the blobs among these content addresses stand.
+pub async fn standing(db: &Db, contents: &[Digest]) -> Result<HashMap<Digest, Standing>, Error> {
+    let mut found = HashMap::with_capacity(contents.len());
+    let mut tx = db.snapshot().await?;
+    for chunk in contents.chunks(CHUNK) {
+        let mut keys: Vec<Key> = chunk.iter().map(key).collect();
+        keys.sort();
+        keys.dedup();
+        for row in tx.load(&BLOBS, None, &keys).await? {
+            let damage = row.optional_text(DAMAGE).and_then(Damage::parse);
+            let standing =
+                Standing { blob: Blob::from_columns(&row, 0), sequence: row.integer(SEQUENCE), damage };
+            found.insert(standing.blob.content.clone(), standing);
+        }
+    }
+    Ok(found)
 }

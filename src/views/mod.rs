@@ -15,6 +15,7 @@ pub mod objects;
 pub mod package_files;
 pub mod packages;
 pub mod policies;
+pub mod purges;
 pub mod referrers;
 pub mod repositories;
 pub mod retentions;
@@ -49,6 +50,7 @@ pub fn projections() -> Projections {
         Box::new(dispositions::Dispositions),
         Box::new(holds::Holds),
         Box::new(policies::Policies),
+        Box::new(purges::Purges),
         Box::new(retentions::Retentions),
         Box::new(runs::Runs),
         Box::new(tombstones::Tombstones),

@@ -29,11 +29,16 @@ const OVER: &str = "SELECT repository, target, class, mode, rule, retain_from, r
     WHERE repository = $1 AND retain_until <= $2 AND (retain_until, target) > ($3, $4) \
     ORDER BY retain_until, target LIMIT $5";
 
+/// The packages among them. The range of targets is that of their ids.
+const PACKAGES_OVER: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, revision \
+    FROM retentions WHERE repository = $1 AND retain_until <= $2 AND (retain_until, target) > ($3, $4) \
+    AND target >= 'pkg_' AND target < 'pkg`' ORDER BY retain_until, target LIMIT $5";
+
 const FIND: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, revision FROM retentions \
     WHERE repository = $1 AND target = $2";
 
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[OVER, FIND];
+pub static STATEMENTS: &[&str] = &[OVER, PACKAGES_OVER, FIND];
 
 /// One retention as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,7 +189,29 @@ pub async fn over(
     after: Option<(Micros, &Target)>,
     limit: i64,
 ) -> Result<Vec<Retention>, Error> {
+    page(db, OVER, repository, now, after, limit).await
+}
+
+/// The same of packages.
+pub async fn packages_over(
+    db: &Db,
+    repository: &RepositoryName,
+    now: Micros,
+    after: Option<(Micros, &Target)>,
+    limit: i64,
+) -> Result<Vec<Retention>, Error> {
+    page(db, PACKAGES_OVER, repository, now, after, limit).await
+}
+
+async fn page(
+    db: &Db,
+    sql: &'static str,
+    repository: &RepositoryName,
+    now: Micros,
+    after: Option<(Micros, &Target)>,
+    limit: i64,
+) -> Result<Vec<Retention>, Error> {
     let (until, target) = after.map_or((i64::MIN, ""), |(until, target)| (until, target.as_str()));
     let values = vec![repository.as_str().into(), now.into(), until.into(), target.into(), limit.into()];
-    Ok(db.query(OVER, values).await?.iter().map(Retention::from_row).collect())
+    Ok(db.query(sql, values).await?.iter().map(Retention::from_row).collect())
 }

@@ -107,6 +107,12 @@ impl Registry {
         if is_told || !is_idle {
             self.submit(Actor::system(), CompleteRun(done.clone())).await?;
         }
+        if done.purged > 0
+            && let Err(error) = self.issue_certificates().await
+        {
+            // What was collected is; the sweep tries again.
+            tracing::warn!(error = &error as &dyn std::error::Error, "Certificates could not be issued");
+        }
         let finished_at = self.inner.clock.now();
         lease.release(done.started_at).await?;
         Ok(Some(CollectionRun::ended(done, finished_at)))

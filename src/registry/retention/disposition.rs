@@ -20,7 +20,7 @@ use crate::events::{
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::tags::count;
 use crate::registry::{Actor, Error, Registry, protection};
-use crate::retention::DispositionId;
+use crate::retention::{DispositionId, Retained};
 use crate::views::dispositions::{self, Approval, Disposition, Status};
 use crate::views::retentions::{self, Retention};
 use crate::views::{contents, referrers, repositories};
@@ -66,7 +66,9 @@ impl Registry {
     ) -> Result<Disposition, Error> {
         let (principal, now) = (actor.as_str().to_owned(), self.compliance_now());
         let command = Approve { step: step(repository, id), principal, revision, now };
-        self.submit(actor, command).await?;
+        let (found, _) = self.find_disposition(repository, id).await?;
+        let subject = (repository, found.target.to_string());
+        self.submit_weakening(actor, "disposition.approve", subject, command).await?;
         Ok(self.find_disposition(repository, id).await?.0)
     }
 
@@ -94,7 +96,8 @@ impl Registry {
         let (found, _) = self.find_disposition(repository, id).await?;
         let referrers = self.referring(repository, &found.target).await?;
         let command = Execute { step: step(repository, id), referrers, now: self.compliance_now() };
-        self.submit(actor, command).await?;
+        let subject = (repository, found.target.to_string());
+        self.submit_weakening(actor, "disposition.execute", subject, command).await?;
         let (done, _) = self.find_disposition(repository, id).await?;
         if done.status == Status::Executed {
             return Ok(done);
@@ -385,7 +388,7 @@ impl Command for Execute {
         }
         let retention = retentions::get(rows, repository, target);
         let retention = retention.ok_or_else(|| Error::NotRetained(target.to_string()))?;
-        let rule = retention.retained.rule;
+        let Retained { rule, from, until } = retention.retained;
         let leaving = left_alone(rows, repository, target, &self.referrers, self.now);
         let Leaving { reference, manifests, tags, blobs } = leaving.ok_or_else(|| {
             // Dispositions are about what is there, or was never pushed whole.
@@ -396,7 +399,9 @@ impl Command for Execute {
             disposition: open.id.clone(),
             target: target.clone(),
             retires_tags: rule.pins_tags(),
-            class: rule.class,
+            rule,
+            from,
+            until,
             reference,
             manifests: manifests.iter().map(|it| it.content.clone()).collect(),
             tags,

@@ -4,22 +4,28 @@
 //! put on, made longer and, where that is allowed, taken off; each is one command, decided on what holds then. What is
 //! over leaves by a [disposition].
 
+mod certificate;
 mod change;
 mod disposition;
+mod eligible;
 mod explain;
 mod hold;
 mod item;
 mod leaving;
 mod policy;
+mod stored;
 
 pub use crate::views::dispositions::{Approval, Disposition, Status as DispositionStatus};
 pub use crate::views::holds::{Hold, Release};
 pub use crate::views::retentions::Retention;
+pub use certificate::Certificate;
 pub use change::Extension;
+pub use eligible::Eligible;
 pub use explain::Explanation;
 pub use hold::NewHold;
 pub use item::{Item, ItemError};
 pub(super) use policy::adopt;
+pub use stored::StoredBlob;
 
 use super::{Error, Registry};
 use crate::clock::Micros;

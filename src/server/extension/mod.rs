@@ -13,6 +13,8 @@ pub(super) mod retention;
 mod schemas;
 mod shapes;
 
+pub(crate) use disposition::shape as disposition_shape;
+
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 
@@ -27,6 +29,9 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
     match route {
         Extension::CreatePackage(name) => packages::create(call, &name).await,
         Extension::Packages(name, filter, page) => packages::list(call, &name, &filter, &page).await,
+        Extension::EligiblePackages(name, filter, after, n) => {
+            packages::list_eligible(call, &name, &filter, after, n).await
+        }
         Extension::Package(name, id) => packages::get(call, &name, &id).await,
         Extension::PackageAnywhere(id) => packages::get_anywhere(call, &id).await,
         Extension::AbortPackage(name, id) => packages::abort(call, &name, &id).await,

@@ -89,6 +89,7 @@ fn schemas() -> Value {
                 "file_count": number, "size": number, "files": list("File"), "files_next": text,
                 "manifest_digest": digest("blake3"), "content_manifest": digest("blake3"),
                 "reference": digest("sha256"), "failure": text,
+                "eligibility": { "$ref": "#/components/schemas/Retention" },
             }),
         ),
         "Packages": object(&["packages"], json!({ "packages": list("Package") })),

@@ -3,10 +3,12 @@
 use http::Method;
 
 use super::parameters::{Parameters, refused};
+use super::retention::cursor;
 use super::{Disposing, Objects, Page, Permission, Retention, RouteError, repository};
+use crate::clock::Micros;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
-use crate::registry::{Filter, Status};
+use crate::registry::{Filter, Status, Target};
 
 /// The segment.
 pub const EXTENSION: &str = "_artifactstore";
@@ -21,6 +23,8 @@ pub enum Extension {
     CreatePackage(RepositoryName),
     /// `GET R/packages?status=&class=&kind=&reference=&n=&last=`
     Packages(RepositoryName, Filter, Page),
+    /// `GET R/packages?eligible=true…`, and where it goes on
+    EligiblePackages(RepositoryName, Filter, Option<(Micros, Target)>, Option<usize>),
     /// `GET R/packages/<id>`
     Package(RepositoryName, PackageId),
     /// `GET G/packages/<id>`: the id is enough.
@@ -102,7 +106,7 @@ impl Extension {
         match *rest {
             ["packages"] => match *method {
                 Method::POST => Ok(Self::CreatePackage(name)),
-                Method::GET | Method::HEAD => Ok(Self::Packages(name, query.packages()?, query.page()?)),
+                Method::GET | Method::HEAD => Self::list(name, query),
                 _ => Err(RouteError::Method(&["GET", "HEAD", "POST"])),
             },
             ["packages", id] => match *method {
@@ -134,6 +138,14 @@ impl Extension {
             ["objects", ref key @ ..] => Objects::parse(method, name, key, query).map(Self::Objects),
             _ => Err(RouteError::NotFound),
         }
+    }
+
+    fn list(name: RepositoryName, query: &Parameters) -> Result<Self, RouteError> {
+        let (filter, page) = (query.packages()?, query.page()?);
+        if query.flag("eligible")? == Some(true) {
+            return Ok(Self::EligiblePackages(name, filter, cursor(&page.last)?, page.n));
+        }
+        Ok(Self::Packages(name, filter, page))
     }
 
     fn of_registry(method: &Method, rest: &[&str], query: &Parameters) -> Result<Self, RouteError> {
@@ -171,6 +183,7 @@ impl Extension {
             Self::Disposing(route) => route.permission(),
             Self::PackageAnywhere(id) => Permission::PullPackage(id),
             Self::Packages(name, ..)
+            | Self::EligiblePackages(name, ..)
             | Self::Package(name, _)
             | Self::PackageManifest(name, _)
             | Self::PackageEvents(name, ..)
@@ -210,9 +223,6 @@ fn file(segments: &[&str]) -> Result<PackagePath, RouteError> {
 
 impl Parameters {
     fn packages(&self) -> Result<Filter, RouteError> {
-        if self.has("eligible") {
-            return Err(refused("eligible", "packages cannot be asked for their eligibility yet"));
-        }
         let reference = self.digest("reference")?;
         if reference.as_ref().is_some_and(|digest| digest.algorithm() != Algorithm::Sha256) {
             return Err(refused(

@@ -5,6 +5,7 @@ mod bounds;
 mod buckets;
 mod conditional;
 mod connections;
+mod disposing;
 mod errors;
 mod garbage;
 mod headers;

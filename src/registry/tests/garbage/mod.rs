@@ -158,7 +158,7 @@ fn config_only(config: &Digest) -> Bytes {
 
 /// Records a fact, as a command of another part of the registry would.
 #[derive(Debug)]
-struct Record(Fact);
+pub(super) struct Record(pub(super) Fact);
 
 impl Command for Record {
     type Rejection = Error;

@@ -1,5 +1,6 @@
 //! Retention and holds, on both engines.
 
+mod certifying;
 mod changing;
 mod disposing;
 mod held;
