@@ -5,6 +5,7 @@ mod changing;
 mod disposing;
 mod held;
 mod histories;
+mod model;
 mod protecting;
 mod unchanged;
 
