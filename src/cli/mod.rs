@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod configuration;
 mod copy;
+mod disposition;
 mod gc;
 mod ingest;
 mod interrupt;
@@ -21,6 +22,7 @@ mod push;
 mod retention;
 mod serve;
 mod stat;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -160,6 +162,11 @@ enum Command {
     /// Place, release and list holds: a client of an artifactstore registry.
     #[command(subcommand)]
     Hold(retention::Hold),
+    /// Propose, approve and execute dispositions, and print deletion certificates.
+    ///
+    /// A client of an artifactstore registry; or, with --data or --config, on a registry of this machine as its user.
+    #[command(subcommand, arg_required_else_help = true)]
+    Disposition(disposition::Disposition),
     /// Show why something stays: what names it, what holds it, under which classes and until when.
     Explain(retention::Explain),
     /// Store one file without a server and print its digest.
@@ -369,6 +376,7 @@ impl Command {
             }
             Self::Retention(retention) => retention.run().await,
             Self::Hold(hold) => hold.run().await,
+            Self::Disposition(disposition) => disposition.run().await,
             Self::Explain(explain) => explain.run().await,
             Self::Push { path, local: Local { common, repository, json } } => {
                 push::push(&common.start()?, &path, repository, json).await

@@ -100,7 +100,8 @@ fn holds(repository: &RepositoryName) -> String {
     format!("/v2/{repository}/_artifactstore/holds")
 }
 
-fn post<'a>(target: String, repository: &'a RepositoryName, asked: &Value) -> Call<'a> {
+/// A request with a JSON body.
+pub(super) fn post<'a>(target: String, repository: &'a RepositoryName, asked: &Value) -> Call<'a> {
     Call::new(Method::POST, target, repository.as_str())
         .header(CONTENT_TYPE, "application/json")
         .payload(Payload::Bytes(Bytes::from(asked.to_string())))

@@ -139,7 +139,7 @@ fn path_of(said: Option<&str>, file: &Path) -> Result<PackagePath, Failure> {
 }
 
 /// Bytes that go to a file, or to standard output.
-fn write(bytes: &[u8], output: Option<&PathBuf>) -> Result<(), Failure> {
+pub(super) fn write(bytes: &[u8], output: Option<&PathBuf>) -> Result<(), Failure> {
     match output {
         Some(file) => std::fs::write(file, bytes)
             .map_err(|error| Failure(format!("{} cannot be written: {error}", file.display()))),

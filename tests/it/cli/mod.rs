@@ -4,6 +4,7 @@ mod beside;
 mod bucket;
 mod configuration;
 mod copy;
+mod disposition;
 mod gc;
 mod ingest;
 mod local_store;
