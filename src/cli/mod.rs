@@ -5,6 +5,7 @@
 //! with and without it.
 
 mod check;
+mod clock;
 mod completions;
 mod configuration;
 mod copy;
@@ -21,6 +22,7 @@ mod push;
 mod retention;
 mod serve;
 mod stat;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -160,6 +162,9 @@ enum Command {
     /// Place, release and list holds: a client of an artifactstore registry.
     #[command(subcommand)]
     Hold(retention::Hold),
+    /// The compliance clock, by which retentions are judged: show it, or say that the system's clock is right.
+    #[command(subcommand, arg_required_else_help = true)]
+    Clock(clock::Clock),
     /// Show why something stays: what names it, what holds it, under which classes and until when.
     Explain(retention::Explain),
     /// Store one file without a server and print its digest.
@@ -369,6 +374,7 @@ impl Command {
             }
             Self::Retention(retention) => retention.run().await,
             Self::Hold(hold) => hold.run().await,
+            Self::Clock(clock) => clock.run().await,
             Self::Explain(explain) => explain.run().await,
             Self::Push { path, local: Local { common, repository, json } } => {
                 push::push(&common.start()?, &path, repository, json).await

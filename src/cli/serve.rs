@@ -14,6 +14,9 @@ use crate::config::Settings;
 use crate::registry::{Registry, Swept};
 use crate::server::Server;
 
+/// How often it is looked whether the compliance clock has to be read for the record.
+const TICK_EVERY: Duration = Duration::from_mins(1);
+
 /// How often abandoned uploads are looked for.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
@@ -28,11 +31,13 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     let mut signals = Signals::new()?;
     let parts = open::write(settings).await?;
     let registry = parts.registry(settings).await?;
+    registry.tick().await?;
     let failed = |error| Failure(format!("cannot listen on {listen}: {error}"));
     let server = Server::bind(listen, registry.clone(), settings.server.clone()).await.map_err(failed)?;
     announce(server.address()?)?;
     let sweeper = tokio::spawn(sweep(registry.clone()));
     let collector = tokio::spawn(collect(registry.clone()));
+    let timekeeper = tokio::spawn(keep_time(registry.clone()));
     let run = server.run(async move {
         signals.next().await;
         if let Err(Failure(error)) = end_at_the_next() {
@@ -45,8 +50,13 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     }
     sweeper.abort();
     collector.abort();
+    timekeeper.abort();
     // What was refused in the last minute and only counted so far.
     registry.record_denials(true).await;
+    // What was measured since the last tick would not count.
+    if let Err(error) = registry.tick().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "The clock cannot be read for the record");
+    }
     drop(registry);
     parts.db.close().await;
     Ok(true)
@@ -110,6 +120,21 @@ async fn collect(registry: Registry) {
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "Collecting garbage failed");
             }
+        }
+    }
+}
+
+/// Reads the compliance clock for the record when it is due.
+async fn keep_time(registry: Registry) {
+    let mut ticks = tokio::time::interval(TICK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = registry.tick_if_due().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "The clock cannot be read for the record"
+            );
         }
     }
 }

@@ -395,6 +395,21 @@ pub enum Error {
     /// A collection that stood still for too long was taken over.
     #[error("another replica has taken the collection over")]
     CollectionTaken,
+    /// The system's clock is further ahead than anybody need believe.
+    #[error(
+        "the system's clock shows {wall} and compliance time is {compliance}: nothing leaves until somebody has looked \
+         at the clock and says so with `artifactstore clock resync --reason`",
+        wall = rfc3339(*wall), compliance = rfc3339(*compliance)
+    )]
+    ClockFrozen {
+        /// What the system's clock showed.
+        wall: Micros,
+        /// Compliance time.
+        compliance: Micros,
+    },
+    /// Nothing was ever retained.
+    #[error("there is no compliance clock yet: it begins with the first retention")]
+    ClockNotBegun,
     /// Part of a request was ended by a shutdown.
     #[error("the registry is shutting down")]
     Stopping,

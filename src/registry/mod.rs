@@ -12,6 +12,7 @@ mod cache;
 mod catalog;
 mod collection;
 mod commands;
+mod compliance;
 mod copy;
 mod denials;
 mod error;
@@ -45,6 +46,7 @@ pub use collection::{
     CollectionRun, Options as CollectionOptions, Plan as CollectionPlan, RunStatus, Tally,
     plan as plan_collection,
 };
+pub use compliance::{ClockReading, ClockTick, Options as ClockOptions, read_clock};
 pub use copy::{Copied, CopyOutcome, Side, copy};
 pub use error::Error;
 pub use health::{Component, Health, has_log, inspect, probe};
@@ -98,6 +100,8 @@ pub struct Options {
     pub draft_expiry: Duration,
     /// How garbage is collected.
     pub gc: CollectionOptions,
+    /// How the clock is kept that retentions are judged by.
+    pub clock: ClockOptions,
     /// How long things are kept.
     pub retention: Policy,
 }
@@ -112,6 +116,7 @@ impl Default for Options {
             manifest_cache: 32 * 1024 * 1024,
             draft_expiry: Duration::from_hours(7 * 24),
             gc: CollectionOptions::default(),
+            clock: ClockOptions::default(),
             retention: Policy::default(),
         }
     }
@@ -135,6 +140,7 @@ struct Inner {
     /// The policy in force, as the log has it.
     policy: Policy,
     denials: denials::Denials,
+    compliance: Arc<compliance::Keeper>,
     /// Bounds what is spent on large packages at once.
     composing: packages::Weights,
     /// Bounds what is spent on metadata at once.
@@ -161,10 +167,15 @@ impl Registry {
         is_shared: bool,
     ) -> Result<Self, Error> {
         let cache = Arc::new(cache::Cache::new(options.manifest_cache));
-        let observer: Arc<dyn Observer> = Arc::clone(&cache) as _;
+        let compliance = Arc::new(compliance::Keeper::new(clock.clone(), micros(options.clock.jump)));
+        let told = Told { cache: Arc::clone(&cache), compliance: Arc::clone(&compliance) };
+        let observer: Arc<dyn Observer> = Arc::new(told);
         let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
         let uploads = uploads::Active::default();
         let opened_at = clock.now();
+        if let Some(tick) = views::compliance::find(&db).await? {
+            compliance.learn(tick);
+        }
         let policy = retention::adopt(&db, &log, options.retention.clone()).await?;
         let inner = Inner {
             db,
@@ -176,6 +187,7 @@ impl Registry {
             uploads,
             policy,
             denials: denials::Denials::default(),
+            compliance,
             composing: packages::Weights::default(),
             checks: packages::Checks::default(),
             opened_at,
@@ -214,6 +226,7 @@ impl Registry {
     where
         C: Command<Rejection = Error>,
     {
+        let command = compliance::WithClock { command, wall: self.inner.clock.now() };
         match self.inner.log.submit(actor.clone(), command).await {
             Ok(committed) => Ok(committed),
             Err(Refusal::Rejected(error)) => {
@@ -246,6 +259,24 @@ impl Registry {
 
 fn micros(duration: Duration) -> Micros {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX / SECOND).saturating_mul(SECOND)
+}
+
+/// Who is told of what was committed.
+struct Told {
+    cache: Arc<cache::Cache>,
+    compliance: Arc<compliance::Keeper>,
+}
+
+impl Observer for Told {
+    fn committed(&self, events: &[Event]) {
+        self.cache.committed(events);
+        self.compliance.committed(events);
+    }
+
+    fn lost_track(&self) {
+        self.cache.lost_track();
+        self.compliance.lost_track();
+    }
 }
 
 impl Observer for cache::Cache {

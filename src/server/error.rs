@@ -159,6 +159,8 @@ fn wire(error: &registry::Error) -> Wire {
         | E::StaleRevision { .. }
         | E::NotApproved { .. }
         | E::CoolingOff { .. }
+        | E::ClockFrozen { .. }
+        | E::ClockNotBegun
         | E::NothingLeft { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::MediaTypeInvalid(_) | E::UrlTime { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
@@ -326,6 +328,9 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
         })),
         registry::Error::DispositionOpen(disposition) => Some(json!({ "disposition": disposition })),
         registry::Error::StaleRevision { revision, .. } => Some(json!({ "revision": revision })),
+        registry::Error::ClockFrozen { wall, compliance } => Some(json!({
+            "wall": rfc3339(*wall), "compliance": rfc3339(*compliance), "clock": "/v2/_artifactstore/clock",
+        })),
         registry::Error::CoolingOff { until, .. } => Some(json!({ "until": rfc3339(*until) })),
         registry::Error::PackageNotDraft { package, status }
         | registry::Error::NothingLeft { package, status }

@@ -116,6 +116,11 @@ impl Remote {
         Place::parse(text, self.server.as_deref(), fallback.as_deref())
     }
 
+    /// Whether a server was named for this command.
+    pub(super) fn is_named(&self) -> bool {
+        self.server.is_some()
+    }
+
     /// A client of the server an id is looked up on.
     pub(super) fn client(&self) -> Result<Client, Failure> {
         // Any name without a host leads to the server.

@@ -12,6 +12,7 @@ use crate::events::{
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::Error;
 use crate::registry::commands::link_read;
+use crate::registry::compliance::refuse_frozen;
 use crate::views::blobs::{self, Blob, State};
 use crate::views::{contents, holds, links, manifests, objects, package_files, packages};
 
@@ -213,6 +214,9 @@ impl Command for IntendDeletes {
             if rules::may_delete(blob.state, links::count(rows, content)) && is_due {
                 copies.push(copy(blob));
             }
+        }
+        if !copies.is_empty() {
+            refuse_frozen(rows)?;
         }
         copies.sort_by(|a, b| a.content.cmp(&b.content));
         let fact = || BlobsDeleteIntended { run: self.run.clone(), copies: copies.clone() };

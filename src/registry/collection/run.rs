@@ -45,6 +45,9 @@ impl<'a> Run<'a> {
         self.release_links().await?;
         self.condemn_blobs().await?;
         self.delete_blobs().await?;
+        if self.registry.is_frozen() {
+            return Ok(());
+        }
         self.remove_orphans().await
     }
 
@@ -119,6 +122,8 @@ impl<'a> Run<'a> {
             let db = &self.registry.inner.db;
             let page = blobs::leaving(db, Stage::Condemned, before, after.as_ref(), BATCH).await?;
             let Some(last) = page.last() else { return Ok(()) };
+            // While time is in doubt nothing is done that cannot be undone.
+            self.registry.note_freeze().await?;
             after = Some(last.clone());
             let contents = page.into_iter().map(|leaving| leaving.blob.content).collect();
             let command = IntendDeletes { run: self.done.run.clone(), contents, before };

@@ -18,6 +18,7 @@ use crate::events::{
     DispositionVoided, Fact, PackageDeleted, Read, Rows, Target, look,
 };
 use crate::oci::{Digest, RepositoryName};
+use crate::registry::compliance::refuse_frozen;
 use crate::registry::tags::count;
 use crate::registry::{Actor, Error, Registry, protection};
 use crate::retention::DispositionId;
@@ -43,6 +44,7 @@ impl Registry {
         item: &Item,
         reason: &str,
     ) -> Result<Disposition, Error> {
+        self.note_freeze().await?;
         let command = Propose {
             repository: repository.clone(),
             disposition: DispositionId::generate(),
@@ -64,6 +66,7 @@ impl Registry {
         id: &DispositionId,
         revision: Option<i64>,
     ) -> Result<Disposition, Error> {
+        self.note_freeze().await?;
         let (principal, now) = (actor.as_str().to_owned(), self.compliance_now());
         let command = Approve { step: step(repository, id), principal, revision, now };
         self.submit(actor, command).await?;
@@ -92,6 +95,7 @@ impl Registry {
         id: &DispositionId,
     ) -> Result<Disposition, Error> {
         let (found, _) = self.find_disposition(repository, id).await?;
+        self.note_freeze().await?;
         let referrers = self.referring(repository, &found.target).await?;
         let command = Execute { step: step(repository, id), referrers, now: self.compliance_now() };
         self.submit(actor, command).await?;
@@ -251,6 +255,7 @@ impl Command for Propose {
         if let Some(open) = dispositions::open_about(rows, &self.repository, &target).pop() {
             return Err(Error::DispositionOpen(open.id));
         }
+        refuse_frozen(rows)?;
         protection::check_eligible(rows, &self.repository, &target, self.now)?;
         let fact = DispositionProposed {
             repository: self.repository.clone(),
@@ -295,6 +300,7 @@ impl Command for Approve {
             return Ok(Decision::default());
         }
         protection::check_eligible(rows, &open.repository, &open.target, self.now)?;
+        refuse_frozen(rows)?;
         let fact = DispositionApproved {
             repository: open.repository,
             disposition: open.id,
@@ -376,6 +382,7 @@ impl Command for Execute {
         let (repository, target) = (&open.repository, &open.target);
         // First: who tries to execute what is held again is told of the hold, and is on record.
         protection::check_eligible(rows, repository, target, self.now)?;
+        refuse_frozen(rows)?;
         if let Some(reason) = groundless(rows, &open, self.now) {
             return Ok(Decision { facts: vec![self.step.voided(reason)], contents: Vec::new() });
         }

@@ -1,7 +1,8 @@
 //! The extension `_artifactstore`: packages, keyed objects, metadata schemas, retention and holds, collections of
-//! garbage. Thin handlers, one shape per thing.
+//! garbage, the compliance clock. Thin handlers, one shape per thing.
 
 mod accept;
+mod clock;
 mod disposition;
 mod events;
 mod files;
@@ -47,6 +48,8 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::CollectGarbage => garbage::collect(call).await,
         Extension::CollectionRuns(page) => garbage::list(call, &page).await,
         Extension::CollectionRun(run, since) => garbage::get(call, &run, since).await,
+        Extension::Clock => clock::get(call).await,
+        Extension::ResyncClock => clock::resync(call).await,
         Extension::OpenApi => {
             let document = full(StatusCode::OK, "application/json", openapi::bytes());
             Ok(document.with(CACHE_CONTROL, CHANGING))

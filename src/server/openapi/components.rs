@@ -28,6 +28,7 @@ pub(super) fn components() -> Value {
         super::garbage::schemas(),
         super::retention::schemas(),
         super::disposition::schemas(),
+        super::clock::schemas(),
     ];
     for more in all {
         if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), more) {

@@ -4,6 +4,7 @@
 //! describes. A test sends every operation of the table through the parser, and every method that is not in it.
 //! `docs/openapi.json` is the same document; a test compares.
 
+mod clock;
 mod components;
 mod disposition;
 mod garbage;
@@ -16,6 +17,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use clock::CLOCK;
 use components::components;
 use disposition::DISPOSITIONS;
 use garbage::GARBAGE;
@@ -25,7 +27,7 @@ use retention::RETENTION;
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(OBJECTS).chain(GARBAGE).chain(RETENTION).chain(DISPOSITIONS)
+    OPERATIONS.iter().chain(OBJECTS).chain(GARBAGE).chain(RETENTION).chain(DISPOSITIONS).chain(CLOCK)
 }
 
 /// The document as it is served.

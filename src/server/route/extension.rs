@@ -61,6 +61,10 @@ pub enum Extension {
     CollectionRuns(Page),
     /// `GET G/gc/runs/<run>?since=&limit=`
     CollectionRun(String, Since),
+    /// `GET G/clock`
+    Clock,
+    /// `POST G/clock/resync`
+    ResyncClock,
     /// `GET G/openapi.json`
     OpenApi,
 }
@@ -152,6 +156,11 @@ impl Extension {
             },
             ["gc", "runs"] => read(method, || Ok(Self::CollectionRuns(query.page()?))),
             ["gc", "runs", run] => read(method, || Ok(Self::CollectionRun(run.to_owned(), query.since()?))),
+            ["clock"] => read(method, || Ok(Self::Clock)),
+            ["clock", "resync"] => match *method {
+                Method::POST => Ok(Self::ResyncClock),
+                _ => Err(RouteError::Method(&["POST"])),
+            },
             ["openapi.json"] => read(method, || Ok(Self::OpenApi)),
             _ => Err(RouteError::NotFound),
         }
@@ -160,9 +169,12 @@ impl Extension {
     /// What the caller must be allowed to do.
     pub(super) fn permission(&self) -> Permission<'_> {
         match self {
-            Self::Schemas(_) | Self::Schema(_) | Self::RetentionClasses | Self::OpenApi => Permission::Known,
+            Self::Schemas(_) | Self::Schema(_) | Self::RetentionClasses | Self::Clock | Self::OpenApi => {
+                Permission::Known
+            }
             // What it tells names repositories and content of all of them.
             Self::RegisterSchema(_)
+            | Self::ResyncClock
             | Self::CollectGarbage
             | Self::CollectionRuns(_)
             | Self::CollectionRun(..) => Permission::Configure,

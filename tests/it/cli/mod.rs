@@ -2,6 +2,7 @@
 
 mod beside;
 mod bucket;
+mod clock;
 mod configuration;
 mod copy;
 mod gc;

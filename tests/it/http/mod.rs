@@ -3,6 +3,7 @@
 mod archives;
 mod bounds;
 mod buckets;
+mod clock;
 mod conditional;
 mod connections;
 mod errors;

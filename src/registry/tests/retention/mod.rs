@@ -1,6 +1,7 @@
 //! Retention and holds, on both engines.
 
 mod changing;
+mod clock;
 mod disposing;
 mod held;
 mod histories;
