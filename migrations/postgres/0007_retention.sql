@@ -32,9 +32,11 @@ CREATE TABLE retentions (
     retain_from  BIGINT,
     retain_until BIGINT,
     revision     BIGINT           NOT NULL,
+    leaves_at    BIGINT,
     PRIMARY KEY (repository, target)
 );
 CREATE INDEX retentions_end ON retentions (repository, retain_until, target);
+CREATE INDEX retentions_leaving ON retentions (leaves_at, repository, target) WHERE leaves_at IS NOT NULL;
 ALTER TABLE retentions SET (autovacuum_analyze_threshold = 500, autovacuum_analyze_scale_factor = 0.05);
 
 CREATE TABLE holds (

@@ -33,9 +33,11 @@ CREATE TABLE retentions (
     retain_from  INTEGER,
     retain_until INTEGER,
     revision     INTEGER NOT NULL,
+    leaves_at    INTEGER,
     PRIMARY KEY (repository, target)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX retentions_end ON retentions (repository, retain_until, target);
+CREATE INDEX retentions_leaving ON retentions (leaves_at, repository, target) WHERE leaves_at IS NOT NULL;
 
 CREATE TABLE holds (
     id             TEXT    NOT NULL PRIMARY KEY,

@@ -9,6 +9,7 @@ mod clock;
 mod completions;
 mod configuration;
 mod copy;
+mod dispose;
 mod gc;
 mod ingest;
 mod interrupt;
@@ -141,6 +142,20 @@ enum Command {
         #[command(flatten)]
         common: Common,
         /// Change nothing: say what is garbage, by reason. Works beside a running server.
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Dispose by schedule, as a server does that is set to: of what its class lets leave by now.
+    ///
+    /// One step further with each thing: propose, or execute once approvals and cooling-off are complete. Only with
+    /// retention.scheduled_disposal = true. With SQLite the server must be stopped.
+    Dispose {
+        #[command(flatten)]
+        common: Common,
+        /// Change nothing: say what is due, and what would be done with it. Works beside a running server.
         #[arg(long)]
         dry_run: bool,
         /// Print JSON.
@@ -367,6 +382,8 @@ impl Command {
             }
             Self::Gc { common, dry_run: true, json } => gc::plan(&common.start()?, json).await,
             Self::Gc { common, dry_run: false, json } => gc::collect(&common.start()?, json).await,
+            Self::Dispose { common, dry_run: true, json } => dispose::plan(&common.start()?, json).await,
+            Self::Dispose { common, dry_run: false, json } => dispose::dispose(&common.start()?, json).await,
             Self::Ingest(ingest) => interrupt::until_stopped(ingest.run(), package::GOES_ON).await,
             Self::Package(package) => {
                 let advice = package.advice();

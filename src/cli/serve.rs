@@ -37,6 +37,7 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     announce(server.address()?)?;
     let sweeper = tokio::spawn(sweep(registry.clone()));
     let collector = tokio::spawn(collect(registry.clone()));
+    let disposer = tokio::spawn(dispose(registry.clone()));
     let timekeeper = tokio::spawn(keep_time(registry.clone()));
     let run = server.run(async move {
         signals.next().await;
@@ -50,6 +51,7 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     }
     sweeper.abort();
     collector.abort();
+    disposer.abort();
     timekeeper.abort();
     // What was refused in the last minute and only counted so far.
     registry.record_denials(true).await;
@@ -119,6 +121,26 @@ async fn collect(registry: Registry) {
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "Collecting garbage failed");
+            }
+        }
+    }
+}
+
+/// Disposes from time to time of what leaves by schedule, if it is to. Ended anywhere, the next run goes on.
+async fn dispose(registry: Registry) {
+    let options = &registry.options().disposal;
+    if !options.enabled {
+        return;
+    }
+    let mut ticks = tokio::time::interval(options.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match registry.dispose_if_due().await {
+            Ok(Some(run)) => tracing::debug!(?run, "Disposed by schedule"),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "Disposal by schedule failed");
             }
         }
     }

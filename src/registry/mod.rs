@@ -62,8 +62,8 @@ pub use places::{WrongPlace, refuse_same_place};
 pub use protection::{Action, Protected};
 pub use referrers::ReferrersPage;
 pub use retention::{
-    Approval, Disposition, DispositionStatus, Explanation, Extension, Hold, Item, ItemError, NewHold,
-    Release, Retention,
+    Approval, DisposalOptions, DisposalRun, Disposition, DispositionStatus, Explanation, Extension, Hold,
+    Item, ItemError, NewHold, Release, Retention, Scheduled, ScheduledStep, plan_disposal,
 };
 pub use signing::Signature;
 pub use signing::keys::{LONGEST as LONGEST_URL, rotate_signing_key};
@@ -102,6 +102,8 @@ pub struct Options {
     pub gc: CollectionOptions,
     /// How the clock is kept that retentions are judged by.
     pub clock: ClockOptions,
+    /// Whether and when what may leave by schedule does.
+    pub disposal: DisposalOptions,
     /// How long things are kept.
     pub retention: Policy,
 }
@@ -117,6 +119,7 @@ impl Default for Options {
             draft_expiry: Duration::from_hours(7 * 24),
             gc: CollectionOptions::default(),
             clock: ClockOptions::default(),
+            disposal: DisposalOptions::default(),
             retention: Policy::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ClockOptions, CollectionOptions, Options};
+use super::{ClockOptions, CollectionOptions, DisposalOptions, Options};
 use crate::retention::Policy;
 use crate::setting::{Kind, Problem, Setting, Values};
 
@@ -48,6 +48,7 @@ impl Options {
     pub const SETTINGS: &[&Setting] = &{
         let [enabled, interval, grace, quarantine, orphan_grace, rate] = CollectionOptions::SETTINGS;
         let [jump] = ClockOptions::SETTINGS;
+        let [scheduled, every] = DisposalOptions::SETTINGS;
         [
             &ALLOW_SPARSE,
             &UPLOAD_EXPIRY,
@@ -62,6 +63,8 @@ impl Options {
             orphan_grace,
             rate,
             jump,
+            scheduled,
+            every,
         ]
     };
 
@@ -77,6 +80,7 @@ impl Options {
             draft_expiry: values.duration(&DRAFT_EXPIRY).unwrap_or(default.draft_expiry),
             gc: CollectionOptions::from_values(values),
             clock: ClockOptions::from_values(values),
+            disposal: DisposalOptions::from_values(values),
             retention: Policy::from_values(values)?,
         })
     }

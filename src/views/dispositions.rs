@@ -319,6 +319,12 @@ fn open_key(repository: &RepositoryName, target: &Target) -> Key {
     vec![repository.as_str().into(), target.as_str().into(), 1.into()]
 }
 
+/// The dispositions about something that ended, among loaded rows.
+pub fn closed_about(rows: &Rows, repository: &RepositoryName, target: &Target) -> Vec<Disposition> {
+    let key = vec![repository.as_str().into(), target.as_str().into(), 0.into()];
+    rows.lookup(&DISPOSITIONS, BY_TARGET, &key).into_iter().map(Disposition::from_row).collect()
+}
+
 /// The read of the open dispositions about something.
 pub fn about(repository: &RepositoryName, target: &Target) -> Read {
     Read::lookup(&DISPOSITIONS, BY_TARGET, open_key(repository, target))

@@ -11,6 +11,7 @@ mod hold;
 mod item;
 mod leaving;
 mod policy;
+mod schedule;
 
 pub use crate::views::dispositions::{Approval, Disposition, Status as DispositionStatus};
 pub use crate::views::holds::{Hold, Release};
@@ -20,6 +21,7 @@ pub use explain::Explanation;
 pub use hold::NewHold;
 pub use item::{Item, ItemError};
 pub(super) use policy::adopt;
+pub use schedule::{DisposalOptions, DisposalRun, Scheduled, ScheduledStep, plan_disposal};
 
 use super::Error;
 use crate::events::{DispositionVoided, Fact, Rows, Target};

@@ -5,6 +5,7 @@ mod bucket;
 mod clock;
 mod configuration;
 mod copy;
+mod dispose;
 mod gc;
 mod ingest;
 mod local_store;

@@ -6,6 +6,7 @@ mod disposing;
 mod held;
 mod histories;
 mod protecting;
+mod scheduled;
 mod unchanged;
 
 use super::packages::{Bench, is_kept_by, new_file, tagged};
