@@ -271,7 +271,9 @@ fn next(rows: &Rows, found: &Retention, now: Micros) -> ScheduledStep {
                 let missing = usize::from(open.approvals).saturating_sub(given);
                 Wait(format!("{} needs {missing} more approvals", open.id))
             }
-            Some(from) if now < from => Wait(format!("{} cools off until {}", open.id, rfc3339(from))),
+            Some(from) if open.cooling_off > 0 && now < from => {
+                Wait(format!("{} cools off until {}", open.id, rfc3339(from)))
+            }
             Some(_) => Execute(open.id),
         };
     }

@@ -12,6 +12,7 @@ on_both![
     what_was_disposed_of_is_not_deleted_while_time_is_in_doubt,
     replicas_keep_one_clock,
     a_step_that_was_judged_before_the_freeze_is_refused_after_it,
+    what_needed_no_cooling_off_waited_for_the_clock_to_catch_up,
 ];
 
 const HOUR: Micros = 3600 * SECOND;
@@ -262,5 +263,16 @@ async fn a_step_that_was_judged_before_the_freeze_is_refused_after_it(on: On) {
     let id = bench.give_up("v1").await;
     assert!(is_frozen(&id), "{id:?}");
     assert!(bench.registry.dispositions(&name("a"), None, "", 10).await.unwrap().is_empty());
+    bench.check().await;
+}
+
+async fn what_needed_no_cooling_off_waited_for_the_clock_to_catch_up(on: On) {
+    let bench = Bench::new(on).await;
+    bench.package("transient", b"one", "v1").await;
+    bench.clock.advance(9 * DAY);
+    // As after a short stop: what is recorded now is ahead of compliance time.
+    bench.clock.jump(HOUR);
+    let id = bench.give_up("v1").await.unwrap();
+    bench.carry_out(&id).await.unwrap();
     bench.check().await;
 }
