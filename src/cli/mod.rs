@@ -19,6 +19,7 @@ mod package;
 mod pull;
 mod push;
 mod retention;
+mod scrub;
 mod serve;
 mod stat;
 
@@ -141,6 +142,19 @@ enum Command {
         /// Change nothing: say what is garbage, by reason. Works beside a running server.
         #[arg(long)]
         dry_run: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Verify stored bytes, and record what is damaged.
+    ///
+    /// Goes on with the cycle that is under way, or begins one; `scrub.rate` and `scrub.pass` say how fast and how
+    /// far. What is damaged is not served any more until it is repaired: from another copy, or when it is pushed again.
+    /// Nothing is deleted. A server does so by itself; with SQLite or a storage folder it must be stopped, ask a
+    /// running one over HTTP. Exits with 1 when anything is damaged or could not be read.
+    Scrub {
+        #[command(flatten)]
+        common: Common,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -362,6 +376,7 @@ impl Command {
             }
             Self::Gc { common, dry_run: true, json } => gc::plan(&common.start()?, json).await,
             Self::Gc { common, dry_run: false, json } => gc::collect(&common.start()?, json).await,
+            Self::Scrub { common, json } => scrub::scrub(&common.start()?, json).await,
             Self::Ingest(ingest) => interrupt::until_stopped(ingest.run(), package::GOES_ON).await,
             Self::Package(package) => {
                 let advice = package.advice();

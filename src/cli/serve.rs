@@ -33,6 +33,7 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     announce(server.address()?)?;
     let sweeper = tokio::spawn(sweep(registry.clone()));
     let collector = tokio::spawn(collect(registry.clone()));
+    let scrubber = tokio::spawn(scrub(registry.clone()));
     let run = server.run(async move {
         signals.next().await;
         if let Err(Failure(error)) = end_at_the_next() {
@@ -45,6 +46,7 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     }
     sweeper.abort();
     collector.abort();
+    scrubber.abort();
     // What was refused in the last minute and only counted so far.
     registry.record_denials(true).await;
     drop(registry);
@@ -109,6 +111,26 @@ async fn collect(registry: Registry) {
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "Collecting garbage failed");
+            }
+        }
+    }
+}
+
+/// Verifies stored bytes from time to time, if it is to. Ended anywhere, the next pass goes on.
+async fn scrub(registry: Registry) {
+    let options = &registry.options().scrub;
+    if !options.enabled {
+        return;
+    }
+    let mut ticks = tokio::time::interval(options.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match registry.scrub_if_due().await {
+            Ok(Some(run)) => tracing::debug!(status = run.status.as_str(), done = ?run.done, "Verified stored bytes"),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "Verifying stored bytes failed");
             }
         }
     }

@@ -21,11 +21,13 @@ mod maintenance;
 mod manifests;
 mod objects;
 mod options;
+mod pace;
 mod packages;
 mod places;
 mod protection;
 mod referrers;
 mod retention;
+mod scrub;
 mod sessions;
 mod signing;
 mod store;
@@ -63,6 +65,9 @@ pub use retention::{
     Approval, Disposition, DispositionStatus, Explanation, Extension, Hold, Item, ItemError, NewHold,
     Release, Retention,
 };
+pub use scrub::{
+    Options as ScrubOptions, ScrubRun, ScrubState, ScrubStatus, TroubleCounts, Verified as VerifiedCopy,
+};
 pub use signing::Signature;
 pub use signing::keys::{LONGEST as LONGEST_URL, rotate_signing_key};
 pub use store::{LOCAL, Stat, Store, Verified};
@@ -73,6 +78,7 @@ pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
 pub use crate::dataplane::{Body, ClientError};
 pub use crate::events::{Actor, Event, Head, Replayed, StateDigest, Target};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
+pub use crate::views::damages::{DATABASE, Damaged, State as DamageState, Trouble};
 
 use crate::clock::{Clock, Micros, SECOND};
 use crate::dataplane::DataPlane;
@@ -98,6 +104,8 @@ pub struct Options {
     pub draft_expiry: Duration,
     /// How garbage is collected.
     pub gc: CollectionOptions,
+    /// How stored bytes are verified.
+    pub scrub: ScrubOptions,
     /// How long things are kept.
     pub retention: Policy,
 }
@@ -112,6 +120,7 @@ impl Default for Options {
             manifest_cache: 32 * 1024 * 1024,
             draft_expiry: Duration::from_hours(7 * 24),
             gc: CollectionOptions::default(),
+            scrub: ScrubOptions::default(),
             retention: Policy::default(),
         }
     }
@@ -253,8 +262,10 @@ impl Observer for cache::Cache {
         for event in events {
             match (&event.fact, event.fact.repository()) {
                 (_, Some(repository)) => self.invalidate(repository),
-                // The bytes moved for every repository that links them.
-                (Fact::BlobRepaired(_), None) => self.invalidate_all(),
+                // For every repository that links them the bytes moved, or are served no more or again.
+                (Fact::BlobRepaired(_) | Fact::BlobCorrupted(_) | Fact::BlobRecovered(_), None) => {
+                    self.invalidate_all();
+                }
                 (_, None) => {}
             }
         }

@@ -117,7 +117,8 @@ fn wire(error: &registry::Error) -> Wire {
         | E::SchemaUnknown(_)
         | E::DispositionUnknown(_)
         | E::HoldUnknown(_)
-        | E::RunUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+        | E::RunUnknown(_)
+        | E::ScrubUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         // 405 and not 409: the spec's table knows 405 for a delete the registry will not do.
         E::BlobInUse { .. } | E::BlobInPackage { .. } | E::BlobInObject { .. } => {
             refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
@@ -150,6 +151,8 @@ fn wire(error: &registry::Error) -> Wire {
         | E::PathConflict { .. }
         | E::CollectionRunning
         | E::CollectionTaken
+        | E::ScrubRunning
+        | E::ScrubTaken
         | E::RetentionRefused(_)
         | E::NotRetained(_)
         | E::NotRetainedYet(_)
@@ -184,6 +187,8 @@ fn wire(error: &registry::Error) -> Wire {
         | E::Data(_)
         | E::Log(_)
         | E::Db(_)
+        | E::BlobDamaged { .. }
+        | E::ScrubStuck(_)
         | E::ManifestLost(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
     }
 }
@@ -200,6 +205,7 @@ pub(super) fn answer(error: Error) -> Answer {
             }
         }
         Error::Registry(registry::Error::ReferencesUnknown(missing)) => references_unknown(&missing),
+        Error::Registry(error) if error.is_damage() => damaged(&error),
         Error::Registry(error) => render(wire(&error), &error, detail(&error)).with_extras(&error),
         Error::Upload { error, location } => {
             let rendered = render(wire(&error), &error, detail(&error)).with_extras(&error);
@@ -287,7 +293,38 @@ fn render(
     full(status, "application/json", body.to_bytes())
 }
 
+/// What other registries say where the specification has no code.
+const UNKNOWN: &str = "UNKNOWN";
+
+/// Stored bytes are not what was stored: no wrong byte is given out, and whoever can is told to push them again.
+fn damaged(error: &registry::Error) -> Answer {
+    let (id, reason) = logged(StatusCode::INTERNAL_SERVER_ERROR, error);
+    let mut detail = json!({ "request_id": id });
+    if let registry::Error::BlobDamaged { digest, damage } = error {
+        detail["digest"] = json!(digest);
+        detail["damage"] = damage.as_str().into();
+    }
+    let message = match error {
+        registry::Error::BlobDamaged { .. } | registry::Error::ManifestLost(_) => reason,
+        _ => "the stored bytes are missing or damaged; push the content again to repair it".to_owned(),
+    };
+    let body = json!({ "errors": [{ "code": UNKNOWN, "message": message, "detail": detail }] });
+    full(StatusCode::INTERNAL_SERVER_ERROR, "application/json", body.to_string())
+}
+
 fn failed(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Answer {
+    let (id, _) = logged(status, error);
+    let message = if status == StatusCode::SERVICE_UNAVAILABLE {
+        "the registry cannot do this for the moment; try again, the request id names the log line"
+    } else {
+        "the registry failed; the request id names the log line"
+    };
+    let body = json!({ "message": message, "request_id": id });
+    full(status, "application/json", body.to_string())
+}
+
+/// Logs a failure with everything that led to it: under which id, and what.
+fn logged(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> (String, String) {
     let id = ulid::Ulid::generate().to_string();
     let mut reason = error.to_string();
     let mut source = error.source();
@@ -295,15 +332,12 @@ fn failed(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Answ
         reason = format!("{reason}: {cause}");
         source = cause.source();
     }
-    let message = if status == StatusCode::SERVICE_UNAVAILABLE {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
         tracing::warn!(request.id = id, status = status.as_u16(), "A request has to be repeated: {reason}");
-        "the registry cannot do this for the moment; try again, the request id names the log line"
     } else {
         tracing::error!(request.id = id, status = status.as_u16(), "A request failed: {reason}");
-        "the registry failed; the request id names the log line"
-    };
-    let body = json!({ "message": message, "request_id": id });
-    full(status, "application/json", body.to_string())
+    }
+    (id, reason)
 }
 
 /// Facts a client can act on.

@@ -33,7 +33,7 @@ const SINCE: usize = 3;
 const CHUNK: usize = 64;
 
 const FIND: &str = "SELECT b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version, \
-    l.unreferenced_since FROM content_digests d \
+    b.damage, l.unreferenced_since FROM content_digests d \
     JOIN blob_links l ON l.repository = $1 AND l.content = d.content \
     JOIN blobs b ON b.content = d.content \
     WHERE d.digest = $2";
@@ -229,7 +229,7 @@ pub async fn find(db: &Db, repository: &RepositoryName, digest: &Digest) -> Resu
 /// The same with since when it seems unused.
 pub async fn held(db: &Db, repository: &RepositoryName, digest: &Digest) -> Result<Option<Held>, Error> {
     let rows = db.query(FIND, vec![repository.as_str().into(), digest.as_str().into()]).await?;
-    let held = |row: &Row| Held { blob: Blob::from_columns(row, 0), unused_since: row.optional_integer(7) };
+    let held = |row: &Row| Held { blob: Blob::from_columns(row, 0), unused_since: row.optional_integer(8) };
     Ok(rows.first().map(held).filter(|held| held.blob.is_live()))
 }
 

@@ -7,6 +7,7 @@
 pub mod blobs;
 pub mod compliance;
 pub mod contents;
+pub mod damages;
 pub mod dispositions;
 pub mod holds;
 pub mod links;
@@ -46,6 +47,7 @@ pub fn projections() -> Projections {
         Box::new(schemas::Schemas),
         Box::new(tags::Tags),
         Box::new(compliance::ComplianceClock),
+        Box::new(damages::Damages),
         Box::new(dispositions::Dispositions),
         Box::new(holds::Holds),
         Box::new(policies::Policies),
@@ -70,6 +72,7 @@ pub static STATEMENTS: &[&[&str]] = &[
     schemas::STATEMENTS,
     tags::STATEMENTS,
     compliance::STATEMENTS,
+    damages::STATEMENTS,
     dispositions::STATEMENTS,
     holds::STATEMENTS,
     policies::STATEMENTS,

@@ -223,7 +223,7 @@ impl Command for IntendDeletes {
 
 /// The copy of a blob.
 pub(super) fn copy(blob: Blob) -> Copy {
-    let Blob { content, size, backend, key, version, state: _ } = blob;
+    let Blob { content, size, backend, key, version, state: _, damage: _ } = blob;
     Copy { content, size, backend, key, version }
 }
 

@@ -19,7 +19,6 @@ pub(super) mod commands;
 mod naming;
 mod options;
 pub(super) mod orphans;
-mod pace;
 mod plan;
 pub(super) mod rules;
 mod run;
@@ -120,7 +119,7 @@ impl Registry {
 }
 
 /// An error with its causes, in one line.
-fn reasons(error: &dyn std::error::Error) -> String {
+pub(super) fn reasons(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

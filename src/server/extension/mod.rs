@@ -1,5 +1,5 @@
 //! The extension `_artifactstore`: packages, keyed objects, metadata schemas, retention and holds, collections of
-//! garbage. Thin handlers, one shape per thing.
+//! garbage, the scrub. Thin handlers, one shape per thing.
 
 mod accept;
 mod disposition;
@@ -11,6 +11,7 @@ mod objects;
 mod packages;
 pub(super) mod retention;
 mod schemas;
+mod scrub;
 mod shapes;
 
 use http::StatusCode;
@@ -47,6 +48,10 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::CollectGarbage => garbage::collect(call).await,
         Extension::CollectionRuns(page) => garbage::list(call, &page).await,
         Extension::CollectionRun(run, since) => garbage::get(call, &run, since).await,
+        Extension::Scrub(page) => scrub::state(call, &page).await,
+        Extension::StartScrub => scrub::start(call).await,
+        Extension::ScrubRuns(page) => scrub::list(call, &page).await,
+        Extension::ScrubRun(run, page) => scrub::get(call, &run, &page).await,
         Extension::OpenApi => {
             let document = full(StatusCode::OK, "application/json", openapi::bytes());
             Ok(document.with(CACHE_CONTROL, CHANGING))

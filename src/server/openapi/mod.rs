@@ -10,6 +10,7 @@ mod garbage;
 mod objects;
 mod operations;
 mod retention;
+mod scrub;
 
 use std::sync::OnceLock;
 
@@ -22,10 +23,11 @@ use garbage::GARBAGE;
 use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
 use retention::RETENTION;
+use scrub::SCRUB;
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(OBJECTS).chain(GARBAGE).chain(RETENTION).chain(DISPOSITIONS)
+    OPERATIONS.iter().chain(OBJECTS).chain(GARBAGE).chain(SCRUB).chain(RETENTION).chain(DISPOSITIONS)
 }
 
 /// The document as it is served.

@@ -61,6 +61,14 @@ pub enum Extension {
     CollectionRuns(Page),
     /// `GET G/gc/runs/<run>?since=&limit=`
     CollectionRun(String, Since),
+    /// `GET G/scrub?n=&last=`
+    Scrub(Page),
+    /// `POST G/scrub`
+    StartScrub,
+    /// `GET G/scrub/runs?n=&last=`
+    ScrubRuns(Page),
+    /// `GET G/scrub/runs/<run>?n=&last=`
+    ScrubRun(String, Page),
     /// `GET G/openapi.json`
     OpenApi,
 }
@@ -152,6 +160,13 @@ impl Extension {
             },
             ["gc", "runs"] => read(method, || Ok(Self::CollectionRuns(query.page()?))),
             ["gc", "runs", run] => read(method, || Ok(Self::CollectionRun(run.to_owned(), query.since()?))),
+            ["scrub"] => match *method {
+                Method::GET | Method::HEAD => Ok(Self::Scrub(query.page()?)),
+                Method::POST => Ok(Self::StartScrub),
+                _ => Err(RouteError::Method(&["GET", "HEAD", "POST"])),
+            },
+            ["scrub", "runs"] => read(method, || Ok(Self::ScrubRuns(query.page()?))),
+            ["scrub", "runs", run] => read(method, || Ok(Self::ScrubRun(run.to_owned(), query.page()?))),
             ["openapi.json"] => read(method, || Ok(Self::OpenApi)),
             _ => Err(RouteError::NotFound),
         }
@@ -165,7 +180,11 @@ impl Extension {
             Self::RegisterSchema(_)
             | Self::CollectGarbage
             | Self::CollectionRuns(_)
-            | Self::CollectionRun(..) => Permission::Configure,
+            | Self::CollectionRun(..)
+            | Self::Scrub(_)
+            | Self::StartScrub
+            | Self::ScrubRuns(_)
+            | Self::ScrubRun(..) => Permission::Configure,
             Self::Objects(route) => route.permission(),
             Self::Retention(route) => route.permission(),
             Self::Disposing(route) => route.permission(),
