@@ -6,13 +6,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::output::say;
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
 use crate::registry::{Registry, Swept};
 use crate::server::Server;
+
+/// After a start there is more urgent work than reading everything.
+const SETTLE: Duration = Duration::from_mins(5);
 
 /// How often abandoned uploads are looked for.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
@@ -122,12 +125,15 @@ async fn scrub(registry: Registry) {
     if !options.enabled {
         return;
     }
-    let mut ticks = tokio::time::interval(options.interval);
+    let first = Instant::now() + SETTLE.min(options.interval);
+    let mut ticks = tokio::time::interval_at(first, options.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         match registry.scrub_if_due().await {
-            Ok(Some(run)) => tracing::debug!(status = run.status.as_str(), done = ?run.done, "Verified stored bytes"),
+            Ok(Some(run)) => {
+                tracing::debug!(status = run.status.as_str(), done = ?run.done, "Verified stored bytes")
+            }
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "Verifying stored bytes failed");

@@ -40,8 +40,8 @@ pub use command::{Command, Committed, Decision, Refusal};
 pub use event::{Actor, CommandId, Event, EventError, Sequence};
 pub use fact::{
     BlobCorrupted, BlobLinked, BlobRecovered, BlobRepaired, BlobRevived, BlobStored, BlobUnlinked,
-    BlobUnreadable, BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged, BlobsReleased, CertificateIssued,
-    ClockResynchronised, ClockTicked, ContentDigested, Copy, Damage, DispositionApproved,
+    BlobUnreadable, BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged, BlobsReleased,
+    CertificateIssued, ClockResynchronised, ClockTicked, ContentDigested, Copy, Damage, DispositionApproved,
     DispositionExecuted, DispositionProposed, DispositionRejected, DispositionVoided, Fact, FactError,
     GcCompleted, HoldPlaced, HoldReleased, ManifestDeleted, ManifestPushed, ObjectDeleted, ObjectStored,
     PackageCreated, PackageDeleted, PackageFailed, PackageFailure, PackageFileDropped, PackageFileIngested,

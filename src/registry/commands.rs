@@ -18,8 +18,8 @@ use crate::events::{
 use crate::oci::{Algorithm, Digest, Kind, Manifest, RepositoryName, Tag};
 use crate::retention::Retained;
 use crate::views::{
-    blobs, contents, damages, holds, links, manifests, objects, package_files, packages, repositories, retentions,
-    tags, tombstones,
+    blobs, contents, damages, holds, links, manifests, objects, package_files, packages, repositories,
+    retentions, tags, tombstones,
 };
 
 fn content_read(digest: &Digest) -> Read {

@@ -162,7 +162,9 @@ impl Projection for Damages {
             Fact::BlobCorrupted(fact) => vec![read(&fact.key)],
             Fact::BlobUnreadable(fact) => vec![read(&fact.key)],
             Fact::BlobRecovered(fact) => vec![read(&fact.key)],
-            Fact::BlobRepaired(fact) => vec![read(&fact.lost), Read::row(&blobs::BLOBS, blobs::key(&fact.content))],
+            Fact::BlobRepaired(fact) => {
+                vec![read(&fact.lost), Read::row(&blobs::BLOBS, blobs::key(&fact.content))]
+            }
             Fact::BlobsPurged(fact) => fact.copies.iter().map(|copy| of(&copy.content)).collect(),
             _ => Vec::new(),
         }
@@ -187,10 +189,12 @@ impl Projection for Damages {
                 if rows.get(&DAMAGES, &key(&fact.lost)).is_some() {
                     return ended(event, rows, &fact.lost, State::Replaced, Some(&fact.key));
                 }
-                let backend = blobs::get(rows, &fact.content).map_or(fact.backend.clone(), |blob| blob.backend);
+                let backend =
+                    blobs::get(rows, &fact.content).map_or(fact.backend.clone(), |blob| blob.backend);
                 let found = (&fact.content, backend.as_str(), fact.lost.as_str());
                 let finding = "missing or of another length when the content was pushed again";
-                let Change::Upsert(table, mut row) = opened(event, rows, found, Trouble::Lost, finding, NO_RUN)
+                let Change::Upsert(table, mut row) =
+                    opened(event, rows, found, Trouble::Lost, finding, NO_RUN)
                 else {
                     return Vec::new();
                 };
@@ -203,7 +207,11 @@ impl Projection for Damages {
                     // As the fold of blobs: otherwise a push has stored another copy meanwhile.
                     blob.is_some_and(|blob| blob.state == BlobState::Deleting && blob.key == copy.key)
                 };
-                fact.copies.iter().filter(is_end).flat_map(|copy| released(event, rows, &copy.content)).collect()
+                fact.copies
+                    .iter()
+                    .filter(is_end)
+                    .flat_map(|copy| released(event, rows, &copy.content))
+                    .collect()
             }
             _ => Vec::new(),
         }

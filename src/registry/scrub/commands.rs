@@ -97,8 +97,7 @@ impl Command for RepairBlob {
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
-        let is_waiting =
-            |blob: &Blob| blob.state.is_kept() && blob.key == self.lost && blob.damage.is_some();
+        let is_waiting = |blob: &Blob| blob.state.is_kept() && blob.key == self.lost && blob.damage.is_some();
         let location = &self.stored.location;
         let fact = blobs::get(rows, &self.content).filter(is_waiting).map(|blob| BlobRepaired {
             content: self.content.clone(),
@@ -126,6 +125,9 @@ impl Command for CompleteScrub {
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         // Once: a process that was killed right after it said so says so again.
         let is_news = !runs::has_scrub(rows, &self.0.run);
-        Ok(Decision { facts: is_news.then(|| self.0.clone().into()).into_iter().collect(), contents: Vec::new() })
+        Ok(Decision {
+            facts: is_news.then(|| self.0.clone().into()).into_iter().collect(),
+            contents: Vec::new(),
+        })
     }
 }

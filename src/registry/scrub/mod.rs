@@ -21,6 +21,9 @@ mod repair;
 mod runs;
 mod verified;
 
+#[cfg(test)]
+pub(super) mod testing;
+
 use std::time::Duration;
 
 pub use options::Options;
@@ -43,11 +46,11 @@ impl Registry {
     /// Ended at any point, also by dropping the future, the next pass goes on. What ended a pass early stands in its
     /// result; an error is only one that kept even that from being noted.
     pub async fn scrub(&self) -> Result<Option<ScrubRun>, Error> {
-        self.pass().await
+        self.pass(true).await
     }
 
     /// The same if the last pass was begun as long ago as is set, by whatever replica; a new cycle only if the last
-    /// one was.
+    /// one was. Where nothing is stored a cycle is not recorded.
     pub async fn scrub_if_due(&self) -> Result<Option<ScrubRun>, Error> {
         let options = &self.inner.options.scrub;
         let now = self.inner.clock.now();
@@ -66,14 +69,14 @@ impl Registry {
                 return Ok(None);
             }
         }
-        self.pass().await
+        self.pass(false).await
     }
 
     /// Begins a pass that goes on by itself, and waits for it so long. [`Error::ScrubRunning`] while a replica is at
     /// it already.
     pub async fn scrub_in_background(&self, patience: Duration) -> Result<ScrubRun, Error> {
         let registry = self.clone();
-        let task = tokio::spawn(async move { registry.pass().await });
+        let task = tokio::spawn(async move { registry.pass(true).await });
         match tokio::time::timeout(patience, task).await {
             Ok(Ok(ended)) => ended?.ok_or(Error::ScrubRunning),
             Ok(Err(_)) => Err(Error::Stopping),
@@ -84,7 +87,7 @@ impl Registry {
         }
     }
 
-    async fn pass(&self) -> Result<Option<ScrubRun>, Error> {
+    async fn pass(&self, is_told: bool) -> Result<Option<ScrubRun>, Error> {
         let maintenance = Maintenance::new(&self.inner.db);
         let begun_at = self.inner.clock.now();
         // A name of its own: two replicas may go on with the same cycle, and one at a time.
@@ -98,7 +101,7 @@ impl Registry {
         };
         let mut pass = Pass::new(self, lease, progress);
         let outcome = pass.work().await;
-        let (lease, run) = pass.end(outcome).await?;
+        let (lease, run) = pass.end(outcome, is_told).await?;
         lease.release(begun_at).await?;
         Ok(Some(run))
     }

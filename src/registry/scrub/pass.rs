@@ -71,11 +71,18 @@ impl<'a> Pass<'a> {
     }
 
     /// Notes how the pass ended, and records the cycle when that did.
-    pub(super) async fn end(mut self, outcome: Result<bool, Error>) -> Result<(Lease, ScrubRun), Error> {
+    pub(super) async fn end(
+        mut self,
+        outcome: Result<bool, Error>,
+        is_told: bool,
+    ) -> Result<(Lease, ScrubRun), Error> {
         match outcome {
             Ok(true) => {
                 let done = self.progress.done;
-                self.registry.submit(Actor::system(), CompleteScrub(done.clone())).await?;
+                let is_idle = (done.blobs, done.manifests, done.damaged) == (0, 0, 0);
+                if is_told || !is_idle {
+                    self.registry.submit(Actor::system(), CompleteScrub(done.clone())).await?;
+                }
                 self.lease.note(None).await?;
                 Ok((self.lease, ScrubRun::ended(done, self.registry.inner.clock.now())))
             }
@@ -104,9 +111,8 @@ impl<'a> Pass<'a> {
             }
             let keys: Vec<&str> = page.iter().map(|blob| blob.key.as_str()).collect();
             let known = damages::among(&self.registry.inner.db, &keys).await?;
-            let is_open = |key: &str| {
-                known.iter().any(|copy| copy.key == key && copy.state == damages::State::Open)
-            };
+            let is_open =
+                |key: &str| known.iter().any(|copy| copy.key == key && copy.state == damages::State::Open);
             for blob in &page {
                 if self.read >= self.registry.inner.options.scrub.pass {
                     return Ok(false);
@@ -235,10 +241,7 @@ impl<'a> Pass<'a> {
         let command = RecordFinding { run, content, backend, key, shown };
         let committed = self.registry.submit(Actor::system(), command).await?;
         Ok(committed.events.iter().any(|event| {
-            matches!(
-                event.fact,
-                Fact::BlobCorrupted(_) | Fact::BlobUnreadable(_) | Fact::BlobRecovered(_)
-            )
+            matches!(event.fact, Fact::BlobCorrupted(_) | Fact::BlobUnreadable(_) | Fact::BlobRecovered(_))
         }))
     }
 
@@ -258,11 +261,7 @@ impl<'a> Pass<'a> {
 
     /// Keeps the lease. An error when another replica has it: that one goes on.
     async fn renew(&mut self) -> Result<(), Error> {
-        if self.lease.renew(self.registry.inner.clock.now()).await? {
-            Ok(())
-        } else {
-            Err(Error::ScrubTaken)
-        }
+        if self.lease.renew(self.registry.inner.clock.now()).await? { Ok(()) } else { Err(Error::ScrubTaken) }
     }
 
     async fn note_sometimes(&mut self) -> Result<(), Error> {

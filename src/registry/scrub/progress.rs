@@ -57,7 +57,9 @@ mod tests {
         progress.done.bytes = u64::MAX >> 1;
         progress.failure = Some("the disk \"failed\"".to_owned());
         let digest: Digest = format!("blake3:{}", "ab".repeat(32)).parse().unwrap();
-        for cursor in [Cursor::Blobs(None), Cursor::Blobs(Some(digest.clone())), Cursor::Manifests(Some(digest))] {
+        for cursor in
+            [Cursor::Blobs(None), Cursor::Blobs(Some(digest.clone())), Cursor::Manifests(Some(digest))]
+        {
             progress.cursor = cursor;
             assert_eq!(Progress::read(&progress.text()), Some(progress.clone()));
         }

@@ -126,9 +126,9 @@ impl Registry {
     /// A cycle, whether it ended or is under way.
     pub async fn scrub_run(&self, run: &str) -> Result<ScrubRun, Error> {
         let unknown = || Error::ScrubUnknown(run.to_owned());
-        let is_id = run.strip_prefix(PREFIX).is_some_and(|ulid| {
-            ulid.len() == 26 && ulid::Ulid::from_string(&ulid.to_uppercase()).is_ok()
-        });
+        let is_id = run
+            .strip_prefix(PREFIX)
+            .is_some_and(|ulid| ulid.len() == 26 && ulid::Ulid::from_string(&ulid.to_uppercase()).is_ok());
         if !is_id {
             return Err(unknown());
         }

@@ -14,6 +14,7 @@ mod places;
 mod referrers;
 mod replicas;
 mod retention;
+mod scrub;
 mod sweep;
 mod uploads;
 

@@ -67,7 +67,8 @@ pub(super) async fn get(call: &mut Call<'_>, run: &str, page: &Page) -> Result<A
     let limit = page.limit(MAX_PAGE);
     let (found, next) = findings(registry.scrub_findings(run, &page.last, limit + 1).await?, limit);
     body["findings"] = found.into();
-    let next = next.map(|last| format!("/v2/_artifactstore/scrub/runs/{run}?n={limit}&last={}", plain(&last)));
+    let next =
+        next.map(|last| format!("/v2/_artifactstore/scrub/runs/{run}?n={limit}&last={}", plain(&last)));
     Ok(link(answer(StatusCode::OK, &body), next))
 }
 

@@ -20,4 +20,5 @@ mod probes;
 mod ranges;
 mod resume;
 mod retention;
+mod scrub;
 mod uploads;
