@@ -5,7 +5,7 @@ use super::progress::{Cursor, Progress};
 use super::runs::ScrubRun;
 use crate::clock::{Micros, SECOND};
 use crate::dataplane::{Finding, Verdict};
-use crate::events::{Damage, Fact, manifest_key};
+use crate::events::{Damage, Fact, ScrubCompleted, manifest_key};
 use crate::hash;
 use crate::oci::Digest;
 use crate::registry::blobs::location;
@@ -22,6 +22,9 @@ const BLOBS: i64 = 64;
 
 /// Manifests asked for at once; each has up to 16 MiB.
 const MANIFESTS: i64 = 4;
+
+/// Manifests without bytes that are named at the end of a cycle.
+const LOST: i64 = 1000;
 
 /// How much is read again at most, or after what time it is noted how far the pass is, whichever comes first.
 const NOTE_BYTES: u64 = 64 << 20;
@@ -117,49 +120,59 @@ impl<'a> Pass<'a> {
                 if self.read >= self.registry.inner.options.scrub.pass {
                     return Ok(false);
                 }
-                self.blob(blob, is_open(&blob.key)).await?;
+                let before = self.progress.done.clone();
+                let looked = self.blob(blob, is_open(&blob.key)).await;
                 after = Some(blob.content.clone());
-                self.progress.cursor = Cursor::Blobs(after.clone());
-                self.note_sometimes().await?;
+                self.looked(looked, before, Cursor::Blobs(after.clone())).await?;
             }
         }
     }
 
-    async fn blob(&mut self, blob: &Blob, is_open: bool) -> Result<(), Error> {
-        let before = self.progress.done.clone();
+    /// Goes on behind an object, or, if that could not be looked at, before it. What was found is noted at once.
+    async fn looked(
+        &mut self,
+        looked: Result<bool, Error>,
+        before: ScrubCompleted,
+        cursor: Cursor,
+    ) -> Result<(), Error> {
+        match looked {
+            Ok(is_finding) => {
+                self.progress.cursor = cursor;
+                if is_finding { self.note().await } else { self.note_sometimes().await }
+            }
+            Err(error) => {
+                self.progress.done = before;
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads a blob and records what that showed. Whether it was anything but what is expected.
+    async fn blob(&mut self, blob: &Blob, is_open: bool) -> Result<bool, Error> {
         self.progress.done.blobs += 1;
         let shown = self.look_twice(blob).await?;
-        if matches!(shown, Shown::Unreadable(_)) {
-            self.unreadable_in_a_row += 1;
-            if self.unreadable_in_a_row > MAX_UNREADABLE {
-                // This one is looked at again.
-                self.progress.done = before;
+        match &shown {
+            Shown::Unreadable(_) if self.unreadable_in_a_row >= MAX_UNREADABLE => {
                 return Err(Error::ScrubStuck(MAX_UNREADABLE));
             }
-        } else {
-            self.unreadable_in_a_row = 0;
+            Shown::Unreadable(_) => self.unreadable_in_a_row += 1,
+            Shown::Whole | Shown::Damaged(..) => self.unreadable_in_a_row = 0,
         }
-        let is_whole = matches!(shown, Shown::Whole);
-        if is_whole && !is_open {
-            return Ok(());
+        if matches!(shown, Shown::Whole) && !is_open {
+            return Ok(false);
         }
-        let found = self.record(&blob.content, &blob.backend, &blob.key, shown.clone()).await?;
-        if let Shown::Damaged(..) = shown
-            && self.is_damaged_still(blob).await?
-        {
-            self.progress.done.damaged += 1;
-            if self.repair(blob).await? {
-                self.progress.done.repaired += 1;
-            }
-            return self.note().await;
-        }
+        let is_news = self.record(&blob.content, &blob.backend, &blob.key, shown.clone()).await?;
         match shown {
-            Shown::Whole => self.progress.done.recovered += u64::from(found),
+            Shown::Whole => self.progress.done.recovered += u64::from(is_news),
             Shown::Unreadable(_) => self.progress.done.unreadable += 1,
+            Shown::Damaged(..) if self.is_damaged_still(blob).await? => {
+                self.progress.done.damaged += 1;
+                self.progress.done.repaired += u64::from(self.repair(blob).await?);
+            }
             // It was replaced or deleted while it was read.
             Shown::Damaged(..) => {}
         }
-        self.note().await
+        Ok(true)
     }
 
     /// Reads a copy. What seems damaged is read once more: a finding is for ever, and a cable may be loose.
@@ -203,31 +216,40 @@ impl<'a> Pass<'a> {
                 if self.read >= self.registry.inner.options.scrub.pass {
                     return Ok(false);
                 }
-                self.renew().await?;
-                self.progress.done.manifests += 1;
-                self.progress.done.bytes += bytes.len() as u64;
-                self.read_on(bytes.len() as u64).await?;
                 let key = manifest_key(&content);
-                let actual = hash::digest(content.algorithm(), &bytes);
                 let is_open = known.iter().any(|it| it.key == key && it.state == damages::State::Open);
-                if actual != content {
-                    self.progress.done.damaged += 1;
-                    let shown = Shown::Damaged(Damage::Corrupt, format!("hashes to {actual}"));
-                    self.record(&content, DATABASE, &key, shown).await?;
-                } else if is_open {
-                    self.progress.done.recovered += 1;
-                    self.record(&content, DATABASE, &key, Shown::Whole).await?;
-                }
-                self.progress.cursor = Cursor::Manifests(Some(content.clone()));
+                let before = self.progress.done.clone();
+                let looked = self.manifest(&content, &bytes, is_open).await;
                 after = Some(content);
-                self.note_sometimes().await?;
+                self.looked(looked, before, Cursor::Manifests(after.clone())).await?;
             }
         }
-        for content in manifests::lost(&self.registry.inner.db, BLOBS).await? {
-            self.progress.done.damaged += 1;
+        let lost = manifests::lost(&self.registry.inner.db, LOST).await?;
+        for content in &lost {
             let shown = Shown::Damaged(Damage::Missing, "is not in the database".to_owned());
-            self.record(&content, DATABASE, &manifest_key(&content), shown).await?;
+            self.record(content, DATABASE, &manifest_key(content), shown).await?;
         }
+        self.progress.done.damaged += lost.len() as u64;
+        Ok(true)
+    }
+
+    /// The same as [`blob`](Self::blob) for the bytes of a manifest.
+    async fn manifest(&mut self, content: &Digest, bytes: &[u8], is_open: bool) -> Result<bool, Error> {
+        self.renew().await?;
+        self.progress.done.manifests += 1;
+        self.progress.done.bytes += bytes.len() as u64;
+        self.read_on(bytes.len() as u64).await?;
+        let actual = hash::digest(content.algorithm(), bytes);
+        let shown = if actual != *content {
+            self.progress.done.damaged += 1;
+            Shown::Damaged(Damage::Corrupt, format!("hashes to {actual}"))
+        } else if is_open {
+            self.progress.done.recovered += 1;
+            Shown::Whole
+        } else {
+            return Ok(false);
+        };
+        self.record(content, DATABASE, &manifest_key(content), shown).await?;
         Ok(true)
     }
 

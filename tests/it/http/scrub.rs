@@ -66,7 +66,10 @@ fn damaged_files_are_found_refused_named_and_repaired_by_a_push() {
     let run = scrub(&client);
     assert_eq!((&run["blobs"], &run["damaged"], &run["unreadable"]), (&json!(6), &json!(5), &json!(0)));
     let state = shaped(&client.get(SCRUB).expect(200), "ScrubState");
-    assert_eq!((&state["corrupt"], &state["missing"], &state["current"]), (&json!(4), &json!(1), &Value::Null));
+    assert_eq!(
+        (&state["corrupt"], &state["missing"], &state["current"]),
+        (&json!(4), &json!(1), &Value::Null)
+    );
     assert_eq!(state["last"]["run"], run["run"]);
     let detail = format!("{SCRUB}/runs/{}", run["run"].as_str().unwrap());
     let first = client.get(format!("{detail}?n=3")).expect(200);
@@ -77,7 +80,8 @@ fn damaged_files_are_found_refused_named_and_repaired_by_a_push() {
         named.extend(page["findings"].as_array().unwrap().iter().map(|it| it["content"].to_string()));
     }
     named.sort_unstable();
-    let mut expected: Vec<String> = contents[..5].iter().map(|content| format!("{:?}", blake3(content))).collect();
+    let mut expected: Vec<String> =
+        contents[..5].iter().map(|content| format!("{:?}", blake3(content))).collect();
     expected.sort_unstable();
     assert_eq!(named, expected);
 
@@ -104,7 +108,10 @@ fn damaged_files_are_found_refused_named_and_repaired_by_a_push() {
     assert_eq!(client.get(&key).expect(200).body, contents[0]);
     assert_eq!(scrub(&client)["damaged"], 0);
     let state = shaped(&client.get(SCRUB).expect(200), "ScrubState");
-    assert_eq!((&state["corrupt"], &state["missing"], &state["findings"]), (&json!(0), &json!(0), &json!([])));
+    assert_eq!(
+        (&state["corrupt"], &state["missing"], &state["findings"]),
+        (&json!(0), &json!(0), &json!([]))
+    );
     let replaced = shaped(&client.get(&detail).expect(200), "ScrubFindings");
     assert!(replaced["findings"].as_array().unwrap().iter().all(|it| it["state"] == "replaced"));
     for file in files.iter().take(4) {
