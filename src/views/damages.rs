@@ -7,7 +7,7 @@ use super::blobs::{self, State as BlobState};
 use super::contents::stored_digest;
 use crate::clock::Micros;
 use crate::db::{Column, Db, Error, Index, Key, Row, Table, Value};
-use crate::events::{Change, Copy, Event, Fact, Projection, Read, Rows};
+use crate::events::{Change, Copy, Damage, Event, Fact, Projection, Read, Rows};
 use crate::oci::Digest;
 
 /// One row per copy.
@@ -175,8 +175,8 @@ impl Projection for Damages {
             Fact::BlobCorrupted(fact) => {
                 let found = (&fact.content, fact.backend.as_str(), fact.key.as_str());
                 let trouble = match fact.damage {
-                    crate::events::Damage::Corrupt => Trouble::Corrupt,
-                    crate::events::Damage::Missing => Trouble::Missing,
+                    Damage::Corrupt => Trouble::Corrupt,
+                    Damage::Missing => Trouble::Missing,
                 };
                 vec![opened(event, rows, found, trouble, &fact.finding, &fact.run)]
             }
