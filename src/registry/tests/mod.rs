@@ -2,6 +2,7 @@
 
 mod blobs;
 mod engines;
+mod everything;
 mod garbage;
 mod histories;
 mod manifests;
