@@ -145,7 +145,8 @@ fn push_all(address: SocketAddr, pusher: usize) -> Outcome<Vec<f64>> {
 /// One collection after the other. How many ran to their end.
 fn collect(address: SocketAddr, is_over: &AtomicBool) -> Outcome<usize> {
     let mut client = Client::connect(address)?;
-    let request = format!("POST /v2/_artifactstore/gc HTTP/1.1\r\nhost: {address}\r\ncontent-length: 0\r\n\r\n");
+    let request =
+        format!("POST /v2/_artifactstore/gc HTTP/1.1\r\nhost: {address}\r\ncontent-length: 0\r\n\r\n");
     let mut runs = 0;
     while !is_over.load(Ordering::Relaxed) {
         client.send(request.as_bytes())?;

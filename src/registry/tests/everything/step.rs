@@ -14,6 +14,8 @@ pub(super) enum Step {
     Crash(Deed, usize),
     /// Something else is done while something is under way.
     Beside(Deed, usize, Deed),
+    /// Everybody pushes everything while a collection is under way.
+    Rush(usize),
     /// The storage fails once meanwhile, or carries out and does not answer.
     Fault(Deed, Op, u64, bool),
     /// Time goes by, or the clock jumps, back too.
@@ -225,14 +227,14 @@ fn deleting() -> BoxedStrategy<Deed> {
 fn retaining() -> BoxedStrategy<Deed> {
     let (at, days) = (0..REPOSITORIES.len(), -20..200_i64);
     prop_oneof![
-        4 => (at.clone(), what(), any::<bool>())
+        5 => (at.clone(), what(), any::<bool>())
             .prop_map(|(at, what, is_event)| Deed::Hold { at, what, is_event }),
         7 => (0..ANY).prop_map(|hold| Deed::Release { hold }),
         3 => (at.clone(), what(), days.clone()).prop_map(|(at, what, days)| Deed::Extend { at, what, days }),
         1 => (at.clone(), what()).prop_map(|(at, what)| Deed::ForEver { at, what }),
         2 => (at.clone(), what(), 0..CLASSES.len())
             .prop_map(|(at, what, class)| Deed::Raise { at, what, class }),
-        5 => (at, what(), days, any::<bool>())
+        6 => (at, what(), -30..20_i64, prop::bool::weighted(0.8))
             .prop_map(|(at, what, days, bypass)| Deed::Shorten { at, what, days, bypass }),
     ]
     .boxed()
@@ -244,7 +246,7 @@ fn disposing() -> BoxedStrategy<Deed> {
         5 => (nth.clone(), by.clone()).prop_map(|(retention, by)| Deed::Propose { retention, by }),
         6 => (nth.clone(), by.clone()).prop_map(|(disposition, by)| Deed::Approve { disposition, by }),
         1 => nth.clone().prop_map(|disposition| Deed::Reject { disposition }),
-        5 => (nth, by).prop_map(|(disposition, by)| Deed::Execute { disposition, by }),
+        8 => (nth, by).prop_map(|(disposition, by)| Deed::Execute { disposition, by }),
     ]
     .boxed()
 }
@@ -254,9 +256,9 @@ fn deed() -> BoxedStrategy<Deed> {
         30 => pushing(),
         8 => drafting(),
         16 => deleting(),
-        14 => retaining(),
-        12 => disposing(),
-        18 => Just(Deed::Collect),
+        18 => retaining(),
+        15 => disposing(),
+        12 => Just(Deed::Collect),
         1 => Just(Deed::Plan),
         2 => Just(Deed::Sweep),
     ]
@@ -287,13 +289,14 @@ fn hours() -> impl Strategy<Value = i64> {
 }
 
 pub(super) fn step() -> BoxedStrategy<Step> {
-    let busy = || prop_oneof![2 => deed(), 1 => Just(Deed::Collect)];
+    let busy = || prop_oneof![deed(), Just(Deed::Collect)];
     prop_oneof![
         60 => deed().prop_map(Step::Do),
         4 => (busy(), polls()).prop_map(|(deed, polls)| Step::Crash(deed, polls)),
         14 => (busy(), polls(), deed()).prop_map(|(deed, polls, other)| Step::Beside(deed, polls, other)),
         4 => (busy(), op(), 1..3_u64, any::<bool>())
             .prop_map(|(deed, op, nth, is_done)| Step::Fault(deed, op, nth, is_done)),
+        3 => polls().prop_map(Step::Rush),
         9 => hours().prop_map(Step::Wait),
         1 => (0..2_usize).prop_map(Step::Restart),
     ]

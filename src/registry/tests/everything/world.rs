@@ -7,10 +7,11 @@ use std::time::Duration;
 use proptest::prelude::TestCaseError;
 use tempfile::TempDir;
 
-use super::call::{Call, Made, make};
+use super::call::{Call, Made, content, make};
 use super::reference::{Checked, Reference, must};
 use super::rules::policy;
 use super::step::Step;
+use super::{BLOBS, REPOSITORIES};
 use crate::clock::{Clock, ManualClock, Micros, SECOND};
 use crate::dataplane::DataPlane;
 use crate::db::testing::{On, Place};
@@ -140,6 +141,19 @@ impl World {
                     let _ = self.make(&other).await;
                 }
                 let outcome = task.await.map_err(|error| TestCaseError::fail(error.to_string()))?;
+                self.note(&outcome);
+                self.absorb().await?;
+            }
+            Step::Rush(polls) => {
+                let collect = Box::pin(make(self.registry.clone(), Call::Collect));
+                let collect = tokio::spawn(collect);
+                go_on(*polls).await;
+                for (blob, to) in (0..BLOBS).flat_map(|blob| REPOSITORIES.map(|to| (blob, to))) {
+                    let call = Call::Push(to.parse().unwrap(), content(blob));
+                    let pushed = self.make(&call).await;
+                    must(pushed.is_ok(), "a push is never in the way of a collection", &(call, pushed))?;
+                }
+                let outcome = collect.await.map_err(|error| TestCaseError::fail(error.to_string()))?;
                 self.note(&outcome);
                 self.absorb().await?;
             }
