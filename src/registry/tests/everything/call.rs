@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::reference::Disposition;
 use super::rules::DAY;
 use super::step::{Deed, What};
 use super::world::World;
@@ -60,6 +61,17 @@ pub(super) fn content(blob: usize) -> Bytes {
 fn nth<T>(all: Vec<T>, n: usize) -> Option<T> {
     let count = all.len();
     all.into_iter().nth(n.checked_rem(count)?)
+}
+
+/// The nth of what something can come of, or one of the others.
+fn likely<T>(all: Vec<T>, is_likely: impl Fn(&T) -> bool, n: usize) -> Option<T> {
+    let (mut likely, others): (Vec<T>, Vec<T>) = all.into_iter().partition(is_likely);
+    likely.extend(others.into_iter().next());
+    nth(likely, n)
+}
+
+fn may_approve(disposition: &Disposition, by: &Actor) -> bool {
+    disposition.proposer != by.as_str() && !disposition.approvals.contains(by.as_str())
 }
 
 fn with_class(manifest: &Bytes, class: Option<usize>) -> Bytes {
@@ -142,11 +154,8 @@ impl World {
 
     fn call_of_retention(&self, deed: Deed) -> Option<Call> {
         let at = |at: usize| name(REPOSITORIES[at]);
-        let open = |n: usize| {
-            let open = self.reference.dispositions.iter().filter(|(_, it)| it.is_open);
-            nth(open.map(|(id, it)| (it.repository.clone(), id.clone())).collect(), n)
-        };
-        let days = |days: i64| self.clock.clock().now() + days * DAY;
+        let now = self.clock.clock().now();
+        let days = |days: i64| now + days * DAY;
         Some(match deed {
             Deed::Hold { at: of, what, is_event } => {
                 let kind = if is_event { HoldKind::Event } else { HoldKind::Legal };
@@ -156,15 +165,9 @@ impl World {
                 }
             }
             Deed::Release { hold } => {
-                let holds = self.reference.holds.iter();
-                let holds = holds.map(|(id, it)| (it.is_in_force, it.repository.clone(), id.clone()));
-                let mut holds: Vec<_> = holds.collect();
-                // Those that have ended come last and are asked for now and then.
-                holds.sort_by_key(|(is_in_force, ..)| !is_in_force);
-                let in_force = holds.iter().filter(|(is_in_force, ..)| *is_in_force).count();
-                holds.truncate(in_force + 1);
-                let (_, of, id) = nth(holds, hold)?;
-                Call::Release(of, id)
+                let all = self.reference.holds.iter().collect();
+                let (id, it) = likely(all, |(_, hold)| hold.is_in_force, hold)?;
+                Call::Release(it.repository.clone(), id.clone())
             }
             Deed::Extend { at: of, what, days: n } => {
                 Call::Extend(at(of), self.item(&at(of), what)?, Extension::Until(days(n)))
@@ -180,26 +183,28 @@ impl World {
                 Call::Shorten(at(of), self.item(&at(of), what)?, days(n), bypass)
             }
             Deed::Propose { retention, by } => {
-                // What is over, mostly.
-                let now = self.clock.clock().now();
-                let mut kept: Vec<_> = self.reference.kept.iter().collect();
-                kept.sort_by_key(|(_, kept)| kept.until.is_none_or(|until| until > now));
-                let over = kept.iter().filter(|(_, it)| it.until.is_some_and(|until| until <= now)).count();
-                kept.truncate(over + 1);
-                let ((of, target), _) = nth(kept, retention)?;
+                let is_over = |(of, target): &&(RepositoryName, Target)| {
+                    self.reference.protection_of(of, target).is_over(now)
+                };
+                let (of, target) = likely(self.reference.kept.keys().collect(), is_over, retention)?;
                 Call::Propose(of.clone(), Item::from(target.clone()), person(by))
             }
             Deed::Approve { disposition, by } => {
-                let (of, id) = open(disposition)?;
-                Call::Approve(of, id, person(by))
+                let is_wanted = |it: &Disposition| it.approved_at.is_none();
+                let (id, it) = self.open(is_wanted, disposition)?;
+                // Whoever may not is tried now and then.
+                let may = |by: &usize| disposition.is_multiple_of(7) || may_approve(it, &person(*by));
+                let by = (by..PEOPLE.len()).chain(0..by).find(may).unwrap_or(by);
+                Call::Approve(it.repository.clone(), id.clone(), person(by))
             }
             Deed::Reject { disposition } => {
-                let (of, id) = open(disposition)?;
-                Call::Reject(of, id)
+                let (id, it) = self.open(|_| true, disposition)?;
+                Call::Reject(it.repository.clone(), id.clone())
             }
             Deed::Execute { disposition, by } => {
-                let (of, id) = open(disposition)?;
-                Call::Execute(of, id, person(by))
+                let is_approved = |it: &Disposition| it.approved_at.is_some_and(|at| at + DAY <= now);
+                let (id, it) = self.open(is_approved, disposition)?;
+                Call::Execute(it.repository.clone(), id.clone(), person(by))
             }
             Deed::Plan => Call::Plan,
             Deed::Sweep => Call::Sweep,
@@ -212,6 +217,15 @@ impl World {
         let of = self.reference.repositories.get(of)?;
         let content = nth(of.manifests.keys().collect(), n)?;
         Some((content.clone(), content.clone()))
+    }
+
+    fn open(
+        &self,
+        is_likely: impl Fn(&Disposition) -> bool,
+        n: usize,
+    ) -> Option<(&DispositionId, &Disposition)> {
+        let open = self.reference.dispositions.iter().filter(|(_, it)| it.is_open);
+        likely(open.collect(), |(_, it)| is_likely(it), n)
     }
 
     fn draft(&self, n: usize) -> Option<(RepositoryName, PackageId)> {

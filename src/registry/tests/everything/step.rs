@@ -179,7 +179,7 @@ fn pushing() -> BoxedStrategy<Deed> {
     let (at, blob, class) = (0..REPOSITORIES.len(), 0..BLOBS, 0..CLASSES.len());
     let tag = prop::option::weighted(0.5, 0..TAGS.len());
     let pair = (blob.clone(), blob.clone());
-    let some_class = prop::option::weighted(0.4, class.clone());
+    let some_class = prop::option::weighted(0.25, class.clone());
     let subject = prop::option::weighted(0.3, 0..ANY);
     prop_oneof![
         8 => (at.clone(), blob.clone()).prop_map(|(at, blob)| Deed::Push { at, blob }),

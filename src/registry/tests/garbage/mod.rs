@@ -5,6 +5,7 @@ mod histories;
 mod leaving;
 mod orphans;
 mod staying;
+mod work;
 
 use super::*;
 use crate::clock::Clock;
