@@ -139,16 +139,17 @@ pub(crate) struct Worked {
 /// The workers at full speed for some time, collectors beside them or none.
 pub(crate) fn work(collectors: Vec<Client>, workers: &mut [Worker], seconds: u64) -> Worked {
     let is_over = AtomicBool::new(false);
+    let collect_on = |mut client: Client| {
+        let mut runs = 0;
+        while !is_over.load(Ordering::Relaxed) {
+            runs += usize::from(collect(&mut client).is_some());
+        }
+        runs
+    };
+    let collect_on = &collect_on;
     let runs = thread::scope(|scope| {
-        let collect_on = |mut client: Client| {
-            let mut runs = 0;
-            while !is_over.load(Ordering::Relaxed) {
-                runs += usize::from(collect(&mut client).is_some());
-            }
-            runs
-        };
         let collectors: Vec<_> =
-            collectors.into_iter().map(|client| scope.spawn(|| collect_on(client))).collect();
+            collectors.into_iter().map(|client| scope.spawn(move || collect_on(client))).collect();
         let until = Instant::now() + Duration::from_secs(seconds);
         let busy: Vec<_> = workers
             .iter_mut()

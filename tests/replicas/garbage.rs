@@ -17,6 +17,7 @@ fn what_was_acknowledged_stays_while_two_replicas_collect() {
         (0..WORKERS).map(|number| Worker::new(cluster.client(replica(number)), number)).collect();
     let collectors = vec![cluster.client(0), cluster.client(1)];
     let worked = work(collectors, &mut workers, setting("LOAD_GC_SECONDS", 8));
+    println!("99 of 100 pushes take {:?} at most", worked.slow);
     assert!(worked.runs > 0 && worked.pushes > 0, "{worked:?}");
     end(&mut cluster.client(0), &mut workers);
     let left = cluster.bucket.objects(&format!("{PREFIX}blake3/"));

@@ -37,7 +37,8 @@ pub(super) enum Call {
     Release(RepositoryName, HoldId),
     Extend(RepositoryName, Item, Extension),
     Shorten(RepositoryName, Item, Micros, bool),
-    Propose(RepositoryName, Item, Actor),
+    /// By one, and approved by others at once.
+    Propose(RepositoryName, Item, Actor, Vec<Actor>),
     Approve(RepositoryName, DispositionId, Actor),
     Reject(RepositoryName, DispositionId),
     Execute(RepositoryName, DispositionId, Actor),
@@ -182,12 +183,13 @@ impl World {
             Deed::Shorten { at: of, what, days: n, bypass } => {
                 Call::Shorten(at(of), self.item(&at(of), what)?, days(n), bypass)
             }
-            Deed::Propose { retention, by } => {
+            Deed::Propose { retention, by, others } => {
                 let is_over = |(of, target): &&(RepositoryName, Target)| {
                     self.reference.protection_of(of, target).is_over(now)
                 };
                 let (of, target) = likely(self.reference.kept.keys().collect(), is_over, retention)?;
-                Call::Propose(of.clone(), Item::from(target.clone()), person(by))
+                let people = (0..PEOPLE.len()).filter(|other| *other != by).take(others).map(person);
+                Call::Propose(of.clone(), Item::from(target.clone()), person(by), people.collect())
             }
             Deed::Approve { disposition, by } => {
                 let is_wanted = |it: &Disposition| it.approved_at.is_none();
@@ -345,8 +347,11 @@ async fn make_for_retention(registry: &Registry, call: Call) -> Result<Made, Err
         Call::Shorten(of, item, until, bypass) => {
             drop(registry.shorten_retention(&of, actor(), &item, until, reason, bypass).await?);
         }
-        Call::Propose(of, item, by) => {
-            drop(registry.propose_disposition(&of, by, &item, reason).await?);
+        Call::Propose(of, item, by, others) => {
+            let id = registry.propose_disposition(&of, by, &item, reason).await?.id;
+            for other in others {
+                registry.approve_disposition(&of, other, &id, None).await?;
+            }
         }
         Call::Approve(of, id, by) => drop(registry.approve_disposition(&of, by, &id, None).await?),
         Call::Reject(of, id) => drop(registry.reject_disposition(&of, actor(), &id, reason).await?),

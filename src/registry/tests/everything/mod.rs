@@ -3,7 +3,9 @@
 //! registry runs a reference that reads the log and knows the rules of the design (R1 to R12, G1 to G6): an event that
 //! breaks one ends the history there, and so does an answer, an object or a pull that is not what follows from the log.
 
+mod answers;
 mod call;
+mod looks;
 mod reference;
 mod rules;
 mod step;

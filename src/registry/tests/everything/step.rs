@@ -146,6 +146,7 @@ pub(super) enum Deed {
     Propose {
         retention: usize,
         by: usize,
+        others: usize,
     },
     Approve {
         disposition: usize,
@@ -243,7 +244,8 @@ fn retaining() -> BoxedStrategy<Deed> {
 fn disposing() -> BoxedStrategy<Deed> {
     let (nth, by) = (0..ANY, 0..PEOPLE.len());
     prop_oneof![
-        5 => (nth.clone(), by.clone()).prop_map(|(retention, by)| Deed::Propose { retention, by }),
+        6 => (nth.clone(), by.clone(), 0..PEOPLE.len())
+            .prop_map(|(retention, by, others)| Deed::Propose { retention, by, others }),
         6 => (nth.clone(), by.clone()).prop_map(|(disposition, by)| Deed::Approve { disposition, by }),
         1 => nth.clone().prop_map(|disposition| Deed::Reject { disposition }),
         8 => (nth, by).prop_map(|(disposition, by)| Deed::Execute { disposition, by }),
