@@ -6,6 +6,7 @@
 
 mod client;
 mod content;
+mod garbage;
 mod manifests;
 mod measure;
 mod memory;
@@ -24,12 +25,14 @@ type Outcome<T> = Result<T, Failure>;
 
 type Benchmark = (&'static str, fn(&mut Report) -> Outcome<()>);
 
-const BENCHMARKS: [Benchmark; 6] = [
+const BENCHMARKS: [Benchmark; 8] = [
     ("push-1g", push::one_gibibyte),
     ("pull-1g", pull::one_gibibyte),
     ("pull-1m-64", pull::many_mebibytes),
     ("manifest-get", manifests::get),
     ("push-small-16", push::small_artifacts),
+    ("push-gc", garbage::collected),
+    ("put-over-tag", garbage::over_a_tag),
     ("memory", memory::limits),
 ];
 

@@ -79,6 +79,29 @@ impl Report {
         ]);
     }
 
+    /// Adds a comparison of how long the slow ones took, round by round. Above 1 ours took longer; `aim` is how much
+    /// longer it may.
+    pub(super) fn compare_latency(
+        &mut self,
+        name: &str,
+        baseline: &str,
+        aim: Option<f64>,
+        ours: &[f64],
+        theirs: &[f64],
+    ) {
+        let ratios = sorted(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs));
+        let took = |seconds: &[f64]| format!("{:.1} ms", median(&sorted(seconds.iter().copied())) * 1000.0);
+        let (low, high) = (ratios[0], ratios[ratios.len() - 1]);
+        self.rows.push([
+            name.to_owned(),
+            took(ours),
+            format!("{baseline} {}", took(theirs)),
+            format!("{:.2} [{low:.2}..{high:.2}]", median(&ratios)),
+            aim.map_or_else(|| "-".to_owned(), |aim| format!("at most {aim:.2}")),
+            aim.map_or("-", |aim| yes_no(median(&ratios) <= aim)).to_owned(),
+        ]);
+    }
+
     /// Notes the memory a party needed since it was started or last noted.
     pub(super) fn note_memory(&mut self, benchmark: &'static str, peer: &Peer) -> Outcome<()> {
         self.note_memory_within(benchmark, peer, None)

@@ -35,6 +35,11 @@ pub(super) struct Peer {
 impl Peer {
     /// This registry: the release build, or what `ARTIFACTSTORE_BIN` names.
     pub(super) fn ours() -> Outcome<Self> {
+        Self::ours_with(&[])
+    }
+
+    /// The same with settings, as variables.
+    pub(super) fn ours_with(settings: &[(&str, &str)]) -> Outcome<Self> {
         let folder = folder()?;
         let binary = std::env::var_os("ARTIFACTSTORE_BIN");
         let binary = binary.map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_artifactstore")), PathBuf::from);
@@ -46,7 +51,7 @@ impl Peer {
             }
         }
         // As quiet as the others are told to be.
-        command.env("ARTIFACTSTORE_LOG_LEVEL", "error");
+        command.env("ARTIFACTSTORE_LOG_LEVEL", "error").envs(settings.iter().copied());
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path().join("data"));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|error| {
             format!("cannot start {}: {error}; build it with cargo build --release", binary.display())

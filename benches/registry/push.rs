@@ -106,13 +106,14 @@ fn push_from_all(address: SocketAddr, round: usize) -> Outcome<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Contents with their digests: config, layer, manifest.
-struct Artifact {
-    blobs: [(String, Vec<u8>); 2],
-    manifest: (String, Vec<u8>),
+/// Contents with their digests: layer and config, manifest.
+pub(super) struct Artifact {
+    pub(super) blobs: [(String, Vec<u8>); 2],
+    pub(super) manifest: (String, Vec<u8>),
 }
 
-fn artifact() -> Artifact {
+/// One that nobody has.
+pub(super) fn artifact() -> Artifact {
     let with_digest = |bytes: Vec<u8>| (digest(&[&bytes]), bytes);
     let config = with_digest(format!(r#"{{"run":{}}}"#, unique()).into_bytes());
     let layer = with_digest(random(4096));
@@ -126,7 +127,12 @@ fn artifact() -> Artifact {
 }
 
 /// The requests `oras push` makes: look, then send what is missing, the manifest last and by tag.
-fn push_artifact(client: &mut Client, repository: &str, tag: &str, artifact: &Artifact) -> Outcome<()> {
+pub(super) fn push_artifact(
+    client: &mut Client,
+    repository: &str,
+    tag: &str,
+    artifact: &Artifact,
+) -> Outcome<()> {
     for (digest, bytes) in &artifact.blobs {
         client.call("HEAD", &format!("/v2/{repository}/blobs/{digest}"), "", &[], 404)?;
         push_blob(client, repository, digest, &[bytes])?;

@@ -12,16 +12,15 @@ CREATE INDEX events_package ON events (subject, sequence) WHERE subject >= 'pkg_
 ALTER TABLE blob_links ADD COLUMN unreferenced_since BIGINT;
 CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, repository, content)
     WHERE unreferenced_since IS NOT NULL;
--- Since when no repository links a blob, when it was condemned, and what is wrong with its copy.
+-- What is wrong with the copy of a blob, since when no repository links it, and when it was condemned.
+ALTER TABLE blobs ADD COLUMN damage TEXT COLLATE "C";
 ALTER TABLE blobs ADD COLUMN unlinked_since BIGINT;
 ALTER TABLE blobs ADD COLUMN condemned_at BIGINT;
-ALTER TABLE blobs ADD COLUMN damage TEXT COLLATE "C";
 CREATE INDEX blobs_unlinked ON blobs (unlinked_since, content)
     WHERE state = 'live' AND unlinked_since IS NOT NULL;
 CREATE INDEX blobs_leaving ON blobs (state, condemned_at, content) WHERE state IN ('condemned', 'deleting');
 -- What an object in the storage is the copy of, if of anything.
 CREATE INDEX blobs_storage_key ON blobs (storage_key);
-CREATE INDEX blobs_damaged ON blobs (content) WHERE damage IS NOT NULL;
 
 CREATE TABLE retentions (
     repository   TEXT COLLATE "C" NOT NULL,
@@ -32,9 +31,11 @@ CREATE TABLE retentions (
     retain_from  BIGINT,
     retain_until BIGINT,
     revision     BIGINT           NOT NULL,
+    leaves_at    BIGINT,
     PRIMARY KEY (repository, target)
 );
 CREATE INDEX retentions_end ON retentions (repository, retain_until, target);
+CREATE INDEX retentions_leaving ON retentions (leaves_at, repository, target) WHERE leaves_at IS NOT NULL;
 ALTER TABLE retentions SET (autovacuum_analyze_threshold = 500, autovacuum_analyze_scale_factor = 0.05);
 
 CREATE TABLE holds (
@@ -73,7 +74,8 @@ CREATE TABLE dispositions (
     ended_at    BIGINT,
     end_reason  TEXT COLLATE "C",
     certificate TEXT COLLATE "C",
-    sequence    BIGINT           NOT NULL
+    sequence    BIGINT           NOT NULL,
+    end_event   BIGINT
 );
 CREATE INDEX dispositions_repository ON dispositions (repository, id);
 CREATE INDEX dispositions_target ON dispositions (repository, target, is_open);
@@ -89,6 +91,13 @@ CREATE TABLE disposition_approvals (
     PRIMARY KEY (disposition, principal)
 );
 CREATE INDEX disposition_approvals_disposition ON disposition_approvals (disposition, sequence);
+
+-- When the bytes of some content were last deleted.
+CREATE TABLE purges (
+    content   TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    purged_at BIGINT           NOT NULL,
+    sequence  BIGINT           NOT NULL
+);
 
 CREATE TABLE tombstones (
     repository  TEXT COLLATE "C" NOT NULL,
@@ -146,9 +155,31 @@ CREATE TABLE scrub_runs (
     run         TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     started_at  BIGINT           NOT NULL,
     finished_at BIGINT           NOT NULL,
+    covers      BIGINT           NOT NULL,
     blobs       BIGINT           NOT NULL,
     bytes       BIGINT           NOT NULL,
+    manifests   BIGINT           NOT NULL,
     damaged     BIGINT           NOT NULL,
+    unreadable  BIGINT           NOT NULL,
+    recovered   BIGINT           NOT NULL,
     repaired    BIGINT           NOT NULL,
     sequence    BIGINT           NOT NULL
 );
+
+-- Copies that were found damaged or unreadable, and what became of them.
+CREATE TABLE damages (
+    storage_key TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    content     TEXT COLLATE "C" NOT NULL,
+    backend     TEXT COLLATE "C" NOT NULL,
+    trouble     TEXT COLLATE "C" NOT NULL,
+    finding     TEXT COLLATE "C" NOT NULL,
+    run         TEXT COLLATE "C" NOT NULL,
+    found_at    BIGINT           NOT NULL,
+    state       TEXT COLLATE "C" NOT NULL,
+    ended_at    BIGINT,
+    replaced_by TEXT COLLATE "C",
+    sequence    BIGINT           NOT NULL
+);
+CREATE INDEX damages_content ON damages (content);
+CREATE INDEX damages_run ON damages (run, storage_key);
+CREATE INDEX damages_open ON damages (storage_key) WHERE state = 'open';

@@ -13,16 +13,15 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('events', 'events_package', '1
 ALTER TABLE blob_links ADD COLUMN unreferenced_since INTEGER;
 CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, repository, content)
     WHERE unreferenced_since IS NOT NULL;
--- Since when no repository links a blob, when it was condemned, and what is wrong with its copy.
+-- What is wrong with the copy of a blob, since when no repository links it, and when it was condemned.
+ALTER TABLE blobs ADD COLUMN damage TEXT;
 ALTER TABLE blobs ADD COLUMN unlinked_since INTEGER;
 ALTER TABLE blobs ADD COLUMN condemned_at INTEGER;
-ALTER TABLE blobs ADD COLUMN damage TEXT;
 CREATE INDEX blobs_unlinked ON blobs (unlinked_since, content)
     WHERE state = 'live' AND unlinked_since IS NOT NULL;
 CREATE INDEX blobs_leaving ON blobs (state, condemned_at, content) WHERE state IN ('condemned', 'deleting');
 -- What an object in the storage is the copy of, if of anything.
 CREATE INDEX blobs_storage_key ON blobs (storage_key);
-CREATE INDEX blobs_damaged ON blobs (content) WHERE damage IS NOT NULL;
 
 CREATE TABLE retentions (
     repository   TEXT    NOT NULL,
@@ -33,9 +32,11 @@ CREATE TABLE retentions (
     retain_from  INTEGER,
     retain_until INTEGER,
     revision     INTEGER NOT NULL,
+    leaves_at    INTEGER,
     PRIMARY KEY (repository, target)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX retentions_end ON retentions (repository, retain_until, target);
+CREATE INDEX retentions_leaving ON retentions (leaves_at, repository, target) WHERE leaves_at IS NOT NULL;
 
 CREATE TABLE holds (
     id             TEXT    NOT NULL PRIMARY KEY,
@@ -72,7 +73,8 @@ CREATE TABLE dispositions (
     ended_at    INTEGER,
     end_reason  TEXT,
     certificate TEXT,
-    sequence    INTEGER NOT NULL
+    sequence    INTEGER NOT NULL,
+    end_event   INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dispositions_repository ON dispositions (repository, id);
 CREATE INDEX dispositions_target ON dispositions (repository, target, is_open);
@@ -87,6 +89,13 @@ CREATE TABLE disposition_approvals (
     PRIMARY KEY (disposition, principal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX disposition_approvals_disposition ON disposition_approvals (disposition, sequence);
+
+-- When the bytes of some content were last deleted.
+CREATE TABLE purges (
+    content   TEXT    NOT NULL PRIMARY KEY,
+    purged_at INTEGER NOT NULL,
+    sequence  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tombstones (
     repository  TEXT    NOT NULL,
@@ -143,12 +152,34 @@ CREATE TABLE scrub_runs (
     run         TEXT    NOT NULL PRIMARY KEY,
     started_at  INTEGER NOT NULL,
     finished_at INTEGER NOT NULL,
+    covers      INTEGER NOT NULL,
     blobs       INTEGER NOT NULL,
     bytes       INTEGER NOT NULL,
+    manifests   INTEGER NOT NULL,
     damaged     INTEGER NOT NULL,
+    unreadable  INTEGER NOT NULL,
+    recovered   INTEGER NOT NULL,
     repaired    INTEGER NOT NULL,
     sequence    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Copies that were found damaged or unreadable, and what became of them.
+CREATE TABLE damages (
+    storage_key TEXT    NOT NULL PRIMARY KEY,
+    content     TEXT    NOT NULL,
+    backend     TEXT    NOT NULL,
+    trouble     TEXT    NOT NULL,
+    finding     TEXT    NOT NULL,
+    run         TEXT    NOT NULL,
+    found_at    INTEGER NOT NULL,
+    state       TEXT    NOT NULL,
+    ended_at    INTEGER,
+    replaced_by TEXT,
+    sequence    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX damages_content ON damages (content);
+CREATE INDEX damages_run ON damages (run, storage_key);
+CREATE INDEX damages_open ON damages (storage_key) WHERE state = 'open';
 
 -- As in 0002: what the query planner should think of the new tables.
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
@@ -166,5 +197,9 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('blob_links', 'blob_links_unreferenced', '10000 2 1 1'),
     ('blobs', 'blobs_unlinked', '10000 2 1'),
     ('blobs', 'blobs_leaving', '10000 5000 2 1'),
-    ('blobs', 'blobs_storage_key', '5000000 1');
+    ('blobs', 'blobs_storage_key', '5000000 1'),
+    ('damages', 'damages', '10000 1'),
+    ('damages', 'damages_content', '10000 1'),
+    ('damages', 'damages_run', '10000 100 1'),
+    ('damages', 'damages_open', '1000 1');
 ANALYZE sqlite_schema;

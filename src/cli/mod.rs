@@ -5,9 +5,12 @@
 //! with and without it.
 
 mod check;
+mod clock;
 mod completions;
 mod configuration;
 mod copy;
+mod dispose;
+mod disposition;
 mod gc;
 mod ingest;
 mod interrupt;
@@ -19,8 +22,11 @@ mod package;
 mod pull;
 mod push;
 mod retention;
+mod scrub;
 mod serve;
 mod stat;
+mod upkeep;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -145,6 +151,33 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Dispose by schedule, as a server does that is set to: of what its class lets leave by now.
+    ///
+    /// One step further with each thing: propose, or execute once approvals and cooling-off are complete. Only with
+    /// `retention.scheduled_disposal = true`. With SQLite the server must be stopped.
+    Dispose {
+        #[command(flatten)]
+        common: Common,
+        /// Change nothing: say what is due, and what would be done with it. Works beside a running server.
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Verify stored bytes, and record what is damaged.
+    ///
+    /// Goes on with the cycle that is under way, or begins one; `scrub.rate` and `scrub.pass` say how fast and how
+    /// far. What is damaged is not served any more until it is repaired: from another copy, or when it is pushed again.
+    /// Nothing is deleted. A server does so by itself; with SQLite or a storage folder it must be stopped, ask a
+    /// running one over HTTP. Exits with 1 when anything is damaged or could not be read.
+    Scrub {
+        #[command(flatten)]
+        common: Common,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Register a producer's run directory as one package.
     ///
     /// A layout says how the directory is recognised, what is taken as metadata and what its files are; the one
@@ -160,6 +193,14 @@ enum Command {
     /// Place, release and list holds: a client of an artifactstore registry.
     #[command(subcommand)]
     Hold(retention::Hold),
+    /// Propose, approve and execute dispositions, and print deletion certificates.
+    ///
+    /// A client of an artifactstore registry; or, with --data or --config, on a registry of this machine as its user.
+    #[command(subcommand, arg_required_else_help = true)]
+    Disposition(disposition::Disposition),
+    /// The compliance clock, by which retentions are judged: show it, or say that the system's clock is right.
+    #[command(subcommand, arg_required_else_help = true)]
+    Clock(clock::Clock),
     /// Show why something stays: what names it, what holds it, under which classes and until when.
     Explain(retention::Explain),
     /// Store one file without a server and print its digest.
@@ -362,6 +403,9 @@ impl Command {
             }
             Self::Gc { common, dry_run: true, json } => gc::plan(&common.start()?, json).await,
             Self::Gc { common, dry_run: false, json } => gc::collect(&common.start()?, json).await,
+            Self::Dispose { common, dry_run: true, json } => dispose::plan(&common.start()?, json).await,
+            Self::Dispose { common, dry_run: false, json } => dispose::dispose(&common.start()?, json).await,
+            Self::Scrub { common, json } => scrub::scrub(&common.start()?, json).await,
             Self::Ingest(ingest) => interrupt::until_stopped(ingest.run(), package::GOES_ON).await,
             Self::Package(package) => {
                 let advice = package.advice();
@@ -369,6 +413,8 @@ impl Command {
             }
             Self::Retention(retention) => retention.run().await,
             Self::Hold(hold) => hold.run().await,
+            Self::Disposition(disposition) => disposition.run().await,
+            Self::Clock(clock) => clock.run().await,
             Self::Explain(explain) => explain.run().await,
             Self::Push { path, local: Local { common, repository, json } } => {
                 push::push(&common.start()?, &path, repository, json).await

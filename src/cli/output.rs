@@ -31,6 +31,11 @@ pub(super) fn print(as_json: bool, body: &Value, text: &str) -> Result<(), Failu
     if as_json { say(&format!("{body:#}")) } else { say(text) }
 }
 
+/// The same of what a registry answered: JSON on one line, as all clients of it have it.
+pub(super) fn answer(as_json: bool, body: &Value, text: &str) -> Result<(), Failure> {
+    if as_json { say(&json(body)) } else { say(text) }
+}
+
 /// JSON on one line in which every character can be seen: the others are escaped, which means the same.
 pub(super) fn json(value: &Value) -> String {
     use std::fmt::Write as _;

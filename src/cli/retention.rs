@@ -11,7 +11,8 @@ use crate::oci::RepositoryName;
 use crate::package::PackageId;
 use crate::retention::HoldId;
 
-const ITEM_HELP: &str = "What: [host[:port]/]repository:tag, repository@digest, or the id of a package";
+pub(super) const ITEM_HELP: &str =
+    "What: [host[:port]/]repository:tag, repository@digest, or the id of a package";
 
 /// What can be done with retentions.
 #[derive(Debug, Subcommand)]
@@ -166,7 +167,7 @@ impl Retention {
             Self::Classes(classes) => {
                 let found = classes.remote.client()?.retention_policy().await?;
                 if classes.remote.json {
-                    say(&output::json(&found))?;
+                    output::answer(true, &found, "")?;
                     return Ok(true);
                 }
                 for class in found["classes"].as_array().into_iter().flatten() {
@@ -189,27 +190,19 @@ impl Hold {
                     "reason": place.reason,
                 });
                 let hold = item.client.place_hold(&item.repository, &asked).await?;
-                if place.remote.json {
-                    say(&output::json(&hold))?;
-                } else {
-                    say(&shown(&hold["id"], "-"))?;
-                }
+                output::answer(place.remote.json, &hold, &shown(&hold["id"], "-"))?;
             }
             Self::Release(release) => {
                 let place = release.remote.place(&release.repository)?;
                 let id: HoldId = release.id.parse()?;
                 let hold = connect(&place)?.release_hold(&place.repository, &id, &release.reason).await?;
-                if release.remote.json {
-                    say(&output::json(&hold))?;
-                } else {
-                    say(&format!("{id} was released"))?;
-                }
+                output::answer(release.remote.json, &hold, &format!("{id} was released"))?;
             }
             Self::List(list) => {
                 let place = list.remote.place(&list.repository)?;
                 let holds = connect(&place)?.holds(&place.repository, list.released).await?;
                 if list.remote.json {
-                    say(&output::json(&json!({ "holds": holds })))?;
+                    output::answer(true, &json!({ "holds": holds }), "")?;
                     return Ok(true);
                 }
                 for hold in &holds {
@@ -232,14 +225,14 @@ impl Explain {
 }
 
 /// Something in a repository, or all of it.
-struct Item {
-    client: Client,
-    repository: RepositoryName,
-    reference: Option<String>,
+pub(super) struct Item {
+    pub(super) client: Client,
+    pub(super) repository: RepositoryName,
+    pub(super) reference: Option<String>,
 }
 
 impl Item {
-    async fn find(text: &str, remote: &Remote) -> Result<Self, Failure> {
+    pub(super) async fn find(text: &str, remote: &Remote) -> Result<Self, Failure> {
         if let Ok(id) = text.parse::<PackageId>() {
             let client = remote.client()?;
             let repository = client.repository_of(&id).await?;
@@ -265,24 +258,25 @@ fn shown(value: &Value, otherwise: &str) -> String {
 
 /// All of an answer as JSON, or line by line for people.
 fn print(answer: &Value, json: bool) -> Outcome {
-    if json {
-        say(&output::json(answer))?;
-        return Ok(true);
-    }
+    output::answer(json, answer, &lines(answer))?;
+    Ok(true)
+}
+
+/// What an answer says, a line for each field that says something.
+pub(super) fn lines(answer: &Value) -> String {
+    let mut lines = Vec::new();
     for (field, value) in answer.as_object().into_iter().flatten() {
         match value {
             Value::Null => {}
             Value::Array(entries) if entries.is_empty() => {}
             Value::Array(entries) => {
-                say(&format!("{field}:"))?;
-                for entry in entries {
-                    say(&format!("  {}", line(entry)))?;
-                }
+                lines.push(format!("{field}:"));
+                lines.extend(entries.iter().map(|entry| format!("  {}", line(entry))));
             }
-            other => say(&format!("{field}: {}", line(other)))?,
+            other => lines.push(format!("{field}: {}", line(other))),
         }
     }
-    Ok(true)
+    lines.join("\n")
 }
 
 /// A value in one line; an object by its fields.

@@ -3,19 +3,13 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::MissedTickBehavior;
 
 use super::output::say;
-use super::{Failure, Outcome, open};
+use super::{Failure, Outcome, open, upkeep};
 use crate::config::Settings;
-use crate::registry::{Registry, Swept};
 use crate::server::Server;
-
-/// How often abandoned uploads are looked for.
-const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
 pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome {
     let listen = settings.listen;
@@ -28,11 +22,11 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     let mut signals = Signals::new()?;
     let parts = open::write(settings).await?;
     let registry = parts.registry(settings).await?;
+    registry.tick().await?;
     let failed = |error| Failure(format!("cannot listen on {listen}: {error}"));
     let server = Server::bind(listen, registry.clone(), settings.server.clone()).await.map_err(failed)?;
     announce(server.address()?)?;
-    let sweeper = tokio::spawn(sweep(registry.clone()));
-    let collector = tokio::spawn(collect(registry.clone()));
+    let mut upkeep = upkeep::start(&registry);
     let run = server.run(async move {
         signals.next().await;
         if let Err(Failure(error)) = end_at_the_next() {
@@ -43,10 +37,13 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     if !run.await {
         tracing::warn!("Some requests did not end in time and were cut off");
     }
-    sweeper.abort();
-    collector.abort();
+    upkeep.shutdown().await;
     // What was refused in the last minute and only counted so far.
     registry.record_denials(true).await;
+    // What was measured since the last tick would not count.
+    if let Err(error) = registry.tick().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "The clock cannot be read for the record");
+    }
     drop(registry);
     parts.db.close().await;
     Ok(true)
@@ -64,54 +61,6 @@ fn announce(address: SocketAddr) -> Result<(), Failure> {
         let _ = write!(text, "\n  oras repo ls --plain-http {address}");
     }
     say(&text)
-}
-
-/// Removes abandoned uploads and drafts, at the start and from time to time.
-async fn sweep(registry: Registry) {
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        ticks.tick().await;
-        match registry.sweep().await {
-            // A run is bounded; while there is work the next one follows at once.
-            Ok(swept) if swept != Swept::default() => {
-                tracing::debug!(?swept, "Swept abandoned uploads and drafts");
-                ticks.reset_immediately();
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "Sweeping abandoned uploads and drafts failed"
-                );
-            }
-        }
-    }
-}
-
-/// Collects garbage from time to time, if it is to. Ended anywhere, the next run goes on.
-async fn collect(registry: Registry) {
-    let options = &registry.options().gc;
-    if !options.enabled {
-        return;
-    }
-    let mut ticks = tokio::time::interval(options.interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        match registry.collect_if_due().await {
-            Ok(Some(run)) => {
-                if let Some(failure) = &run.done.failure {
-                    tracing::warn!(failure, "A collection of garbage failed");
-                } else {
-                    tracing::debug!(done = ?run.done, "Collected garbage");
-                }
-            }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "Collecting garbage failed");
-            }
-        }
-    }
 }
 
 /// Ends the process at the next signal, also when the runtime that serves is busy or gone: on a thread with a runtime of

@@ -27,6 +27,7 @@ mod auth;
 mod blobs;
 pub mod credentials;
 mod digests;
+mod disposition;
 pub mod download;
 pub mod drafts;
 mod error;

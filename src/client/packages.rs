@@ -21,7 +21,7 @@ use crate::package::{PackageId, PackagePath};
 const PACKAGE: HeaderName = HeaderName::from_static("artifactstore-package");
 
 /// Bytes of one JSON answer, or one manifest, at most.
-const MAX_ANSWER: usize = 64 << 20;
+pub(super) const MAX_ANSWER: usize = 64 << 20;
 
 /// Pages of one list at most: whatever a server says, a list ends.
 const MAX_PAGES: usize = 10_000;
@@ -42,6 +42,8 @@ pub struct Filter {
     pub reference: Option<Digest>,
     /// Only those behind this id; it need not exist.
     pub after: Option<String>,
+    /// Only those that a disposition may go on with.
+    pub eligible: bool,
 }
 
 /// How a package's manifest is written.
@@ -267,7 +269,9 @@ pub(super) fn package_target(repository: &RepositoryName, id: &PackageId) -> Str
 fn list_target(repository: &RepositoryName, filter: &Filter) -> String {
     let mut target = format!("/v2/{repository}/_artifactstore/packages");
     let reference = filter.reference.as_ref().map(ToString::to_string);
+    let eligible = filter.eligible.then(|| "true".to_owned());
     let filters = [
+        ("eligible", &eligible),
         ("status", &filter.status),
         ("class", &filter.class),
         ("kind", &filter.kind),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::http::Call;
 use super::packages::plain;
@@ -20,6 +20,20 @@ impl Client {
     pub async fn retention_policy(&self) -> Result<Value, Error> {
         let call = Call::new(Method::GET, "/v2/_artifactstore/retention/classes".to_owned(), "");
         self.json(&call, &[StatusCode::OK]).await
+    }
+
+    /// The compliance clock.
+    pub async fn clock(&self) -> Result<Value, Error> {
+        let call = Call::new(Method::GET, "/v2/_artifactstore/clock".to_owned(), "");
+        self.json(&call, &[StatusCode::OK]).await
+    }
+
+    /// Says that the registry's system clock is right; the compliance clock as it is then.
+    pub async fn resync_clock(&self, reason: &str) -> Result<Value, Error> {
+        let target = "/v2/_artifactstore/clock/resync".to_owned();
+        let call = Call::new(Method::POST, target, "").header(CONTENT_TYPE, "application/json");
+        let call = call.payload(Payload::Bytes(Bytes::from(json!({ "reason": reason }).to_string())));
+        self.json(&call.once(), &[StatusCode::OK]).await
     }
 
     /// The retention of something, a tag, a digest or a package id; of the whole repository without.
@@ -100,7 +114,8 @@ fn holds(repository: &RepositoryName) -> String {
     format!("/v2/{repository}/_artifactstore/holds")
 }
 
-fn post<'a>(target: String, repository: &'a RepositoryName, asked: &Value) -> Call<'a> {
+/// A request with a JSON body.
+pub(super) fn post<'a>(target: String, repository: &'a RepositoryName, asked: &Value) -> Call<'a> {
     Call::new(Method::POST, target, repository.as_str())
         .header(CONTENT_TYPE, "application/json")
         .payload(Payload::Bytes(Bytes::from(asked.to_string())))

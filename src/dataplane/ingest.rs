@@ -391,10 +391,14 @@ fn forget<T, E: std::error::Error + 'static>(what: &impl std::fmt::Display, remo
 /// `blake3/ab/cd/<hex>.<incarnation>`. The incarnation is new for every stored copy and never reused, so a
 /// late delete of one copy can never hit another of the same content.
 fn key(content: &Digest) -> Key {
-    let hex = content.hex();
     let incarnation = ulid::Ulid::generate().to_string().to_lowercase();
-    let key = format!("{}/{}/{}/{hex}.{incarnation}", content.algorithm(), &hex[..2], &hex[2..4]);
-    key.parse().expect("hex and ULIDs make keys")
+    format!("{}{incarnation}", prefix(content)).parse().expect("hex and ULIDs make keys")
+}
+
+/// What the keys of all copies of some content begin with.
+pub(super) fn prefix(content: &Digest) -> String {
+    let hex = content.hex();
+    format!("{}/{}/{}/{hex}.", content.algorithm(), &hex[..2], &hex[2..4])
 }
 
 fn concat(mut buffers: Vec<Bytes>) -> Bytes {

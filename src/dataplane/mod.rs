@@ -29,11 +29,11 @@ use futures_util::Stream;
 pub use checkpoint::Checkpoint;
 pub use digester::Digester;
 pub use ingest::{Ingest, Received, Sealed, Staging, Stored, Suspended};
-pub use verify::{Finding, Verdict};
+pub use verify::{Finding, Reading, Verdict};
 
 use crate::oci::{Algorithm, Digest};
 use crate::storage::{
-    self, Backend, BackendId, ByteRange, Capability, Deletion, Health, Key, Object, Page, StagingId,
+    self, Backend, BackendId, ByteRange, Capability, Deletion, Health, Key, Metadata, Object, Page, StagingId,
 };
 
 /// A body on its way in. An error means that the client went away or broke the protocol.
@@ -224,6 +224,12 @@ impl DataPlane {
     /// storage, whatever name an event has for it.
     pub async fn list(&self, after: Option<&Key>, limit: usize) -> Result<Page, Error> {
         Ok(self.default.list("", after, limit).await?)
+    }
+
+    /// Objects of that backend whose keys say that they are copies of some content, at most `limit`. A copy that was
+    /// received in parts may have another key.
+    pub async fn copies(&self, content: &Digest, limit: usize) -> Result<Vec<Metadata>, Error> {
+        Ok(self.default.list(&ingest::prefix(content), None, limit).await?.objects)
     }
 
     /// Removes an object that no event names or whose deletion was recorded. Idempotent.

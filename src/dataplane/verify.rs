@@ -6,7 +6,7 @@ use tokio::task::spawn_blocking;
 use super::{DataPlane, Error, Location};
 use crate::hash::Hasher;
 use crate::oci::Digest;
-use crate::storage;
+use crate::storage::{self, ByteStream};
 
 /// What re-digesting an object showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,52 +52,87 @@ impl std::fmt::Display for Finding {
     }
 }
 
+/// An object that is being re-digested, step by step, so that whoever does it can do other things in between.
+pub struct Reading {
+    body: Option<ByteStream>,
+    hasher: Option<Hasher>,
+    content: Digest,
+    size: u64,
+    read: u64,
+    found: Option<Finding>,
+}
+
 impl DataPlane {
-    /// Reads an object and compares its content address. What cannot be read is a finding too, so that one
-    /// bad sector does not keep the rest from being looked at; storage that is not available is none, since that
-    /// says nothing about any byte.
-    pub async fn verify(&self, location: &Location, content: &Digest) -> Result<Verdict, Error> {
-        let mut object = match self.open(location, None).await {
-            Ok(object) => object,
-            Err(Error::Missing { .. }) => return Ok(Verdict::Damaged(Finding::Missing)),
-            Err(Error::Size { expected, actual, .. }) => {
-                return Ok(Verdict::Damaged(Finding::Size { expected, actual }));
-            }
-            Err(Error::Storage(error)) => return unreadable(error),
+    /// Begins to read an object and to compare its content address. What is wrong with it is a finding, also that it
+    /// cannot be read, so that one bad sector does not keep the rest from being looked at; storage that is not
+    /// available is none, since that says nothing about any byte.
+    pub async fn reading(&self, location: &Location, content: &Digest) -> Result<Reading, Error> {
+        let (mut body, mut found) = (None, None);
+        match self.open(location, None).await {
+            Ok(object) => body = Some(object.body),
+            Err(Error::Missing { .. }) => found = Some(Finding::Missing),
+            Err(Error::Size { expected, actual, .. }) => found = Some(Finding::Size { expected, actual }),
+            Err(Error::Storage(error)) => found = Some(unreadable(error)?),
             Err(error) => return Err(error),
-        };
+        }
         // The content address alone: what has it has the other digests too.
-        let mut hasher = Hasher::new(content.algorithm());
-        let mut read = 0;
-        while let Some(bytes) = object.body.next().await {
-            let bytes = match bytes {
-                Ok(bytes) => bytes,
-                Err(error) => return unreadable(error),
-            };
-            read += bytes.len() as u64;
-            let update = spawn_blocking(move || {
-                hasher.update(&bytes);
-                hasher
-            });
-            hasher = update.await.expect("hashing does not panic");
-        }
-        if read != location.size {
-            return Ok(Verdict::Damaged(Finding::Size { expected: location.size, actual: read }));
-        }
-        let actual = hasher.finish();
-        if actual == *content {
-            Ok(Verdict::Intact)
-        } else {
-            Ok(Verdict::Damaged(Finding::Content { actual }))
-        }
+        let hasher = Some(Hasher::new(content.algorithm()));
+        Ok(Reading { body, hasher, content: content.clone(), size: location.size, read: 0, found })
+    }
+
+    /// Reads an object to its end; see [`reading`](Self::reading).
+    pub async fn verify(&self, location: &Location, content: &Digest) -> Result<Verdict, Error> {
+        let mut reading = self.reading(location, content).await?;
+        while reading.step().await?.is_some() {}
+        Ok(reading.verdict())
     }
 }
 
-fn unreadable(error: storage::Error) -> Result<Verdict, Error> {
+impl Reading {
+    /// Reads on, and says how many bytes that were; `None` at the end.
+    pub async fn step(&mut self) -> Result<Option<u64>, Error> {
+        let Some(body) = &mut self.body else { return Ok(None) };
+        let Some(bytes) = body.next().await else {
+            self.body = None;
+            return Ok(None);
+        };
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.body = None;
+                self.found = Some(unreadable(error)?);
+                return Ok(None);
+            }
+        };
+        let length = bytes.len() as u64;
+        self.read += length;
+        let mut hasher = self.hasher.take().expect("it is put back below");
+        let update = spawn_blocking(move || {
+            hasher.update(&bytes);
+            hasher
+        });
+        self.hasher = Some(update.await.expect("hashing does not panic"));
+        Ok(Some(length))
+    }
+
+    /// What came of it, at the end.
+    pub fn verdict(self) -> Verdict {
+        if let Some(finding) = self.found {
+            return Verdict::Damaged(finding);
+        }
+        if self.read != self.size {
+            return Verdict::Damaged(Finding::Size { expected: self.size, actual: self.read });
+        }
+        let actual = self.hasher.expect("it was put back").finish();
+        if actual == self.content { Verdict::Intact } else { Verdict::Damaged(Finding::Content { actual }) }
+    }
+}
+
+fn unreadable(error: storage::Error) -> Result<Finding, Error> {
     if matches!(error, storage::Error::Unavailable { .. }) {
         return Err(error.into());
     }
     let cause = std::error::Error::source(&error);
     let reason = cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-    Ok(Verdict::Damaged(Finding::Unreadable { reason }))
+    Ok(Finding::Unreadable { reason })
 }

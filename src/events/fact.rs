@@ -18,8 +18,9 @@ use serde::de::DeserializeOwned;
 
 pub use blobs::{BlobLinked, BlobRepaired, BlobStored, BlobUnlinked, ContentDigested};
 pub use collecting::{
-    BlobCorrupted, BlobRecovered, BlobRevived, BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged,
-    BlobsReleased, ClockResynchronised, ClockTicked, Copy, Damage, GcCompleted, ScrubCompleted,
+    BlobCorrupted, BlobRecovered, BlobRevived, BlobUnreadable, BlobsCondemned, BlobsDeleteIntended,
+    BlobsKept, BlobsPurged, BlobsReleased, ClockResynchronised, ClockTicked, Copy, Damage, GcCompleted,
+    ScrubCompleted, manifest_key,
 };
 pub use manifests::{ManifestDeleted, ManifestPushed, Reference, Role, Subject, TagDeleted, TagMoved};
 pub use objects::{ObjectDeleted, ObjectStored};
@@ -121,6 +122,7 @@ facts! {
     "v1.blob.delete_intended" => BlobsDeleteIntended,
     "v1.blob.purged" => BlobsPurged,
     "v1.blob.corrupted" => BlobCorrupted,
+    "v1.blob.unreadable" => BlobUnreadable,
     "v1.blob.recovered" => BlobRecovered,
     "v1.gc.completed" => GcCompleted,
     "v1.scrub.completed" => ScrubCompleted,
@@ -157,6 +159,7 @@ impl Fact {
             | Self::BlobsDeleteIntended(_)
             | Self::BlobsPurged(_)
             | Self::BlobCorrupted(_)
+            | Self::BlobUnreadable(_)
             | Self::BlobRecovered(_)
             | Self::GcCompleted(_)
             | Self::ScrubCompleted(_)
@@ -240,6 +243,7 @@ impl Fact {
             Self::BlobsDeleteIntended(fact) => &fact.run,
             Self::BlobsPurged(fact) => &fact.run,
             Self::BlobCorrupted(fact) => fact.content.as_str(),
+            Self::BlobUnreadable(fact) => fact.content.as_str(),
             Self::BlobRecovered(fact) => fact.content.as_str(),
             Self::GcCompleted(fact) => &fact.run,
             Self::ScrubCompleted(fact) => &fact.run,

@@ -40,14 +40,14 @@ pub use command::{Command, Committed, Decision, Refusal};
 pub use event::{Actor, CommandId, Event, EventError, Sequence};
 pub use fact::{
     BlobCorrupted, BlobLinked, BlobRecovered, BlobRepaired, BlobRevived, BlobStored, BlobUnlinked,
-    BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged, BlobsReleased, CertificateIssued,
-    ClockResynchronised, ClockTicked, ContentDigested, Copy, Damage, DispositionApproved,
+    BlobUnreadable, BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged, BlobsReleased,
+    CertificateIssued, ClockResynchronised, ClockTicked, ContentDigested, Copy, Damage, DispositionApproved,
     DispositionExecuted, DispositionProposed, DispositionRejected, DispositionVoided, Fact, FactError,
     GcCompleted, HoldPlaced, HoldReleased, ManifestDeleted, ManifestPushed, ObjectDeleted, ObjectStored,
     PackageCreated, PackageDeleted, PackageFailed, PackageFailure, PackageFileDropped, PackageFileIngested,
     PackageFileReplaced, PackageFinalized, PolicyChanged, Reference, RetentionDenied, RetentionExtended,
     RetentionResolved, RetentionShortened, RetentionStarted, Role, SchemaRegistered, ScrubCompleted, Subject,
-    TagDeleted, TagMoved,
+    TagDeleted, TagMoved, manifest_key,
 };
 pub use head::Head;
 pub use log::{Log, Observer};

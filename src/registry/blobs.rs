@@ -46,28 +46,33 @@ pub struct PushedBlob {
 }
 
 impl Registry {
-    /// The blob a repository holds under a digest of any known algorithm.
+    /// The blob a repository holds under a digest of any known algorithm. [`Error::BlobDamaged`] when its bytes are
+    /// known not to be what was stored.
     pub async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob, Error> {
         if let Some(blob) = self.cached(|cache| cache.blob(repository, digest)).await? {
-            return Ok(Blob::held(digest.clone(), blob));
+            return Blob::held(digest.clone(), blob);
         }
         let cache = &self.inner.cache;
         let version = cache.version(repository);
         let found = links::held(&self.inner.db, repository, digest).await?;
         let blob = found.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
         cache.keep_blob(version, repository, digest, &blob);
-        Ok(Blob::held(digest.clone(), blob))
+        Blob::held(digest.clone(), blob)
     }
 
     /// The same for somebody who asks because it need not be pushed then: what seems unused begins its grace again,
-    /// so that it is still there when a manifest names it.
+    /// so that it is still there when a manifest names it. What is damaged is unknown here: pushed again, it is
+    /// repaired.
     pub async fn blob_to_rely_on(
         &self,
         repository: &RepositoryName,
         actor: Actor,
         digest: &Digest,
     ) -> Result<Blob, Error> {
-        let blob = self.blob(repository, digest).await?;
+        let blob = match self.blob(repository, digest).await {
+            Err(Error::BlobDamaged { digest, .. }) => return Err(Error::BlobUnknown(digest)),
+            blob => blob?,
+        };
         let stale_before = self.stale_before();
         if blob.unused_since.is_none_or(|since| since >= stale_before) {
             return Ok(blob);
@@ -254,15 +259,16 @@ impl Registry {
         }
     }
 
-    /// Looks for the copy of some content that stays if it is pushed again, and at its size: the bytes themselves are
-    /// `verify`'s work.
+    /// Looks for the copy of some content that stays if it is pushed again, at its size and at what is known of it: the
+    /// bytes themselves are the scrub's work.
     async fn live_copy(&self, content: &Digest) -> Result<Live, Error> {
         let blob = views::blobs::of_any_state(&self.inner.db, content).await?;
         let Some(blob) = blob.filter(|blob| blob.state.is_kept()) else {
             return Ok(Live::Nowhere);
         };
+        let is_damaged = blob.damage.is_some();
         let location = location(blob);
-        let is_there = self.inner.data.is_there(&location).await?;
+        let is_there = !is_damaged && self.inner.data.is_there(&location).await?;
         Ok(if is_there { Live::Whole } else { Live::Lost(location.key) })
     }
 
@@ -382,7 +388,7 @@ enum Live {
     Nowhere,
     /// A copy of the recorded size.
     Whole,
-    /// The copy with this key is gone or cut short.
+    /// The copy with this key is gone, cut short or damaged.
     Lost(String),
 }
 
@@ -396,13 +402,17 @@ impl Live {
 }
 
 impl Blob {
-    pub(super) fn new(digest: Digest, blob: views::blobs::Blob) -> Self {
+    /// Having one is proof that nothing was known to be wrong with its bytes; [`Error::BlobDamaged`] otherwise.
+    pub(super) fn new(digest: Digest, blob: views::blobs::Blob) -> Result<Self, Error> {
         Self::held(digest, links::Held { blob, unused_since: None })
     }
 
-    fn held(digest: Digest, held: links::Held) -> Self {
+    fn held(digest: Digest, held: links::Held) -> Result<Self, Error> {
+        if let Some(damage) = held.blob.damage {
+            return Err(Error::BlobDamaged { digest, damage });
+        }
         let location = location(held.blob);
-        Self { digest, size: location.size, location, unused_since: held.unused_since }
+        Ok(Self { digest, size: location.size, location, unused_since: held.unused_since })
     }
 }
 

@@ -130,6 +130,7 @@ mod tests {
             key: "k".to_owned(),
             version: None,
             state: crate::views::blobs::State::Live,
+            damage: None,
         };
         let blob = Held { blob, unused_since: Some(7) };
         let noted = cache.version(&repository);

@@ -11,15 +11,15 @@ use crate::clock::Micros;
 use crate::dataplane::Stored;
 use crate::db::Key;
 use crate::events::{
-    BlobLinked, BlobRepaired, BlobRevived, BlobStored, BlobUnlinked, Command, ContentDigested, Decision,
-    Fact, ManifestDeleted, ManifestPushed, Read, Reference, RetentionResolved, Role, Rows, Subject,
-    TagDeleted, TagMoved, Target,
+    BlobLinked, BlobRecovered, BlobRepaired, BlobRevived, BlobStored, BlobUnlinked, Command, ContentDigested,
+    Decision, Fact, ManifestDeleted, ManifestPushed, Read, Reference, RetentionResolved, Role, Rows, Subject,
+    TagDeleted, TagMoved, Target, manifest_key,
 };
 use crate::oci::{Algorithm, Digest, Kind, Manifest, RepositoryName, Tag};
 use crate::retention::Retained;
 use crate::views::{
-    blobs, contents, holds, links, manifests, objects, package_files, packages, repositories, retentions,
-    tags, tombstones,
+    blobs, contents, damages, holds, links, manifests, objects, package_files, packages, repositories,
+    retentions, tags, tombstones,
 };
 
 fn content_read(digest: &Digest) -> Read {
@@ -47,7 +47,8 @@ pub(super) struct LinkBlob {
     pub(super) digest: Digest,
     /// A fresh durable copy. Without one the command is rejected unless the copy there is stays.
     pub(super) stored: Option<Stored>,
-    /// The key of the live copy, if it turned out to be lost: ours takes its place.
+    /// The key of the live copy, if it turned out to be lost: ours takes its place, as it does of one that is known
+    /// to be damaged.
     pub(super) lost: Option<String>,
     /// The repository to mount from; it must hold the blob.
     pub(super) from: Option<RepositoryName>,
@@ -59,7 +60,8 @@ impl LinkBlob {
     /// What becomes of the bytes: whose copy is the blob's from here on.
     fn copy(&self, rows: &Rows) -> Result<Vec<Fact>, Error> {
         let found = blobs::get(rows, &self.content);
-        let is_lost = found.as_ref().is_some_and(|blob| self.lost.as_ref() == Some(&blob.key));
+        let is_lost = |blob: &blobs::Blob| blob.damage.is_some() || self.lost.as_ref() == Some(&blob.key);
+        let is_lost = found.as_ref().is_some_and(is_lost);
         let push = rules::push(found.as_ref().map(|blob| blob.state), self.stored.is_some(), is_lost);
         let push = push.ok_or_else(|| Error::BlobUnknown(self.digest.clone()))?;
         let mut facts: Vec<Fact> = Vec::new();
@@ -201,6 +203,8 @@ pub(super) struct PushManifest {
     pub(super) retained: Option<Retained>,
     /// What its tags name now, as far as is known: what is looked at before they move.
     pub(super) displaced: Vec<Digest>,
+    /// Whether its bytes turned out to be lost, although it was pushed before: these take their place.
+    pub(super) is_lost: bool,
     /// Compliance time.
     pub(super) now: Micros,
 }
@@ -239,6 +243,13 @@ impl PushManifest {
         }
         let (rule, from, until) = (retained.rule.clone(), retained.from, retained.until);
         Some(RetentionResolved { repository: self.repository.clone(), target, rule, from, until })
+    }
+
+    /// Its bytes were lost or are thought to be, and it has them again.
+    fn recovered(&self, rows: &Rows) -> Option<BlobRecovered> {
+        let key = manifest_key(&self.content);
+        let is_open = damages::open_trouble(rows, &key).is_some();
+        (self.is_lost || is_open).then(|| BlobRecovered { content: self.content.clone(), key })
     }
 
     /// Resolves every descriptor against what the repository holds; names those it must hold and does not.
@@ -282,6 +293,7 @@ impl Command for PushManifest {
     fn reads(&self) -> Vec<Read> {
         let mut reads = vec![manifest_read(self.key()), repositories::read(&self.repository)];
         reads.extend(self.digests.iter().map(content_read));
+        reads.push(damages::read(&manifest_key(&self.content)));
         reads.extend(self.tags.iter().map(|tag| Read::row(&tags::TAGS, tags::key(&self.repository, tag))));
         reads.extend(self.tags.iter().map(|tag| tombstones::read_tag(&self.repository, tag)));
         reads.extend(self.displaced.iter().flat_map(|it| protection::reads(&self.repository, it)));
@@ -314,7 +326,12 @@ impl Command for PushManifest {
             let alias =
                 |digest: &Digest| ContentDigested { content: self.content.clone(), digest: digest.clone() };
             decision.facts.extend(aliases.map(|digest| Fact::from(alias(digest))));
+            decision.facts.extend(self.recovered(rows).map(Fact::from));
+            if self.is_lost {
+                decision.contents.push((self.content.clone(), self.bytes.clone()));
+            }
         } else {
+            decision.facts.extend(self.recovered(rows).map(Fact::from));
             let fact = ManifestPushed {
                 repository: self.repository.clone(),
                 content: self.content.clone(),

@@ -8,7 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Error, Registry, protection};
 use crate::clock::{Micros, SECOND};
-use crate::events::{Actor, Command, Decision, Read, RetentionDenied, Rows};
+use crate::events::{Actor, Command, Committed, Decision, Read, RetentionDenied, Rows};
+use crate::oci::RepositoryName;
+use crate::retention::Refused;
 
 /// How long the same attempt is counted and not told.
 const WINDOW: Micros = 60 * SECOND;
@@ -96,6 +98,22 @@ fn is_within(since: Micros, now: Micros) -> bool {
     (since..since.saturating_add(WINDOW)).contains(&now)
 }
 
+/// Whether something was refused that would have made a protection weaker, or led on to a deletion. What is held or
+/// retained is on record anyway.
+fn is_weakening(error: &Error) -> bool {
+    match error {
+        Error::RetentionRefused(refused) => !matches!(refused, Refused::Forwards),
+        Error::BypassNeeded
+        | Error::OwnProposal(_)
+        | Error::StaleRevision { .. }
+        | Error::NotApproved { .. }
+        | Error::CoolingOff { .. }
+        | Error::DispositionEnded { .. }
+        | Error::ClockFrozen { .. } => true,
+        _ => false,
+    }
+}
+
 /// An attempt that was refused.
 #[derive(Debug)]
 struct RecordDenial(RetentionDenied);
@@ -113,6 +131,28 @@ impl Command for RecordDenial {
 }
 
 impl Registry {
+    /// Submits what would make a protection weaker, or use that it is over; if it is refused that is put on record.
+    pub(super) async fn submit_weakening<C>(
+        &self,
+        actor: Actor,
+        action: &'static str,
+        (repository, subject): (&RepositoryName, String),
+        command: C,
+    ) -> Result<Committed, Error>
+    where
+        C: Command<Rejection = Error>,
+    {
+        let submitted = self.submit(actor.clone(), command).await;
+        if let Err(error) = &submitted
+            && is_weakening(error)
+        {
+            let (repository, action) = (repository.clone(), action.to_owned());
+            let reasons = vec![error.to_string()];
+            self.note(&actor, RetentionDenied { repository, action, subject, reasons, count: 1 }).await;
+        }
+        submitted
+    }
+
     /// Puts a refusal on record, if that is what an error is. The refusal stands whether or not that succeeds.
     pub(super) async fn audit(&self, actor: &Actor, error: &Error) {
         let fact = match error {
@@ -122,6 +162,10 @@ impl Registry {
             }
             _ => return,
         };
+        self.note(actor, fact).await;
+    }
+
+    async fn note(&self, actor: &Actor, fact: RetentionDenied) {
         if let Some(fact) = self.inner.denials.note(actor, fact, self.inner.clock.now()) {
             self.record_denial(actor.clone(), fact).await;
         }

@@ -7,6 +7,7 @@ use super::places::WrongPlace;
 use super::protection::Protected;
 use super::{DispositionStatus, Status};
 use crate::clock::Micros;
+use crate::events::Damage;
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
 use crate::package::mapping::Mismatch;
 use crate::package::{self, PackageId, PackagePath};
@@ -98,6 +99,14 @@ pub enum Error {
         /// The disposition.
         disposition: DispositionId,
         /// How it ended.
+        status: DispositionStatus,
+    },
+    /// What was not executed deleted nothing that could be certified.
+    #[error("disposition {disposition} is {status}: only one that was executed has a certificate", status = status.as_str())]
+    NotExecuted {
+        /// The disposition.
+        disposition: DispositionId,
+        /// How far it is.
         status: DispositionStatus,
     },
     /// There is one disposition of a thing at a time.
@@ -357,9 +366,17 @@ pub enum Error {
     /// The database failed.
     #[error("the database failed")]
     Db(#[from] db::Error),
-    /// A manifest row exists without its bytes.
-    #[error("the bytes of manifest {0} are missing")]
+    /// A manifest row exists without its bytes, or with others.
+    #[error("the bytes of manifest {0} are missing or damaged; push it again to repair it")]
     ManifestLost(Digest),
+    /// The stored bytes are known not to be what was stored.
+    #[error("the stored bytes of {digest} are {damage}; push the content again to repair it", damage = damage.as_str())]
+    BlobDamaged {
+        /// The digest asked for.
+        digest: Digest,
+        /// What is wrong with them.
+        damage: Damage,
+    },
     /// A copy leads to other views than its original: this program folds events differently than the one before.
     #[error("the views of the copy differ from the original's: {0}")]
     CopyDiffers(String),
@@ -392,9 +409,36 @@ pub enum Error {
     /// One collection at a time.
     #[error("a collection is under way already; wait for its end, or look at it")]
     CollectionRunning,
+    /// One scrub at a time.
+    #[error("a scrub is under way already; wait for its end, or look at it")]
+    ScrubRunning,
+    /// A scrub that stood still for too long was taken over.
+    #[error("another replica has taken the scrub over")]
+    ScrubTaken,
+    /// There is no such cycle of the scrub.
+    #[error("scrub {0} is not known")]
+    ScrubUnknown(String),
+    /// So many objects in a row could not be read that it is the storage that fails.
+    #[error("{0} objects in a row could not be read; look at the storage")]
+    ScrubStuck(u64),
     /// A collection that stood still for too long was taken over.
     #[error("another replica has taken the collection over")]
     CollectionTaken,
+    /// The system's clock is further ahead than anybody need believe.
+    #[error(
+        "the system's clock shows {wall} and compliance time is {compliance}: nothing leaves until somebody has looked \
+         at the clock and says so with `artifactstore clock resync --reason`",
+        wall = rfc3339(*wall), compliance = rfc3339(*compliance)
+    )]
+    ClockFrozen {
+        /// What the system's clock showed.
+        wall: Micros,
+        /// Compliance time.
+        compliance: Micros,
+    },
+    /// Nothing was ever retained.
+    #[error("there is no compliance clock yet: it begins with the first retention")]
+    ClockNotBegun,
     /// Part of a request was ended by a shutdown.
     #[error("the registry is shutting down")]
     Stopping,
@@ -409,7 +453,12 @@ impl Error {
     /// Whether stored bytes are not what was stored: gone, cut short or changed.
     pub fn is_damage(&self) -> bool {
         use dataplane::Error as E;
-        matches!(self, Self::Data(E::Missing { .. } | E::Size { .. } | E::DigestMismatch { .. }))
+        matches!(
+            self,
+            Self::Data(E::Missing { .. } | E::Size { .. } | E::DigestMismatch { .. })
+                | Self::BlobDamaged { .. }
+                | Self::ManifestLost(_)
+        )
     }
 
     /// Whether the same request may well succeed in a few seconds: the storage or the database cannot be had for

@@ -6,6 +6,7 @@ use super::{Error, Registry};
 use crate::dataplane::DataPlane;
 use crate::db::Db;
 use crate::events::{self, Head};
+use crate::retention::rfc3339;
 use crate::storage::{self, Capability};
 
 /// What a registry says of itself.
@@ -18,7 +19,7 @@ pub struct Health {
 /// One part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
-    /// `database`, `log`, `storage:<id>`.
+    /// `database`, `log`, `storage:<id>`, `clock`.
     pub name: String,
     /// One sentence when it does not work.
     pub problem: Option<String>,
@@ -50,7 +51,20 @@ impl Registry {
             capacity: None,
             capabilities: BTreeMap::new(),
         });
+        health.components.extend(self.clock_component());
         health
+    }
+
+    /// The compliance clock, once it has begun. Frozen it is no reason to send clients elsewhere.
+    fn clock_component(&self) -> Option<Component> {
+        let reading = self.inner.compliance.read();
+        reading.tick?;
+        let state = reading.alarm().map_or_else(|| "running".to_owned(), |alarm| format!("frozen: {alarm}"));
+        let capabilities = BTreeMap::from([
+            ("compliance".to_owned(), rfc3339(reading.compliance)),
+            ("state".to_owned(), state),
+        ]);
+        Some(Component { name: "clock".to_owned(), problem: None, capacity: None, capabilities })
     }
 }
 

@@ -17,7 +17,7 @@ const CLAIM: &str = "INSERT INTO maintenance (name, lease, lease_until, position
     WHERE maintenance.lease IS NULL OR maintenance.lease_until < $4 OR maintenance.lease = $2 \
     RETURNING position";
 
-const FIND: &str = "SELECT lease, lease_until, updated_at FROM maintenance WHERE name = $1";
+const FIND: &str = "SELECT lease, lease_until, updated_at, position FROM maintenance WHERE name = $1";
 
 const RENEW: &str = "UPDATE maintenance SET lease_until = $1 WHERE name = $2 AND lease = $3";
 
@@ -55,6 +55,8 @@ pub(super) struct State {
     pub(super) holder: Option<String>,
     /// When it was begun that was done last; 0 for never.
     pub(super) begun_at: Micros,
+    /// How far it is, as it was noted.
+    pub(super) position: Option<String>,
 }
 
 impl Maintenance {
@@ -83,9 +85,10 @@ impl Maintenance {
     /// Who is at some work, and when it was begun that was done last.
     pub(super) async fn state(&self, name: &'static str, now: Micros) -> Result<State, Error> {
         let rows = self.0.query(FIND, vec![name.into()]).await?;
-        let Some(row) = rows.first() else { return Ok(State { holder: None, begun_at: 0 }) };
+        let Some(row) = rows.first() else { return Ok(State { holder: None, begun_at: 0, position: None }) };
         let holder = row.optional_text(0).filter(|_| row.integer(1) >= now);
-        Ok(State { holder: holder.map(str::to_owned), begun_at: row.integer(2) })
+        let position = row.optional_text(3).map(str::to_owned);
+        Ok(State { holder: holder.map(str::to_owned), begun_at: row.integer(2), position })
     }
 
     /// Ends every lease. For the one process that has the database to itself, when it starts.

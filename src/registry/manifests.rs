@@ -59,6 +59,9 @@ impl Registry {
             let found = manifests::find(&self.inner.db, repository, reference).await?;
             let Some(found) = found else { return Err(self.absent(repository, reference).await?) };
             let bytes = manifests::bytes(&self.inner.db, &found.content).await?;
+            // A database is a disk, too.
+            let is_whole = |bytes: &Vec<u8>| hash::digest(found.content.algorithm(), bytes) == found.content;
+            let bytes = bytes.filter(is_whole);
             let bytes = Bytes::from(bytes.ok_or_else(|| Error::ManifestLost(found.content.clone()))?);
             cache.keep_manifest(version, repository, reference, &found, &bytes);
             (found, bytes)
@@ -180,8 +183,10 @@ impl Registry {
         manifest: oci::Manifest,
         bytes: Bytes,
     ) -> Result<PushManifest, Error> {
+        let is_lost = self.is_lost(repository, &digest, &bytes).await?;
         Ok(PushManifest {
             repository: repository.clone(),
+            is_lost,
             named: self.resolve(&manifest).await?,
             manifest,
             bytes,
@@ -194,6 +199,21 @@ impl Registry {
             retained: None,
             now: self.compliance_now(),
         })
+    }
+
+    /// Whether a manifest was pushed before and its bytes are not there any more, or others.
+    async fn is_lost(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        bytes: &Bytes,
+    ) -> Result<bool, Error> {
+        let reference = Reference::Digest(digest.clone());
+        let Some(found) = manifests::find(&self.inner.db, repository, &reference).await? else {
+            return Ok(false);
+        };
+        let stored = manifests::bytes(&self.inner.db, &found.content).await?;
+        Ok(stored.is_none_or(|stored| stored != *bytes))
     }
 
     /// The retention that a manifest which is no package comes under: if it asks for a class, or if its repository has

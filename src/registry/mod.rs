@@ -12,6 +12,7 @@ mod cache;
 mod catalog;
 mod collection;
 mod commands;
+mod compliance;
 mod copy;
 mod denials;
 mod error;
@@ -21,11 +22,13 @@ mod maintenance;
 mod manifests;
 mod objects;
 mod options;
+mod pace;
 mod packages;
 mod places;
 mod protection;
 mod referrers;
 mod retention;
+mod scrub;
 mod sessions;
 mod signing;
 mod store;
@@ -45,6 +48,7 @@ pub use collection::{
     CollectionRun, Options as CollectionOptions, Plan as CollectionPlan, RunStatus, Tally,
     plan as plan_collection,
 };
+pub use compliance::{ClockReading, ClockTick, Options as ClockOptions, read_clock};
 pub use copy::{Copied, CopyOutcome, Side, copy};
 pub use error::Error;
 pub use health::{Component, Health, has_log, inspect, probe};
@@ -60,8 +64,12 @@ pub use places::{WrongPlace, refuse_same_place};
 pub use protection::{Action, Protected};
 pub use referrers::ReferrersPage;
 pub use retention::{
-    Approval, Disposition, DispositionStatus, Explanation, Extension, Hold, Item, ItemError, NewHold,
-    Release, Retention,
+    Approval, Certificate, DisposalOptions, DisposalRun, Disposition, DispositionStatus, Eligible,
+    Explanation, Extension, Hold, Item, ItemError, NewHold, Release, Retention, Scheduled, ScheduledStep,
+    StoredBlob, plan_disposal,
+};
+pub use scrub::{
+    Options as ScrubOptions, ScrubRun, ScrubState, ScrubStatus, TroubleCounts, Verified as VerifiedCopy,
 };
 pub use signing::Signature;
 pub use signing::keys::{LONGEST as LONGEST_URL, rotate_signing_key};
@@ -71,8 +79,9 @@ pub use uploads::{Progress, Upload};
 pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
 
 pub use crate::dataplane::{Body, ClientError};
-pub use crate::events::{Actor, Event, Head, Replayed, StateDigest, Target};
+pub use crate::events::{Actor, Damage, Event, Head, Replayed, StateDigest, Target};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
+pub use crate::views::damages::{DATABASE, Damaged, State as DamageState, Trouble};
 
 use crate::clock::{Clock, Micros, SECOND};
 use crate::dataplane::DataPlane;
@@ -98,6 +107,12 @@ pub struct Options {
     pub draft_expiry: Duration,
     /// How garbage is collected.
     pub gc: CollectionOptions,
+    /// How the clock is kept that retentions are judged by.
+    pub clock: ClockOptions,
+    /// Whether and when what may leave by schedule does.
+    pub disposal: DisposalOptions,
+    /// How stored bytes are verified.
+    pub scrub: ScrubOptions,
     /// How long things are kept.
     pub retention: Policy,
 }
@@ -112,6 +127,9 @@ impl Default for Options {
             manifest_cache: 32 * 1024 * 1024,
             draft_expiry: Duration::from_hours(7 * 24),
             gc: CollectionOptions::default(),
+            clock: ClockOptions::default(),
+            disposal: DisposalOptions::default(),
+            scrub: ScrubOptions::default(),
             retention: Policy::default(),
         }
     }
@@ -135,6 +153,7 @@ struct Inner {
     /// The policy in force, as the log has it.
     policy: Policy,
     denials: denials::Denials,
+    compliance: Arc<compliance::Keeper>,
     /// Bounds what is spent on large packages at once.
     composing: packages::Weights,
     /// Bounds what is spent on metadata at once.
@@ -161,10 +180,15 @@ impl Registry {
         is_shared: bool,
     ) -> Result<Self, Error> {
         let cache = Arc::new(cache::Cache::new(options.manifest_cache));
-        let observer: Arc<dyn Observer> = Arc::clone(&cache) as _;
+        let compliance = Arc::new(compliance::Keeper::new(clock.clone(), micros(options.clock.jump)));
+        let told = Told { cache: Arc::clone(&cache), compliance: Arc::clone(&compliance) };
+        let observer: Arc<dyn Observer> = Arc::new(told);
         let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
         let uploads = uploads::Active::default();
         let opened_at = clock.now();
+        if let Some(tick) = views::compliance::find(&db).await? {
+            compliance.learn(tick);
+        }
         let policy = retention::adopt(&db, &log, options.retention.clone()).await?;
         let inner = Inner {
             db,
@@ -176,6 +200,7 @@ impl Registry {
             uploads,
             policy,
             denials: denials::Denials::default(),
+            compliance,
             composing: packages::Weights::default(),
             checks: packages::Checks::default(),
             opened_at,
@@ -214,6 +239,7 @@ impl Registry {
     where
         C: Command<Rejection = Error>,
     {
+        let command = compliance::WithClock { command, wall: self.inner.clock.now() };
         match self.inner.log.submit(actor.clone(), command).await {
             Ok(committed) => Ok(committed),
             Err(Refusal::Rejected(error)) => {
@@ -248,13 +274,33 @@ fn micros(duration: Duration) -> Micros {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX / SECOND).saturating_mul(SECOND)
 }
 
+/// Who is told of what was committed.
+struct Told {
+    cache: Arc<cache::Cache>,
+    compliance: Arc<compliance::Keeper>,
+}
+
+impl Observer for Told {
+    fn committed(&self, events: &[Event]) {
+        self.cache.committed(events);
+        self.compliance.committed(events);
+    }
+
+    fn lost_track(&self) {
+        self.cache.lost_track();
+        self.compliance.lost_track();
+    }
+}
+
 impl Observer for cache::Cache {
     fn committed(&self, events: &[Event]) {
         for event in events {
             match (&event.fact, event.fact.repository()) {
                 (_, Some(repository)) => self.invalidate(repository),
-                // The bytes moved for every repository that links them.
-                (Fact::BlobRepaired(_), None) => self.invalidate_all(),
+                // For every repository that links them the bytes moved, or are served no more or again.
+                (Fact::BlobRepaired(_) | Fact::BlobCorrupted(_) | Fact::BlobRecovered(_), None) => {
+                    self.invalidate_all();
+                }
                 (_, None) => {}
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CollectionOptions, Options};
+use super::{ClockOptions, CollectionOptions, DisposalOptions, Options, ScrubOptions};
 use crate::retention::Policy;
 use crate::setting::{Kind, Problem, Setting, Values};
 
@@ -47,6 +47,9 @@ impl Options {
     /// What can be set, and what the [`Policy`] says of itself.
     pub const SETTINGS: &[&Setting] = &{
         let [enabled, interval, grace, quarantine, orphan_grace, rate] = CollectionOptions::SETTINGS;
+        let [jump] = ClockOptions::SETTINGS;
+        let [scheduled, every] = DisposalOptions::SETTINGS;
+        let [scrubs, passes, cycle, speed, pass] = ScrubOptions::SETTINGS;
         [
             &ALLOW_SPARSE,
             &UPLOAD_EXPIRY,
@@ -60,6 +63,14 @@ impl Options {
             quarantine,
             orphan_grace,
             rate,
+            jump,
+            scheduled,
+            every,
+            scrubs,
+            passes,
+            cycle,
+            speed,
+            pass,
         ]
     };
 
@@ -74,6 +85,9 @@ impl Options {
             manifest_cache: values.number(&MANIFEST_CACHE).unwrap_or(default.manifest_cache),
             draft_expiry: values.duration(&DRAFT_EXPIRY).unwrap_or(default.draft_expiry),
             gc: CollectionOptions::from_values(values),
+            clock: ClockOptions::from_values(values),
+            disposal: DisposalOptions::from_values(values),
+            scrub: ScrubOptions::from_values(values),
             retention: Policy::from_values(values)?,
         })
     }

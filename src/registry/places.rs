@@ -121,6 +121,17 @@ pub(super) async fn remember(db: &Db, data: &DataPlane, place: PlaceId, log_id: 
     Err(Error::WrongPlace(WrongPlace::of(Some(&known), data, Some(&owner))))
 }
 
+/// Whether the storage is still the one that the database knows: in any other everything would seem to be missing.
+pub(super) async fn check_place(db: &Db, data: &DataPlane) -> Result<(), Error> {
+    let Some(known) = places::known(db).await? else { return Ok(()) };
+    let owner = data.owner().await?;
+    if is_at(&known, data, owner.as_ref()) {
+        Ok(())
+    } else {
+        Err(Error::WrongPlace(WrongPlace::of(Some(&known), data, owner.as_ref())))
+    }
+}
+
 fn is_at(known: &KnownPlace, data: &DataPlane, owner: Option<&Owner>) -> bool {
     let place = owner.and_then(|owner| owner.place.as_ref());
     known.backend == data.id() && place.is_some_and(|place| place.as_str() == known.place)

@@ -11,6 +11,7 @@ use super::uploads::run;
 use super::{Actor, Body, Error, Registry};
 use crate::dataplane::{self, DataPlane, Location};
 use crate::db::Db;
+use crate::events::Damage;
 use crate::hash::Hasher;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::views::{contents, links};
@@ -43,6 +44,7 @@ pub struct Stat {
     pub sha256: Digest,
     /// Bytes.
     pub size: u64,
+    damage: Option<Damage>,
     location: Location,
 }
 
@@ -96,12 +98,16 @@ impl Stat {
         let digests = contents::digests_of(db, &content_address).await?;
         let sha256 = digests.into_iter().find(|digest| digest.algorithm() == Algorithm::Sha256);
         let sha256 = sha256.ok_or_else(unknown)?;
-        let size = blob.size;
-        Ok(Self { digest: digest.clone(), content_address, sha256, size, location: location(blob) })
+        let (size, damage) = (blob.size, blob.damage);
+        let (digest, location) = (digest.clone(), location(blob));
+        Ok(Self { digest, content_address, sha256, size, damage, location })
     }
 
     /// Its bytes, compared with the digest that was asked for.
     pub async fn read(&self, data: &DataPlane) -> Result<Verified, Error> {
+        if let Some(damage) = self.damage {
+            return Err(Error::BlobDamaged { digest: self.digest.clone(), damage });
+        }
         let object = data.open(&self.location, None).await?;
         let start = Some((object.body, Hasher::new(self.digest.algorithm())));
         let claimed = self.digest.clone();

@@ -26,7 +26,7 @@ pub struct Swept {
 impl Registry {
     /// Removes upload sessions that have expired, and staged bytes without a session that are as old or, where one
     /// process has the database for itself, were left by an earlier one: nobody can go on with those. Ends drafts of
-    /// packages that have expired, and removes retired signing keys. Bounded per run: what is left is the next run's. Idempotent; never touches an
+    /// packages that have expired, issues certificates that are final by now, and removes retired signing keys. Bounded per run: what is left is the next run's. Idempotent; never touches an
     /// upload that is in use. Any number of replicas may do it at once.
     pub async fn sweep(&self) -> Result<Swept, Error> {
         let now = self.inner.clock.now();
@@ -39,6 +39,7 @@ impl Registry {
         let leftovers = self.sweep_leftovers(untouched_since).await?;
         let drafts = self.sweep_drafts().await?;
         self.sweep_dispositions().await?;
+        self.issue_certificates().await?;
         self.record_denials(false).await;
         Keys::new(&self.inner.db).sweep(now).await?;
         Ok(Swept { sessions, leftovers, drafts })

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Mode, Rule, Start, rfc3339};
+use super::{LATEST, Mode, Rule, Start, rfc3339};
 use crate::clock::Micros;
 
 /// Under which rule something is kept, and until when.
@@ -64,6 +64,12 @@ impl Retained {
     /// Whether it is over at a moment. One without an end is never over.
     pub fn is_over(&self, now: Micros) -> bool {
         self.until.is_some_and(|until| until <= now)
+    }
+
+    /// When its class lets it be disposed of without anybody asking; `None`: never.
+    pub fn leaves_at(&self) -> Option<Micros> {
+        let after = self.rule.auto_dispose_after.filter(|_| self.rule.mode == Mode::Governance)?;
+        self.until.map(|until| after.after(until)).filter(|at| *at <= LATEST)
     }
 
     /// The event it waited for happened; `None` when it waits for none.
@@ -158,6 +164,19 @@ mod tests {
         assert_eq!(kept.extended(None).unwrap().until, None);
         assert_eq!(kept.extended(Some(until - 1)), Err(Refused::Backwards));
         assert_eq!(kept.extended(None).unwrap().extended(Some(i64::MAX)), Err(Refused::Backwards));
+    }
+
+    #[test]
+    fn what_its_class_lets_leave_does_so_a_while_after_its_end() {
+        let kept = of("transient");
+        let until = kept.until.unwrap();
+        assert_eq!(kept.leaves_at(), Some(until + 86_400_000_000));
+        assert_eq!(kept.extended(Some(until + 1)).unwrap().leaves_at(), Some(until + 86_400_000_001));
+        assert_eq!(kept.extended(None).unwrap().leaves_at(), None);
+        assert_eq!(of("summary-evidence").leaves_at(), None);
+        let mut strict = of("transient");
+        strict.rule.mode = Mode::Compliance;
+        assert_eq!(strict.leaves_at(), None, "whatever its rule says");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::extension::retention;
 use super::respond::{Answer, Headers as _, full};
-use super::route::{RouteError, disposition_path};
+use super::route::{RouteError, certificate_path, disposition_path};
 use crate::oci::{Digest, ErrorBody, ErrorCode, ReferenceError, received_range_status};
 use crate::registry;
 use crate::retention::rfc3339;
@@ -117,7 +117,8 @@ fn wire(error: &registry::Error) -> Wire {
         | E::SchemaUnknown(_)
         | E::DispositionUnknown(_)
         | E::HoldUnknown(_)
-        | E::RunUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+        | E::RunUnknown(_)
+        | E::ScrubUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         // 405 and not 409: the spec's table knows 405 for a delete the registry will not do.
         E::BlobInUse { .. } | E::BlobInPackage { .. } | E::BlobInObject { .. } => {
             refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
@@ -150,15 +151,20 @@ fn wire(error: &registry::Error) -> Wire {
         | E::PathConflict { .. }
         | E::CollectionRunning
         | E::CollectionTaken
+        | E::ScrubRunning
+        | E::ScrubTaken
         | E::RetentionRefused(_)
         | E::NotRetained(_)
         | E::NotRetainedYet(_)
         | E::HoldEnded { .. }
         | E::DispositionEnded { .. }
+        | E::NotExecuted { .. }
         | E::DispositionOpen(_)
         | E::StaleRevision { .. }
         | E::NotApproved { .. }
         | E::CoolingOff { .. }
+        | E::ClockFrozen { .. }
+        | E::ClockNotBegun
         | E::NothingLeft { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
         E::MediaTypeInvalid(_) | E::UrlTime { .. } => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
@@ -184,6 +190,8 @@ fn wire(error: &registry::Error) -> Wire {
         | E::Data(_)
         | E::Log(_)
         | E::Db(_)
+        | E::BlobDamaged { .. }
+        | E::ScrubStuck(_)
         | E::ManifestLost(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
     }
 }
@@ -200,6 +208,7 @@ pub(super) fn answer(error: Error) -> Answer {
             }
         }
         Error::Registry(registry::Error::ReferencesUnknown(missing)) => references_unknown(&missing),
+        Error::Registry(error) if error.is_damage() => damaged(&error),
         Error::Registry(error) => render(wire(&error), &error, detail(&error)).with_extras(&error),
         Error::Upload { error, location } => {
             let rendered = render(wire(&error), &error, detail(&error)).with_extras(&error);
@@ -290,7 +299,38 @@ fn render(
     full(status, "application/json", body.to_bytes())
 }
 
+/// What other registries say where the specification has no code.
+const UNKNOWN: &str = "UNKNOWN";
+
+/// Stored bytes are not what was stored: no wrong byte is given out, and whoever can is told to push them again.
+fn damaged(error: &registry::Error) -> Answer {
+    let (id, reason) = logged(StatusCode::INTERNAL_SERVER_ERROR, error);
+    let mut detail = json!({ "request_id": id });
+    if let registry::Error::BlobDamaged { digest, damage } = error {
+        detail["digest"] = json!(digest);
+        detail["damage"] = damage.as_str().into();
+    }
+    let message = match error {
+        registry::Error::BlobDamaged { .. } | registry::Error::ManifestLost(_) => reason,
+        _ => "the stored bytes are missing or damaged; push the content again to repair it".to_owned(),
+    };
+    let body = json!({ "errors": [{ "code": UNKNOWN, "message": message, "detail": detail }] });
+    full(StatusCode::INTERNAL_SERVER_ERROR, "application/json", body.to_string())
+}
+
 fn failed(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Answer {
+    let (id, _) = logged(status, error);
+    let message = if status == StatusCode::SERVICE_UNAVAILABLE {
+        "the registry cannot do this for the moment; try again, the request id names the log line"
+    } else {
+        "the registry failed; the request id names the log line"
+    };
+    let body = json!({ "message": message, "request_id": id });
+    full(status, "application/json", body.to_string())
+}
+
+/// Logs a failure with everything that led to it: under which id, and what.
+fn logged(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> (String, String) {
     let id = ulid::Ulid::generate().to_string();
     let mut reason = error.to_string();
     let mut source = error.source();
@@ -298,15 +338,12 @@ fn failed(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Answ
         reason = format!("{reason}: {cause}");
         source = cause.source();
     }
-    let message = if status == StatusCode::SERVICE_UNAVAILABLE {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
         tracing::warn!(request.id = id, status = status.as_u16(), "A request has to be repeated: {reason}");
-        "the registry cannot do this for the moment; try again, the request id names the log line"
     } else {
         tracing::error!(request.id = id, status = status.as_u16(), "A request failed: {reason}");
-        "the registry failed; the request id names the log line"
-    };
-    let body = json!({ "message": message, "request_id": id });
-    full(status, "application/json", body.to_string())
+    }
+    (id, reason)
 }
 
 /// Facts a client can act on.
@@ -326,9 +363,16 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
             "disposition": disposition,
             "deleted_at": rfc3339(*at),
             "tombstone": disposition_path(repository, disposition),
+            "certificate": certificate_path(repository, disposition),
         })),
+        registry::Error::NotExecuted { disposition, status } => {
+            Some(json!({ "disposition": disposition, "status": status.as_str() }))
+        }
         registry::Error::DispositionOpen(disposition) => Some(json!({ "disposition": disposition })),
         registry::Error::StaleRevision { revision, .. } => Some(json!({ "revision": revision })),
+        registry::Error::ClockFrozen { wall, compliance } => Some(json!({
+            "wall": rfc3339(*wall), "compliance": rfc3339(*compliance), "clock": "/v2/_artifactstore/clock",
+        })),
         registry::Error::CoolingOff { until, .. } => Some(json!({ "until": rfc3339(*until) })),
         registry::Error::PackageNotDraft { package, status }
         | registry::Error::NothingLeft { package, status }

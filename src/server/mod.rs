@@ -23,6 +23,7 @@ mod v2;
 
 use std::time::Duration;
 
+pub(crate) use extension::disposition_shape;
 pub use listener::Server;
 
 use crate::registry::Registry;

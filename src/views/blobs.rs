@@ -6,7 +6,7 @@ use super::contents::stored_digest;
 use super::links;
 use crate::clock::Micros;
 use crate::db::{Column, Db, Error, Index, Key, Row, Table, Value};
-use crate::events::{Change, Copy, Event, Fact, Projection, Read, Rows};
+use crate::events::{Change, Copy, Damage, Event, Fact, Projection, Read, Rows, Sequence};
 use crate::oci::Digest;
 
 /// One row per stored blob.
@@ -20,9 +20,9 @@ pub static BLOBS: Table = Table {
         Column::text("storage_key"),
         Column::integer("sequence"),
         Column::text("version"),
+        Column::text("damage"),
         Column::integer("unlinked_since"),
         Column::integer("condemned_at"),
-        Column::text("damage"),
     ],
     key: 1,
     indexes: &[Index { columns: &[KEY] }],
@@ -32,24 +32,24 @@ pub static BLOBS: Table = Table {
 const BY_KEY: usize = 0;
 
 /// Blobs looked up per statement.
-const CHUNK: usize = 64;
+pub(super) const CHUNK: usize = 64;
 
-const PAGE: &str = "SELECT content, size, state, backend, storage_key, sequence, version FROM blobs \
+const PAGE: &str = "SELECT content, size, state, backend, storage_key, sequence, version, damage FROM blobs \
     WHERE content > $1 AND state IN ('live', 'condemned') ORDER BY content LIMIT $2";
 
-const FIND: &str =
-    "SELECT content, size, state, backend, storage_key, sequence, version FROM blobs WHERE content = $1";
+const FIND: &str = "SELECT content, size, state, backend, storage_key, sequence, version, damage FROM blobs \
+    WHERE content = $1";
 
-const UNLINKED: &str = "SELECT content, size, state, backend, storage_key, sequence, version, unlinked_since \
+const UNLINKED: &str = "SELECT content, size, state, backend, storage_key, sequence, version, damage, unlinked_since \
     FROM blobs WHERE state = 'live' AND unlinked_since IS NOT NULL AND unlinked_since < $1 \
     AND (unlinked_since, content) > ($2, $3) ORDER BY unlinked_since, content LIMIT $4";
 
 /// Both conditions on the state: an engine takes the index for what the index says, to the letter.
-const CONDEMNED: &str = "SELECT content, size, state, backend, storage_key, sequence, version, condemned_at \
+const CONDEMNED: &str = "SELECT content, size, state, backend, storage_key, sequence, version, damage, condemned_at \
     FROM blobs WHERE state IN ('condemned', 'deleting') AND state = 'condemned' AND condemned_at < $1 \
     AND (condemned_at, content) > ($2, $3) ORDER BY condemned_at, content LIMIT $4";
 
-const DELETING: &str = "SELECT content, size, state, backend, storage_key, sequence, version, condemned_at \
+const DELETING: &str = "SELECT content, size, state, backend, storage_key, sequence, version, damage, condemned_at \
     FROM blobs WHERE state IN ('condemned', 'deleting') AND state = 'deleting' AND condemned_at < $1 \
     AND (condemned_at, content) > ($2, $3) ORDER BY condemned_at, content LIMIT $4";
 
@@ -71,6 +71,8 @@ pub struct Blob {
     pub version: Option<String>,
     /// Where it is between its first push and its end.
     pub state: State,
+    /// What is wrong with its copy, if that was found out: nobody is served from it.
+    pub damage: Option<Damage>,
 }
 
 impl Blob {
@@ -79,7 +81,7 @@ impl Blob {
         self.state == State::Live
     }
 
-    /// Reads `content, size, state, backend, storage_key, sequence, version` from columns `at..`.
+    /// Reads `content, size, state, backend, storage_key, sequence, version, damage` from columns `at..`.
     pub(super) fn from_columns(row: &Row, at: usize) -> Self {
         Self {
             content: stored_digest(row, at),
@@ -88,6 +90,7 @@ impl Blob {
             backend: row.text(at + 3).to_owned(),
             key: row.text(at + 4).to_owned(),
             version: row.optional_text(at + 6).map(str::to_owned),
+            damage: row.optional_text(at + 7).and_then(Damage::parse),
         }
     }
 }
@@ -167,8 +170,8 @@ impl Projection for Blobs {
                     fact.key.as_str().into(),
                     event.sequence.into(),
                     fact.version.as_deref().into(),
-                    event.recorded_at.into(),
                     Value::Null,
+                    event.recorded_at.into(),
                     Value::Null,
                 ]);
                 vec![Change::Upsert(&BLOBS, row)]
@@ -234,9 +237,9 @@ const BACKEND: usize = 3;
 const KEY: usize = 4;
 const SEQUENCE: usize = 5;
 const VERSION: usize = 6;
-const UNLINKED_SINCE: usize = 7;
-const CONDEMNED_AT: usize = 8;
-const DAMAGE: usize = 9;
+const DAMAGE: usize = 7;
+const UNLINKED_SINCE: usize = 8;
+const CONDEMNED_AT: usize = 9;
 
 /// The row of a blob after a change, unless it comes to the same.
 fn changed(rows: &Rows, content: &Digest, change: impl FnOnce(&mut Vec<Value>)) -> Vec<Change> {
@@ -361,7 +364,7 @@ pub async fn leaving(
     };
     let (since, content) = after.map_or((Micros::MIN, ""), |it| (it.since, it.blob.content.as_str()));
     let rows = db.query(sql, vec![before.into(), since.into(), content.into(), limit.into()]).await?;
-    let leaving = |row: &Row| Leaving { since: row.integer(7), blob: Blob::from_columns(row, 0) };
+    let leaving = |row: &Row| Leaving { since: row.integer(8), blob: Blob::from_columns(row, 0) };
     Ok(rows.iter().map(leaving).collect())
 }
 
@@ -370,4 +373,33 @@ pub async fn page(db: &Db, after: Option<&Digest>, limit: i64) -> Result<Vec<Blo
     let after = after.map_or("", Digest::as_str);
     let rows = db.query(PAGE, vec![after.into(), limit.into()]).await?;
     Ok(rows.iter().map(|row| Blob::from_columns(row, 0)).collect())
+}
+
+/// A blob in whatever state, since which event its copy is there, and what is wrong with that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The blob.
+    pub blob: Blob,
+    /// The event that stored its copy.
+    pub sequence: Sequence,
+    /// What is wrong with the copy, if anything is known to be.
+    pub damage: Option<Damage>,
+}
+
+/// How the blobs among these content addresses stand.
+pub async fn standing(db: &Db, contents: &[Digest]) -> Result<HashMap<Digest, Standing>, Error> {
+    let mut found = HashMap::with_capacity(contents.len());
+    let mut tx = db.snapshot().await?;
+    for chunk in contents.chunks(CHUNK) {
+        let mut keys: Vec<Key> = chunk.iter().map(key).collect();
+        keys.sort();
+        keys.dedup();
+        for row in tx.load(&BLOBS, None, &keys).await? {
+            let damage = row.optional_text(DAMAGE).and_then(Damage::parse);
+            let standing =
+                Standing { blob: Blob::from_columns(&row, 0), sequence: row.integer(SEQUENCE), damage };
+            found.insert(standing.blob.content.clone(), standing);
+        }
+    }
+    Ok(found)
 }

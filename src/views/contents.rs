@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::db::{Column, Db, Error, Index, Key, Row, Table};
 use crate::events::{Change, Event, Fact, Projection, Read, Rows};
-use crate::oci::Digest;
+use crate::oci::{Algorithm, Digest};
 
 /// `digest -> content`, for every algorithm a digest of the content is known in.
 pub static CONTENT_DIGESTS: Table = Table {
@@ -74,6 +74,24 @@ pub fn of(content: &Digest) -> Read {
 pub fn known(rows: &Rows, content: &Digest) -> Vec<Digest> {
     let rows = rows.lookup(&CONTENT_DIGESTS, BY_CONTENT, &[content.as_str().into()]);
     rows.iter().map(|row| stored_digest(row, 0)).collect()
+}
+
+/// The SHA-256 of each of these contents, where it is known.
+pub async fn sha256_of_all(db: &Db, contents: &[Digest]) -> Result<HashMap<Digest, Digest>, Error> {
+    let mut found = HashMap::with_capacity(contents.len());
+    let mut tx = db.snapshot().await?;
+    for chunk in contents.chunks(PAGE) {
+        let mut keys: Vec<Key> = chunk.iter().map(|content| vec![content.as_str().into()]).collect();
+        keys.sort();
+        keys.dedup();
+        for row in tx.load(&CONTENT_DIGESTS, Some(BY_CONTENT), &keys).await? {
+            let digest = stored_digest(&row, 0);
+            if digest.algorithm() == Algorithm::Sha256 {
+                found.insert(stored_digest(&row, 1), digest);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The content address behind a digest, if it is known. A digest never changes its content.

@@ -27,6 +27,7 @@ pub static DISPOSITIONS: Table = Table {
         Column::text("end_reason"),
         Column::text("certificate"),
         Column::integer("sequence"),
+        Column::integer("end_event"),
     ],
     key: 1,
     indexes: &[Index { columns: &[1, 2, 4] }],
@@ -55,7 +56,8 @@ macro_rules! select {
     ($condition:literal) => {
         concat!(
             "SELECT id, repository, target, status, is_open, reason, proposed_by, proposed_at, revision, approvals, \
-             cooling_off, approved_at, ended_by, ended_at, end_reason, certificate, sequence FROM dispositions WHERE ",
+             cooling_off, approved_at, ended_by, ended_at, end_reason, certificate, sequence, end_event \
+             FROM dispositions WHERE ",
             $condition
         )
     };
@@ -154,6 +156,8 @@ pub struct End {
     pub at: Micros,
     /// Why; empty for one that was executed.
     pub reason: String,
+    /// The event.
+    pub sequence: Sequence,
 }
 
 /// One approval.
@@ -208,7 +212,8 @@ impl Projection for Dispositions {
         };
         let mut changes = Vec::new();
         let end = |reason: &str| {
-            Some(End { by: actor.to_owned(), at: event.recorded_at, reason: reason.to_owned() })
+            let (by, at, reason) = (actor.to_owned(), event.recorded_at, reason.to_owned());
+            Some(End { by, at, reason, sequence: event.sequence })
         };
         match &event.fact {
             Fact::DispositionApproved(fact) => {
@@ -270,11 +275,17 @@ impl Disposition {
             end.map(|end| &*end.reason).into(),
             self.certificate.as_deref().into(),
             self.sequence.into(),
+            end.map(|end| end.sequence).into(),
         ])
     }
 
     fn from_row(row: &Row) -> Self {
-        let end = |by: &str| End { by: by.to_owned(), at: row.integer(13), reason: row.text(14).to_owned() };
+        let end = |by: &str| End {
+            by: by.to_owned(),
+            at: row.integer(13),
+            reason: row.text(14).to_owned(),
+            sequence: row.integer(17),
+        };
         Self {
             id: row.text(0).parse().expect("views hold only checked ids"),
             repository: row.text(1).parse().expect("views hold only checked names"),
@@ -317,6 +328,12 @@ pub fn get(rows: &Rows, id: &DispositionId) -> Option<Disposition> {
 
 fn open_key(repository: &RepositoryName, target: &Target) -> Key {
     vec![repository.as_str().into(), target.as_str().into(), 1.into()]
+}
+
+/// The dispositions about something that ended, among loaded rows.
+pub fn closed_about(rows: &Rows, repository: &RepositoryName, target: &Target) -> Vec<Disposition> {
+    let key = vec![repository.as_str().into(), target.as_str().into(), 0.into()];
+    rows.lookup(&DISPOSITIONS, BY_TARGET, &key).into_iter().map(Disposition::from_row).collect()
 }
 
 /// The read of the open dispositions about something.

@@ -33,7 +33,7 @@ const SINCE: usize = 3;
 const CHUNK: usize = 64;
 
 const FIND: &str = "SELECT b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version, \
-    l.unreferenced_since FROM content_digests d \
+    b.damage, l.unreferenced_since FROM content_digests d \
     JOIN blob_links l ON l.repository = $1 AND l.content = d.content \
     JOIN blobs b ON b.content = d.content \
     WHERE d.digest = $2";
@@ -62,8 +62,21 @@ const UNUSED: &str = "SELECT l.unreferenced_since, l.repository, l.content, \
 
 const OF: &str = "SELECT repository, unreferenced_since FROM blob_links WHERE content = $1 LIMIT $2";
 
+/// The links of a blob, and whether something of their repository names it.
+const NAMED: &str = "SELECT l.repository, CAST(CASE WHEN l.unreferenced_since IS NULL \
+    OR EXISTS (SELECT 1 FROM manifest_references m \
+        WHERE m.repository = l.repository AND m.target = l.content AND m.role <> 'child') \
+    OR EXISTS (SELECT 1 FROM package_files f WHERE f.repository = l.repository AND f.content = l.content) \
+    OR EXISTS (SELECT 1 FROM objects o WHERE o.repository = l.repository AND o.content = l.content) \
+    OR EXISTS (SELECT 1 FROM content_digests d JOIN manifest_references m \
+        ON m.repository = l.repository AND m.target = d.digest WHERE d.content = l.content) \
+    OR EXISTS (SELECT 1 FROM packages p \
+        WHERE p.repository = l.repository AND p.content_manifest = l.content AND p.status = 'finalized') \
+    THEN 1 ELSE 0 END AS BIGINT) \
+    FROM blob_links l WHERE l.content = $1 LIMIT $2";
+
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[FIND, ANYWHERE, UNUSED, OF];
+pub static STATEMENTS: &[&str] = &[FIND, ANYWHERE, UNUSED, OF, NAMED];
 
 /// A blob as a repository holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,7 +242,7 @@ pub async fn find(db: &Db, repository: &RepositoryName, digest: &Digest) -> Resu
 /// The same with since when it seems unused.
 pub async fn held(db: &Db, repository: &RepositoryName, digest: &Digest) -> Result<Option<Held>, Error> {
     let rows = db.query(FIND, vec![repository.as_str().into(), digest.as_str().into()]).await?;
-    let held = |row: &Row| Held { blob: Blob::from_columns(row, 0), unused_since: row.optional_integer(7) };
+    let held = |row: &Row| Held { blob: Blob::from_columns(row, 0), unused_since: row.optional_integer(8) };
     Ok(rows.first().map(held).filter(|held| held.blob.is_live()))
 }
 
@@ -269,6 +282,15 @@ pub async fn links_of(
 ) -> Result<Vec<(RepositoryName, Option<Micros>)>, Error> {
     let rows = db.query(OF, vec![content.as_str().into(), limit.into()]).await?;
     Ok(rows.iter().map(|row| (repository(row, 0), row.optional_integer(1))).collect())
+}
+
+/// Up to `limit` repositories that hold a blob, by name, and whether something of theirs names it. May be outdated by
+/// the time it is read.
+pub async fn naming(db: &Db, content: &Digest, limit: i64) -> Result<Vec<(RepositoryName, bool)>, Error> {
+    let rows = db.query(NAMED, vec![content.as_str().into(), limit.into()]).await?;
+    let mut found: Vec<_> = rows.iter().map(|row| (repository(row, 0), row.integer(1) != 0)).collect();
+    found.sort();
+    Ok(found)
 }
 
 /// Up to `limit` links that seem unused since before a moment, the longest first, after the one given.

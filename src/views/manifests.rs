@@ -261,6 +261,13 @@ pub async fn contents(db: &Db, after: Option<&Digest>, limit: i64) -> Result<Vec
     Ok(rows.iter().map(|row| (stored_digest(row, 0), row.blob(1).to_vec())).collect())
 }
 
+/// The content of up to `limit` manifests that a repository holds although their bytes are gone, each once.
+pub async fn lost(db: &Db, limit: i64) -> Result<Vec<Digest>, Error> {
+    let rows = db.query(MISSING, vec![limit.into()]).await?;
+    let lost: BTreeSet<Digest> = rows.iter().map(|row| stored_digest(row, 1)).collect();
+    Ok(lost.into_iter().collect())
+}
+
 /// Up to `limit` manifests that a repository holds although their bytes are gone: `repository@content`.
 pub async fn missing(db: &Db, limit: i64) -> Result<Vec<String>, Error> {
     let rows = db.query(MISSING, vec![limit.into()]).await?;

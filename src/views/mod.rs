@@ -7,6 +7,7 @@
 pub mod blobs;
 pub mod compliance;
 pub mod contents;
+pub mod damages;
 pub mod dispositions;
 pub mod holds;
 pub mod links;
@@ -15,6 +16,7 @@ pub mod objects;
 pub mod package_files;
 pub mod packages;
 pub mod policies;
+pub mod purges;
 pub mod referrers;
 pub mod repositories;
 pub mod retentions;
@@ -46,9 +48,11 @@ pub fn projections() -> Projections {
         Box::new(schemas::Schemas),
         Box::new(tags::Tags),
         Box::new(compliance::ComplianceClock),
+        Box::new(damages::Damages),
         Box::new(dispositions::Dispositions),
         Box::new(holds::Holds),
         Box::new(policies::Policies),
+        Box::new(purges::Purges),
         Box::new(retentions::Retentions),
         Box::new(runs::Runs),
         Box::new(tombstones::Tombstones),
@@ -70,6 +74,7 @@ pub static STATEMENTS: &[&[&str]] = &[
     schemas::STATEMENTS,
     tags::STATEMENTS,
     compliance::STATEMENTS,
+    damages::STATEMENTS,
     dispositions::STATEMENTS,
     holds::STATEMENTS,
     policies::STATEMENTS,

@@ -33,7 +33,7 @@ macro_rules! select {
     ($condition:literal) => {
         concat!(
             "SELECT o.repository, o.object_key, o.content, o.sha256, o.size, o.media_type, o.created_at, o.sequence, \
-             b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version \
+             b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version, b.damage \
              FROM objects o LEFT JOIN blobs b ON b.content = o.content WHERE o.repository = $1 AND ",
             $condition
         )

@@ -34,7 +34,8 @@ const BY_CONTENT: usize = 1;
 /// With where the bytes are. Those of a file in an archive are not by themselves anywhere in its repository; that
 /// another one may hold them is not for anybody to learn here.
 const PAGE: &str = "SELECT f.package, f.path, f.repository, f.media_type, f.size, f.content, f.sha256, f.role, \
-    f.sequence, b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version \
+    f.sequence, b.content, b.size, b.state, b.backend, b.storage_key, b.sequence, b.version, \
+    b.damage \
     FROM package_files f \
     LEFT JOIN blob_links l ON l.repository = f.repository AND l.content = f.content \
     LEFT JOIN blobs b ON b.content = l.content \

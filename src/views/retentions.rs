@@ -19,6 +19,7 @@ pub static RETENTIONS: Table = Table {
         Column::integer("retain_from"),
         Column::integer("retain_until"),
         Column::integer("revision"),
+        Column::integer("leaves_at"),
     ],
     key: 2,
     indexes: &[],
@@ -29,11 +30,21 @@ const OVER: &str = "SELECT repository, target, class, mode, rule, retain_from, r
     WHERE repository = $1 AND retain_until <= $2 AND (retain_until, target) > ($3, $4) \
     ORDER BY retain_until, target LIMIT $5";
 
+/// The packages among them. The range of targets is that of their ids.
+const PACKAGES_OVER: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, revision \
+    FROM retentions WHERE repository = $1 AND retain_until <= $2 AND (retain_until, target) > ($3, $4) \
+    AND target >= 'pkg_' AND target < 'pkg`' ORDER BY retain_until, target LIMIT $5";
+
 const FIND: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, revision FROM retentions \
     WHERE repository = $1 AND target = $2";
 
+/// Those that their classes let leave by a moment.
+const DUE: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, revision FROM retentions \
+    WHERE leaves_at <= $1 AND (leaves_at, repository, target) > ($2, $3, $4) \
+    ORDER BY leaves_at, repository, target LIMIT $5";
+
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[OVER, FIND];
+pub static STATEMENTS: &[&str] = &[OVER, PACKAGES_OVER, FIND, DUE];
 
 /// One retention as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +149,7 @@ impl Retention {
             self.retained.from.into(),
             self.retained.until.into(),
             self.revision.into(),
+            self.retained.leaves_at().into(),
         ])
     }
 
@@ -184,7 +196,43 @@ pub async fn over(
     after: Option<(Micros, &Target)>,
     limit: i64,
 ) -> Result<Vec<Retention>, Error> {
+    page(db, OVER, repository, now, after, limit).await
+}
+
+/// The same of packages.
+pub async fn packages_over(
+    db: &Db,
+    repository: &RepositoryName,
+    now: Micros,
+    after: Option<(Micros, &Target)>,
+    limit: i64,
+) -> Result<Vec<Retention>, Error> {
+    page(db, PACKAGES_OVER, repository, now, after, limit).await
+}
+
+async fn page(
+    db: &Db,
+    sql: &'static str,
+    repository: &RepositoryName,
+    now: Micros,
+    after: Option<(Micros, &Target)>,
+    limit: i64,
+) -> Result<Vec<Retention>, Error> {
     let (until, target) = after.map_or((i64::MIN, ""), |(until, target)| (until, target.as_str()));
     let values = vec![repository.as_str().into(), now.into(), until.into(), target.into(), limit.into()];
-    Ok(db.query(OVER, values).await?.iter().map(Retention::from_row).collect())
+    Ok(db.query(sql, values).await?.iter().map(Retention::from_row).collect())
+}
+
+/// Up to `limit` retentions of all repositories whose classes let what they are of leave by `now`, the longest first,
+/// after the one that did so then and is about this.
+pub async fn due(
+    db: &Db,
+    now: Micros,
+    after: Option<(Micros, &RepositoryName, &Target)>,
+    limit: i64,
+) -> Result<Vec<Retention>, Error> {
+    let (at, repository, target) = after
+        .map_or((i64::MIN, "", ""), |(at, repository, target)| (at, repository.as_str(), target.as_str()));
+    let values = vec![now.into(), at.into(), repository.into(), target.into(), limit.into()];
+    Ok(db.query(DUE, values).await?.iter().map(Retention::from_row).collect())
 }

@@ -30,9 +30,13 @@ pub static SCRUB_RUNS: Table = Table {
         Column::text("run"),
         Column::integer("started_at"),
         Column::integer("finished_at"),
+        Column::integer("covers"),
         Column::integer("blobs"),
         Column::integer("bytes"),
+        Column::integer("manifests"),
         Column::integer("damaged"),
+        Column::integer("unreadable"),
+        Column::integer("recovered"),
         Column::integer("repaired"),
         Column::integer("sequence"),
     ],
@@ -47,11 +51,14 @@ const COLLECTIONS: &str = "SELECT run, started_at, finished_at, released, condem
 const COLLECTION: &str = "SELECT run, started_at, finished_at, released, condemned, purged, purged_bytes, orphans, \
     failure, sequence FROM gc_runs WHERE run = $1";
 
-const SCRUBS: &str = "SELECT run, started_at, finished_at, blobs, bytes, damaged, repaired, sequence \
-    FROM scrub_runs WHERE run < $1 ORDER BY run DESC LIMIT $2";
+const SCRUBS: &str = "SELECT run, started_at, finished_at, covers, blobs, bytes, manifests, damaged, unreadable, \
+    recovered, repaired, sequence FROM scrub_runs WHERE run < $1 ORDER BY run DESC LIMIT $2";
+
+const SCRUB: &str = "SELECT run, started_at, finished_at, covers, blobs, bytes, manifests, damaged, unreadable, \
+    recovered, repaired, sequence FROM scrub_runs WHERE run = $1";
 
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[COLLECTIONS, COLLECTION, SCRUBS];
+pub static STATEMENTS: &[&str] = &[COLLECTIONS, COLLECTION, SCRUBS, SCRUB];
 
 /// After every run there is.
 const LAST: &str = "~";
@@ -91,9 +98,13 @@ impl Projection for Runs {
                     fact.run.as_str().into(),
                     fact.started_at.into(),
                     event.recorded_at.into(),
+                    fact.covers.into(),
                     fact.blobs.cast_signed().into(),
                     fact.bytes.cast_signed().into(),
+                    fact.manifests.cast_signed().into(),
                     fact.damaged.cast_signed().into(),
+                    fact.unreadable.cast_signed().into(),
+                    fact.recovered.cast_signed().into(),
                     fact.repaired.cast_signed().into(),
                     event.sequence.into(),
                 ]);
@@ -140,13 +151,37 @@ pub async fn scrubs(
     limit: i64,
 ) -> Result<Vec<(ScrubCompleted, Micros)>, Error> {
     let rows = db.query(SCRUBS, vec![before.unwrap_or(LAST).into(), limit.into()]).await?;
-    let run = |row: &Row| ScrubCompleted {
+    Ok(rows.iter().map(scrubbed).collect())
+}
+
+/// The read of a cycle of the scrub.
+pub fn read_scrub(run: &str) -> Read {
+    Read::row(&SCRUB_RUNS, vec![run.into()])
+}
+
+/// Whether a cycle of the scrub has ended, among loaded rows.
+pub fn has_scrub(rows: &Rows, run: &str) -> bool {
+    rows.get(&SCRUB_RUNS, &[run.into()]).is_some()
+}
+
+/// A cycle of the scrub that ended, and when.
+pub async fn scrub(db: &Db, run: &str) -> Result<Option<(ScrubCompleted, Micros)>, Error> {
+    Ok(db.query(SCRUB, vec![run.into()]).await?.first().map(scrubbed))
+}
+
+fn scrubbed(row: &Row) -> (ScrubCompleted, Micros) {
+    let count = |at| row.integer(at).unsigned_abs();
+    let run = ScrubCompleted {
         run: row.text(0).to_owned(),
         started_at: row.integer(1),
-        blobs: row.integer(3).unsigned_abs(),
-        bytes: row.integer(4).unsigned_abs(),
-        damaged: row.integer(5).unsigned_abs(),
-        repaired: row.integer(6).unsigned_abs(),
+        covers: row.integer(3),
+        blobs: count(4),
+        bytes: count(5),
+        manifests: count(6),
+        damaged: count(7),
+        unreadable: count(8),
+        recovered: count(9),
+        repaired: count(10),
     };
-    Ok(rows.iter().map(|row| (run(row), row.integer(2))).collect())
+    (run, row.integer(2))
 }

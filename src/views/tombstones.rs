@@ -90,7 +90,7 @@ impl Projection for Tombstones {
         let Fact::DispositionExecuted(fact) = &event.fact else { return Vec::new() };
         let mut row = key(&fact.repository, &fact.target);
         row.push(fact.reference.as_str().into());
-        row.push(fact.class.as_str().into());
+        row.push(fact.rule.class.as_str().into());
         row.push(fact.disposition.as_str().into());
         row.push(event.actor.as_str().into());
         row.push(event.recorded_at.into());

@@ -12,6 +12,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what unwrap says")]
 
+mod churn;
 mod concurrency;
 mod disk;
 mod faults;

@@ -18,6 +18,7 @@ mod consistency;
 mod crowd;
 mod database;
 mod database_faults;
+mod garbage;
 mod ledger;
 mod memory;
 mod place;
@@ -30,6 +31,9 @@ mod storage_faults;
 mod storm;
 mod tail;
 mod uploads;
+
+#[path = "../load/churn.rs"]
+mod churn;
 
 #[path = "../load/support.rs"]
 #[allow(dead_code, reason = "shared with the load tests, and each uses its part")]

@@ -116,6 +116,11 @@ impl Remote {
         Place::parse(text, self.server.as_deref(), fallback.as_deref())
     }
 
+    /// Whether a server was named for this command.
+    pub(super) fn is_named(&self) -> bool {
+        self.server.is_some()
+    }
+
     /// A client of the server an id is looked up on.
     pub(super) fn client(&self) -> Result<Client, Failure> {
         // Any name without a host leads to the server.
@@ -139,7 +144,7 @@ fn path_of(said: Option<&str>, file: &Path) -> Result<PackagePath, Failure> {
 }
 
 /// Bytes that go to a file, or to standard output.
-fn write(bytes: &[u8], output: Option<&PathBuf>) -> Result<(), Failure> {
+pub(super) fn write(bytes: &[u8], output: Option<&PathBuf>) -> Result<(), Failure> {
     match output {
         Some(file) => std::fs::write(file, bytes)
             .map_err(|error| Failure(format!("{} cannot be written: {error}", file.display()))),

@@ -35,6 +35,9 @@ pub(in crate::cli) struct List {
     /// Only those of this OCI manifest, sha256:…
     #[arg(long, value_name = "DIGEST")]
     reference: Option<String>,
+    /// Only those whose retention is over and that nothing holds, the longest over first.
+    #[arg(long, conflicts_with = "after")]
+    eligible: bool,
     /// How many at most; the next ones are those --after the last of these.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     limit: usize,
@@ -134,7 +137,7 @@ impl List {
             None => {}
         }
         let (status, class, kind, after) = (self.status, self.class, self.kind, self.after);
-        let filter = Filter { status, class, kind, reference, after };
+        let filter = Filter { status, class, kind, reference, after, eligible: self.eligible };
         let packages = connect(&place)?.packages(&place.repository, &filter, self.limit).await?;
         list(self.remote.json, "packages", &packages, |package| {
             let text = |field: &str| package[field].as_str().unwrap_or("-").escape_debug().to_string();

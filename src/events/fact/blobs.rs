@@ -23,7 +23,8 @@ pub struct BlobStored {
     pub version: Option<String>,
 }
 
-/// A live blob whose stored copy was lost or damaged has a good copy again, pushed by a client.
+/// A live blob whose stored copy was lost or damaged has a good copy again, pushed by a client or made of another copy.
+/// The damaged one stays where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlobRepaired {

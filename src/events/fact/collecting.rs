@@ -109,10 +109,13 @@ impl Damage {
     }
 }
 
-/// The live copy of a blob is not what was stored. Nobody is served from it until it is repaired.
+/// The copy of a blob is not what was stored. Nobody is served from it until it is repaired. Or the bytes of a manifest
+/// are not: the database holds them, and the key is [`manifest_key`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlobCorrupted {
+    /// The cycle that found it.
+    pub run: String,
     /// The content.
     pub content: Digest,
     /// The backend that holds the copy.
@@ -125,7 +128,23 @@ pub struct BlobCorrupted {
     pub finding: String,
 }
 
-/// A copy that was thought damaged is whole: it could not be read rightly before.
+/// A copy could not be read: that says nothing about its bytes, and they were not verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobUnreadable {
+    /// The cycle that tried to.
+    pub run: String,
+    /// The content.
+    pub content: Digest,
+    /// The backend that holds the copy.
+    pub backend: String,
+    /// Its key there.
+    pub key: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// A copy that was thought damaged, or that could not be read, is whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlobRecovered {
@@ -166,14 +185,27 @@ pub struct ScrubCompleted {
     pub run: String,
     /// When it began.
     pub started_at: Micros,
-    /// Blobs read.
+    /// The newest event then: every copy that one up to it named was read, unless it was found unreadable.
+    pub covers: i64,
+    /// Blobs looked at.
     pub blobs: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Damaged ones found.
+    /// Manifests looked at.
+    pub manifests: u64,
+    /// Damaged ones among all of them, also those that were known to be.
     pub damaged: u64,
-    /// Of those, repaired from another copy.
+    /// Those that could not be read.
+    pub unreadable: u64,
+    /// Those that were thought damaged or unreadable and are whole.
+    pub recovered: u64,
+    /// Of the damaged ones, repaired from another copy.
     pub repaired: u64,
+}
+
+/// What stands for the key of a manifest's bytes, which the database holds.
+pub fn manifest_key(content: &Digest) -> String {
+    format!("manifest/{content}")
 }
 
 /// The compliance clock was read.
@@ -226,11 +258,20 @@ pub(super) mod tests {
             BlobsDeleteIntended { run: run(), copies: copies.clone() }.into(),
             BlobsPurged { run: run(), copies }.into(),
             BlobCorrupted {
+                run: run(),
                 content: content.clone(),
-                backend,
+                backend: backend.clone(),
                 key: key.clone(),
                 damage: Damage::Missing,
                 finding: "is not there".to_owned(),
+            }
+            .into(),
+            BlobUnreadable {
+                run: run(),
+                content: content.clone(),
+                backend,
+                key: key.clone(),
+                reason: "the disk failed".to_owned(),
             }
             .into(),
             BlobRecovered { content, key }.into(),
@@ -245,7 +286,19 @@ pub(super) mod tests {
                 failure: Some("the disk failed".to_owned()),
             }
             .into(),
-            ScrubCompleted { run: run(), started_at: 1, blobs: 2, bytes: 3, damaged: 4, repaired: 5 }.into(),
+            ScrubCompleted {
+                run: "scrub_01arz3ndektsv4rrffq69g5fav".to_owned(),
+                started_at: 1,
+                covers: 2,
+                blobs: 3,
+                bytes: 4,
+                manifests: 5,
+                damaged: 6,
+                unreadable: 7,
+                recovered: 8,
+                repaired: 9,
+            }
+            .into(),
             ClockTicked { wall: 2, compliance: 1, is_frozen: true }.into(),
             ClockResynchronised { compliance: 2, reason: "looked at it".to_owned() }.into(),
         ]

@@ -204,8 +204,12 @@ pub struct DispositionExecuted {
     pub disposition: DispositionId,
     /// What left.
     pub target: Target,
-    /// Its class.
-    pub class: String,
+    /// The rule it was under to the end.
+    pub rule: Rule,
+    /// When its period began.
+    pub from: Option<Micros>,
+    /// When it ended.
+    pub until: Option<Micros>,
     /// SHA-256 of its OCI manifest.
     pub reference: Digest,
     /// The manifests that left with it, by content address, sorted.
@@ -238,7 +242,7 @@ pub struct CertificateIssued {
     pub repository: RepositoryName,
     /// The disposition.
     pub disposition: DispositionId,
-    /// The certificate in canonical JSON.
+    /// The certificate in canonical JSON, at most 15 MiB.
     pub certificate: String,
     /// BLAKE3 of that.
     pub digest: Digest,
@@ -365,7 +369,9 @@ pub(super) mod tests {
                 repository: repository(),
                 disposition: disposition.clone(),
                 target,
-                class: "raw-evidence".to_owned(),
+                rule: Classes::default().rule(Some("raw-evidence")).unwrap(),
+                from: Some(1),
+                until: Some(2),
                 reference: hash::digest(Algorithm::Sha256, b"content"),
                 manifests: vec![digest()],
                 tags: vec![tag],

@@ -12,6 +12,7 @@ use crate::events::{
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::Error;
 use crate::registry::commands::link_read;
+use crate::registry::compliance::refuse_frozen;
 use crate::views::blobs::{self, Blob, State};
 use crate::views::{contents, holds, links, manifests, objects, package_files, packages};
 
@@ -214,6 +215,9 @@ impl Command for IntendDeletes {
                 copies.push(copy(blob));
             }
         }
+        if !copies.is_empty() {
+            refuse_frozen(rows)?;
+        }
         copies.sort_by(|a, b| a.content.cmp(&b.content));
         let fact = || BlobsDeleteIntended { run: self.run.clone(), copies: copies.clone() };
         let facts = if copies.is_empty() { Vec::new() } else { vec![fact().into()] };
@@ -223,7 +227,7 @@ impl Command for IntendDeletes {
 
 /// The copy of a blob.
 pub(super) fn copy(blob: Blob) -> Copy {
-    let Blob { content, size, backend, key, version, state: _ } = blob;
+    let Blob { content, size, backend, key, version, state: _, damage: _ } = blob;
     Copy { content, size, backend, key, version }
 }
 

@@ -19,7 +19,6 @@ pub(super) mod commands;
 mod naming;
 mod options;
 pub(super) mod orphans;
-mod pace;
 mod plan;
 pub(super) mod rules;
 mod run;
@@ -107,6 +106,12 @@ impl Registry {
         if is_told || !is_idle {
             self.submit(Actor::system(), CompleteRun(done.clone())).await?;
         }
+        if done.purged > 0
+            && let Err(error) = self.issue_certificates().await
+        {
+            // What was collected is; the sweep tries again.
+            tracing::warn!(error = &error as &dyn std::error::Error, "Certificates could not be issued");
+        }
         let finished_at = self.inner.clock.now();
         lease.release(done.started_at).await?;
         Ok(Some(CollectionRun::ended(done, finished_at)))
@@ -120,7 +125,7 @@ impl Registry {
 }
 
 /// An error with its causes, in one line.
-fn reasons(error: &dyn std::error::Error) -> String {
+pub(super) fn reasons(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -5,6 +5,8 @@
 //! between: what is being published at this moment is named by the second time. A page of the listing is compared
 //! with the rows and forgotten; what was seen once is in a table, and as much of it as one run can look at again.
 
+use std::collections::HashSet;
+
 use super::Options;
 use super::run::Run;
 use crate::clock::{Micros, SECOND};
@@ -12,7 +14,7 @@ use crate::dataplane::{DataPlane, Location};
 use crate::db::{Db, Operational};
 use crate::registry::{Error, micros};
 use crate::storage::{Key, Metadata};
-use crate::views::blobs;
+use crate::views::{blobs, damages};
 
 /// Objects of one page.
 const PAGE: usize = 500;
@@ -97,9 +99,16 @@ pub(super) async fn unnamed(
     let is_old = |object: &Metadata| made_at(&object.key).is_some_and(|at| at < before);
     let mut old: Vec<Metadata> = page.objects.into_iter().filter(is_old).collect();
     let keys: Vec<&str> = old.iter().map(|object| object.key.as_str()).collect();
-    let named = blobs::named_keys(db, &keys).await?;
+    let named = named(db, &keys).await?;
     old.retain(|object| !named.contains(object.key.as_str()));
     Ok((old, page.next))
+}
+
+/// Which of these keys are those of a blob, or of a damaged copy that is kept aside.
+async fn named(db: &Db, keys: &[&str]) -> Result<HashSet<String>, Error> {
+    let mut named = blobs::named_keys(db, keys).await?;
+    named.extend(damages::kept(db, keys).await?);
+    Ok(named)
 }
 
 /// When a key was made: every copy has the time in the last part of its name. `None` for what we did not name.
@@ -148,7 +157,7 @@ impl Run<'_> {
     async fn remove_orphan(&mut self, seen: &Seen, object: &Metadata) -> Result<(), Error> {
         let (db, data) = (&self.registry.inner.db, &self.registry.inner.data);
         let key = object.key.as_str();
-        if !blobs::named_keys(db, &[key]).await?.is_empty() {
+        if !named(db, &[key]).await?.is_empty() {
             return seen.forget(&object.key).await;
         }
         self.renew().await?;

@@ -5,11 +5,11 @@ use futures_util::future::join_all;
 use super::BATCH;
 use super::commands::{Candidate, CondemnBlobs, IntendDeletes, RecordPurged, ReleaseLinks, copy};
 use super::naming::naming_of;
-use super::pace::Pace;
 use crate::clock::Micros;
 use crate::dataplane::{self, Location};
 use crate::events::{Copy, Fact, GcCompleted};
 use crate::registry::maintenance::Lease;
+use crate::registry::pace::Pace;
 use crate::registry::{Actor, Error, Registry, micros};
 use crate::views::blobs::{self, Stage};
 use crate::views::links;
@@ -34,7 +34,7 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(registry: &'a Registry, lease: Lease, run: String) -> Self {
-        let pace = Pace::new(registry.inner.options.gc.rate);
+        let pace = Pace::new(registry.inner.options.gc.rate.into());
         let done = GcCompleted { run, started_at: registry.inner.clock.now(), ..GcCompleted::default() };
         Self { registry, lease, pace, done, failed: 0, last: None }
     }
@@ -45,6 +45,9 @@ impl<'a> Run<'a> {
         self.release_links().await?;
         self.condemn_blobs().await?;
         self.delete_blobs().await?;
+        if self.registry.is_frozen() {
+            return Ok(());
+        }
         self.remove_orphans().await
     }
 
@@ -119,6 +122,8 @@ impl<'a> Run<'a> {
             let db = &self.registry.inner.db;
             let page = blobs::leaving(db, Stage::Condemned, before, after.as_ref(), BATCH).await?;
             let Some(last) = page.last() else { return Ok(()) };
+            // While time is in doubt nothing is done that cannot be undone.
+            self.registry.note_freeze().await?;
             after = Some(last.clone());
             let contents = page.into_iter().map(|leaving| leaving.blob.content).collect();
             let command = IntendDeletes { run: self.done.run.clone(), contents, before };
@@ -157,7 +162,7 @@ impl<'a> Run<'a> {
 
     async fn delete_some(&mut self, copies: &[Copy], gone: &mut Vec<Copy>) -> Result<(), Error> {
         self.renew().await?;
-        self.pace.wait(copies.len()).await;
+        self.pace.wait(copies.len() as u64).await;
         let data = &self.registry.inner.data;
         let deletes = copies.iter().map(|copy| async move { (copy, data.delete(&location(copy)).await) });
         for (copy, deleted) in join_all(deletes).await {

@@ -85,7 +85,7 @@ impl Registry {
         let found = objects::find(&self.inner.db, repository, key).await?;
         let (object, blob) = found.ok_or_else(|| Error::KeyUnknown(key.clone()))?;
         let described = self.describe_object(object, &blob)?;
-        let blob = Blob::new(described.sha256.clone(), blob);
+        let blob = Blob::new(described.sha256.clone(), blob)?;
         Ok((described, blob))
     }
 

@@ -78,10 +78,11 @@ impl Registry {
         let mut receipts = Vec::with_capacity(layers.len());
         for layer in layers {
             let held = links::find(&self.inner.db, repository, &layer.digest).await?;
+            let held = held.filter(|held| held.damage.is_none());
             let held = held.ok_or_else(|| Error::ReferencesUnknown(vec![layer.digest.clone()]))?;
             check_size(layer, held.size)?;
             receipts.push(receipt(held.clone()));
-            let blob = Blob::new(layer.digest.clone(), held);
+            let blob = Blob::new(layer.digest.clone(), held)?;
             let body = self.open_blob(&blob, None).await?.body;
             let (sender, next) = mpsc::channel(FRAMES);
             let read = on_a_thread(move || {

@@ -135,6 +135,7 @@ impl Registry {
         check(&new)?;
         self.check_place(repository, id, &new).await?;
         let held = links::find(&self.inner.db, repository, blob).await?;
+        let held = held.filter(|held| held.damage.is_none());
         let held = held.ok_or_else(|| Error::BlobUnknown(blob.clone()))?;
         let digests = contents::digests_of(&self.inner.db, &held.content).await?;
         let known = |algorithm| digests.iter().find(|digest| digest.algorithm() == algorithm);

@@ -109,7 +109,7 @@ impl Registry {
         };
         let blob = links::find(&self.inner.db, &package.repository, &file.content_address).await?;
         let blob = blob.ok_or_else(|| Error::FileInArchive { package: id.clone(), path: path.clone() })?;
-        let blob = Blob::new(file.sha256.clone(), blob);
+        let blob = Blob::new(file.sha256.clone(), blob)?;
         Ok((file, blob))
     }
 

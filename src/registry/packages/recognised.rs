@@ -212,13 +212,15 @@ impl Registry {
     /// The canonical CBOR a declared package brings.
     async fn read_config(&self, repository: &RepositoryName, config: &Descriptor) -> Result<Bytes, Error> {
         let held = links::find(&self.inner.db, repository, &config.digest).await?;
-        let blob = held.ok_or_else(|| Error::ReferencesUnknown(vec![config.digest.clone()]))?;
+        // One that is damaged is repaired when it is pushed again.
+        let blob = held.filter(|blob| blob.damage.is_none());
+        let blob = blob.ok_or_else(|| Error::ReferencesUnknown(vec![config.digest.clone()]))?;
         if blob.size != config.size || blob.size > LIMITS.total as u64 {
             let reason = format!("its size is {}, the blob has {} bytes", config.size, blob.size);
             return Err(Mismatch::Config { reason }.into());
         }
         let claimed = blob.content.clone();
-        let blob = Blob::new(config.digest.clone(), blob);
+        let blob = Blob::new(config.digest.clone(), blob)?;
         let mut body = self.open_blob(&blob, None).await?.body;
         let mut bytes = BytesMut::with_capacity(usize::try_from(blob.size).unwrap_or_default());
         while let Some(frame) = body.next().await {

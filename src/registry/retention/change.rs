@@ -46,7 +46,8 @@ impl Registry {
             reason,
             now: self.retention_begins(),
         };
-        self.submit(actor, command).await?;
+        let subject = (&repository, item.to_string());
+        self.submit_weakening(actor, "retention.extend", subject, command).await?;
         self.explain(&repository, Some(&item)).await
     }
 
@@ -70,7 +71,8 @@ impl Registry {
             reason,
             bypass,
         };
-        self.submit(actor, command).await?;
+        let subject = (&repository, item.to_string());
+        self.submit_weakening(actor, "retention.shorten", subject, command).await?;
         self.explain(&repository, Some(&item)).await
     }
 }

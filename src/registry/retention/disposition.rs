@@ -18,9 +18,10 @@ use crate::events::{
     DispositionVoided, Fact, PackageDeleted, Read, Rows, Target, look,
 };
 use crate::oci::{Digest, RepositoryName};
+use crate::registry::compliance::refuse_frozen;
 use crate::registry::tags::count;
 use crate::registry::{Actor, Error, Registry, protection};
-use crate::retention::DispositionId;
+use crate::retention::{DispositionId, Retained};
 use crate::views::dispositions::{self, Approval, Disposition, Status};
 use crate::views::retentions::{self, Retention};
 use crate::views::{contents, referrers, repositories};
@@ -43,6 +44,7 @@ impl Registry {
         item: &Item,
         reason: &str,
     ) -> Result<Disposition, Error> {
+        self.note_freeze().await?;
         let command = Propose {
             repository: repository.clone(),
             disposition: DispositionId::generate(),
@@ -64,9 +66,12 @@ impl Registry {
         id: &DispositionId,
         revision: Option<i64>,
     ) -> Result<Disposition, Error> {
+        self.note_freeze().await?;
         let (principal, now) = (actor.as_str().to_owned(), self.compliance_now());
         let command = Approve { step: step(repository, id), principal, revision, now };
-        self.submit(actor, command).await?;
+        let (found, _) = self.find_disposition(repository, id).await?;
+        let subject = (repository, found.target.to_string());
+        self.submit_weakening(actor, "disposition.approve", subject, command).await?;
         Ok(self.find_disposition(repository, id).await?.0)
     }
 
@@ -92,9 +97,11 @@ impl Registry {
         id: &DispositionId,
     ) -> Result<Disposition, Error> {
         let (found, _) = self.find_disposition(repository, id).await?;
+        self.note_freeze().await?;
         let referrers = self.referring(repository, &found.target).await?;
         let command = Execute { step: step(repository, id), referrers, now: self.compliance_now() };
-        self.submit(actor, command).await?;
+        let subject = (repository, found.target.to_string());
+        self.submit_weakening(actor, "disposition.execute", subject, command).await?;
         let (done, _) = self.find_disposition(repository, id).await?;
         if done.status == Status::Executed {
             return Ok(done);
@@ -251,6 +258,7 @@ impl Command for Propose {
         if let Some(open) = dispositions::open_about(rows, &self.repository, &target).pop() {
             return Err(Error::DispositionOpen(open.id));
         }
+        refuse_frozen(rows)?;
         protection::check_eligible(rows, &self.repository, &target, self.now)?;
         let fact = DispositionProposed {
             repository: self.repository.clone(),
@@ -295,6 +303,7 @@ impl Command for Approve {
             return Ok(Decision::default());
         }
         protection::check_eligible(rows, &open.repository, &open.target, self.now)?;
+        refuse_frozen(rows)?;
         let fact = DispositionApproved {
             repository: open.repository,
             disposition: open.id,
@@ -376,16 +385,18 @@ impl Command for Execute {
         let (repository, target) = (&open.repository, &open.target);
         // First: who tries to execute what is held again is told of the hold, and is on record.
         protection::check_eligible(rows, repository, target, self.now)?;
+        refuse_frozen(rows)?;
         if let Some(reason) = groundless(rows, &open, self.now) {
             return Ok(Decision { facts: vec![self.step.voided(reason)], contents: Vec::new() });
         }
         let from = approved_at.saturating_add(Micros::from(open.cooling_off) * SECOND);
-        if self.now < from {
+        // Compliance time may be behind what was recorded; no cooling-off is none all the same.
+        if open.cooling_off > 0 && self.now < from {
             return Err(Error::CoolingOff { disposition: open.id, until: from });
         }
         let retention = retentions::get(rows, repository, target);
         let retention = retention.ok_or_else(|| Error::NotRetained(target.to_string()))?;
-        let rule = retention.retained.rule;
+        let Retained { rule, from, until } = retention.retained;
         let leaving = left_alone(rows, repository, target, &self.referrers, self.now);
         let Leaving { reference, manifests, tags, blobs } = leaving.ok_or_else(|| {
             // Dispositions are about what is there, or was never pushed whole.
@@ -396,7 +407,9 @@ impl Command for Execute {
             disposition: open.id.clone(),
             target: target.clone(),
             retires_tags: rule.pins_tags(),
-            class: rule.class,
+            rule,
+            from,
+            until,
             reference,
             manifests: manifests.iter().map(|it| it.content.clone()).collect(),
             tags,

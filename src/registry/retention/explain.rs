@@ -44,6 +44,11 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    /// Whether it has a retention, every one that bears on it is over, and nothing holds it.
+    pub fn is_eligible(&self) -> bool {
+        !self.facts.retained.is_empty() && self.verdict.is_eligible()
+    }
+
     /// When the last of everything that retains it ends, as it is now: `None` when nothing does, `Some(None)` when
     /// that is never, or not known.
     pub fn retained_until(&self) -> Option<Option<Micros>> {

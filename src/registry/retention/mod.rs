@@ -4,25 +4,32 @@
 //! put on, made longer and, where that is allowed, taken off; each is one command, decided on what holds then. What is
 //! over leaves by a [disposition].
 
+mod certificate;
 mod change;
 mod disposition;
+mod eligible;
 mod explain;
 mod hold;
 mod item;
 mod leaving;
 mod policy;
+mod schedule;
+mod stored;
 
 pub use crate::views::dispositions::{Approval, Disposition, Status as DispositionStatus};
 pub use crate::views::holds::{Hold, Release};
 pub use crate::views::retentions::Retention;
+pub use certificate::Certificate;
 pub use change::Extension;
+pub use eligible::Eligible;
 pub use explain::Explanation;
 pub use hold::NewHold;
 pub use item::{Item, ItemError};
 pub(super) use policy::adopt;
+pub use schedule::{DisposalOptions, DisposalRun, Scheduled, ScheduledStep, plan_disposal};
+pub use stored::StoredBlob;
 
-use super::{Error, Registry};
-use crate::clock::Micros;
+use super::Error;
 use crate::events::{DispositionVoided, Fact, Rows, Target};
 use crate::oci::RepositoryName;
 use crate::views::dispositions;
@@ -31,23 +38,10 @@ use crate::views::dispositions;
 const MATTER: usize = 128;
 
 /// The longest reason, in bytes.
-const REASON: usize = 1024;
-
-impl Registry {
-    /// Compliance time: what retentions are judged by (R12).
-    pub(super) fn compliance_now(&self) -> Micros {
-        self.inner.clock.now()
-    }
-
-    /// When a retention that is resolved now begins: not before what is recorded already, were the clock set back.
-    pub(super) fn retention_begins(&self) -> Micros {
-        let recorded = self.inner.log.watch().borrow().last_recorded_at;
-        self.inner.clock.now().max(recorded)
-    }
-}
+pub(super) const REASON: usize = 1024;
 
 /// A text that somebody has to give, without the space around it.
-fn given(field: &'static str, text: &str, most: usize) -> Result<String, Error> {
+pub(super) fn given(field: &'static str, text: &str, most: usize) -> Result<String, Error> {
     let text = text.trim();
     if text.is_empty() || text.len() > most || text.chars().any(char::is_control) {
         return Err(Error::TextInvalid { field, most });

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod engines;
+mod everything;
 mod garbage;
 mod histories;
 mod manifests;
@@ -14,6 +15,7 @@ mod places;
 mod referrers;
 mod replicas;
 mod retention;
+mod scrub;
 mod sweep;
 mod uploads;
 

@@ -1,13 +1,15 @@
-//! Dispositions: proposed, approved, rejected, executed.
+//! Dispositions: proposed, approved, rejected, executed, certified.
 
 use http::StatusCode;
-use http::header::LOCATION;
+use http::header::{CACHE_CONTROL, ETAG, LOCATION};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::conditional;
+use super::super::download::{CHANGING, IMMUTABLE};
 use super::super::error::Error;
-use super::super::respond::{Answer, Headers as _, json as answer, link};
-use super::super::route::{Disposing, Page, disposition_path};
+use super::super::respond::{Answer, Headers as _, empty, held, json as answer, link};
+use super::super::route::{Disposing, Page, certificate_path, disposition_path};
 use super::super::service::Call;
 use super::input;
 use crate::clock::{Micros, SECOND};
@@ -44,6 +46,7 @@ pub(super) async fn dispatch(route: Disposing, call: &mut Call<'_>) -> Result<An
         Disposing::Propose(name) => propose(call, &name).await,
         Disposing::List(name, status, page) => list(call, &name, status, &page).await,
         Disposing::Get(name, id) => get(call, &name, &id).await,
+        Disposing::Certificate(name, id) => certificate(call, &name, &id).await,
         Disposing::Approve(name, id) => {
             let asked: Approve = input::read(call).await?;
             let (registry, actor) = (&call.state.registry, call.actor.clone());
@@ -70,7 +73,7 @@ async fn propose(call: &mut Call<'_>, name: &RepositoryName) -> Result<Answer, E
     let (registry, actor) = (&call.state.registry, call.actor.clone());
     let proposed = registry.propose_disposition(name, actor, &item, &asked.reason).await?;
     let location = disposition_path(name, &proposed.id);
-    Ok(answer(StatusCode::CREATED, &disposition(&proposed)).with(LOCATION, &location))
+    Ok(answer(StatusCode::CREATED, &shape(&proposed, None)).with(LOCATION, &location))
 }
 
 async fn list(
@@ -87,20 +90,37 @@ async fn list(
         let status = status.map(|status| format!("&status={}", status.as_str())).unwrap_or_default();
         format!("/v2/{name}/_artifactstore/disposition?n={limit}&last={}{status}", last.id)
     });
-    let shapes: Vec<Value> = found.iter().map(disposition).collect();
+    let shapes: Vec<Value> = found.iter().map(|found| shape(found, None)).collect();
     Ok(link(answer(StatusCode::OK, &json!({ "dispositions": shapes })), next))
 }
 
 async fn get(call: &mut Call<'_>, name: &RepositoryName, id: &DispositionId) -> Result<Answer, Error> {
     let (found, approvals) = call.state.registry.find_disposition(name, id).await?;
-    let mut shape = disposition(&found);
-    let approval = |it: &Approval| json!({ "by": it.principal, "at": rfc3339(it.at) });
-    shape["approvals"] = approvals.iter().map(approval).collect();
-    Ok(answer(StatusCode::OK, &shape))
+    Ok(answer(StatusCode::OK, &shape(&found, Some(&approvals))))
 }
 
-/// A disposition without its approvals.
-fn disposition(of: &Disposition) -> Value {
+/// The document as it is: of a final one its digest is in the log.
+async fn certificate(
+    call: &mut Call<'_>,
+    name: &RepositoryName,
+    id: &DispositionId,
+) -> Result<Answer, Error> {
+    let registry = &call.state.registry;
+    let (making, body) = registry.certificate_weight(name, id).await?;
+    let room = call.state.room.take(making, body).await?;
+    let found = registry.certificate(name, id).await?;
+    let digest = found.digest();
+    let rendered = if conditional::is_known(&call.headers, &digest) {
+        empty(StatusCode::NOT_MODIFIED)
+    } else {
+        held("application/json", room.hold(found.document.into_bytes()))
+    };
+    let caching = if found.is_final { IMMUTABLE } else { CHANGING };
+    Ok(rendered.with(ETAG, &conditional::etag(&digest)).with(CACHE_CONTROL, caching))
+}
+
+/// A disposition; with its approvals where they were looked up.
+pub(crate) fn shape(of: &Disposition, approvals: Option<&[Approval]>) -> Value {
     let from = of.approved_at.map(|at| at.saturating_add(Micros::from(of.cooling_off) * SECOND));
     let mut shape = json!({
         "id": of.id,
@@ -116,10 +136,17 @@ fn disposition(of: &Disposition) -> Value {
         "approved_at": of.approved_at.map(rfc3339),
         "executable_from": from.map(rfc3339),
     });
+    if let Some(approvals) = approvals {
+        let approval = |it: &Approval| json!({ "by": it.principal, "at": rfc3339(it.at) });
+        shape["approvals"] = approvals.iter().map(approval).collect();
+    }
     if let Some(end) = &of.end {
         shape["ended_by"] = end.by.as_str().into();
         shape["ended_at"] = rfc3339(end.at).into();
         shape["end_reason"] = end.reason.as_str().into();
+    }
+    if of.status == DispositionStatus::Executed {
+        shape["certificate"] = certificate_path(&of.repository, &of.id).into();
     }
     shape
 }

@@ -40,6 +40,16 @@ struct Collect {
     dry_run: Option<bool>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// A body that has nothing to say.
+pub(super) async fn nothing(call: &mut Call<'_>) -> Result<(), Error> {
+    let Nothing {} = read(call).await?;
+    Ok(())
+}
+
 /// Whether a collection is only to be foretold.
 pub(super) async fn is_dry_run(call: &mut Call<'_>) -> Result<bool, Error> {
     let collect: Collect = read(call).await?;

@@ -1,7 +1,8 @@
 //! The extension `_artifactstore`: packages, keyed objects, metadata schemas, retention and holds, collections of
-//! garbage. Thin handlers, one shape per thing.
+//! garbage, the scrub, the compliance clock. Thin handlers, one shape per thing.
 
 mod accept;
+mod clock;
 mod disposition;
 mod events;
 mod files;
@@ -11,7 +12,10 @@ mod objects;
 mod packages;
 pub(super) mod retention;
 mod schemas;
+mod scrub;
 mod shapes;
+
+pub(crate) use disposition::shape as disposition_shape;
 
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -27,6 +31,9 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
     match route {
         Extension::CreatePackage(name) => packages::create(call, &name).await,
         Extension::Packages(name, filter, page) => packages::list(call, &name, &filter, &page).await,
+        Extension::EligiblePackages(name, filter, after, n) => {
+            packages::list_eligible(call, &name, &filter, after, n).await
+        }
         Extension::Package(name, id) => packages::get(call, &name, &id).await,
         Extension::PackageAnywhere(id) => packages::get_anywhere(call, &id).await,
         Extension::AbortPackage(name, id) => packages::abort(call, &name, &id).await,
@@ -47,6 +54,12 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::CollectGarbage => garbage::collect(call).await,
         Extension::CollectionRuns(page) => garbage::list(call, &page).await,
         Extension::CollectionRun(run, since) => garbage::get(call, &run, since).await,
+        Extension::Clock => clock::get(call).await,
+        Extension::ResyncClock => clock::resync(call).await,
+        Extension::Scrub(page) => scrub::state(call, &page).await,
+        Extension::StartScrub => scrub::start(call).await,
+        Extension::ScrubRuns(page) => scrub::list(call, &page).await,
+        Extension::ScrubRun(run, page) => scrub::get(call, &run, &page).await,
         Extension::OpenApi => {
             let document = full(StatusCode::OK, "application/json", openapi::bytes());
             Ok(document.with(CACHE_CONTROL, CHANGING))

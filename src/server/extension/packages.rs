@@ -13,11 +13,13 @@ use super::super::respond::{Answer, DIGEST, Headers as _, empty, held, json as a
 use super::super::room::PROJECTED;
 use super::super::route::{Page, package_path, plain};
 use super::super::service::Call;
+use super::retention::state;
 use super::{accept, events, files, input, shapes};
+use crate::clock::Micros;
 use crate::oci::RepositoryName;
 use crate::package::PackageId;
 use crate::package::mapping::names::{MANIFEST_CBOR, MANIFEST_JSON};
-use crate::registry::{Filter, Package};
+use crate::registry::{Filter, Package, Target};
 
 /// Packages of a page, at most and when nobody says. It ends earlier when their metadata get too large.
 const MAX_PAGE: usize = 100;
@@ -51,24 +53,57 @@ pub(super) async fn list(
     let room = call.state.room.take(LIST_ROOM, LIST).await?;
     let (packages, has_more) = call.state.registry.packages_page(name, filter, &page.last, limit).await?;
     let next = packages.last().filter(|_| has_more).map(|last| {
-        let mut next = format!("/v2/{name}/_artifactstore/packages?n={limit}&last={}", last.id);
-        let filters = [
-            ("status", filter.status.map(|status| status.as_str().to_owned())),
-            ("kind", filter.kind.clone()),
-            ("class", filter.class.clone()),
-            ("reference", filter.reference.as_ref().map(ToString::to_string)),
-        ];
-        for (name, value) in filters {
-            if let Some(value) = value {
-                let _ = write!(next, "&{name}={}", plain(&value));
-            }
-        }
-        next
+        format!("/v2/{name}/_artifactstore/packages?n={limit}&last={}{}", last.id, filters(filter))
     });
     let mut body = String::from("{\"packages\":[");
     for (at, package) in packages.iter().enumerate() {
         body.push_str(if at > 0 { "," } else { "" });
         body.push_str(&shapes::package_text(package));
+    }
+    body.push_str("]}");
+    Ok(link(held("application/json", room.hold(body.into_bytes())), next))
+}
+
+/// The parameters of a filter, for the link to the next page.
+fn filters(filter: &Filter) -> String {
+    let mut query = String::new();
+    let filters = [
+        ("status", filter.status.map(|status| status.as_str().to_owned())),
+        ("kind", filter.kind.clone()),
+        ("class", filter.class.clone()),
+        ("reference", filter.reference.as_ref().map(ToString::to_string)),
+    ];
+    for (name, value) in filters {
+        if let Some(value) = value {
+            let _ = write!(query, "&{name}={}", plain(&value));
+        }
+    }
+    query
+}
+
+/// `GET R/packages?eligible=true`: each with its retention, and that nothing stands against its disposition.
+pub(super) async fn list_eligible(
+    call: &mut Call<'_>,
+    name: &RepositoryName,
+    filter: &Filter,
+    after: Option<(Micros, Target)>,
+    n: Option<usize>,
+) -> Result<Answer, Error> {
+    let limit = n.unwrap_or(MAX_PAGE).min(MAX_PAGE);
+    let room = call.state.room.take(LIST_ROOM, LIST).await?;
+    let after = after.as_ref().map(|(until, target)| (*until, target));
+    let (found, next) = call.state.registry.eligible_packages(name, filter, after, limit).await?;
+    let next = next.map(|(until, target)| {
+        let last = format!("{until}@{target}");
+        let (last, filters) = (plain(&last), filters(filter));
+        format!("/v2/{name}/_artifactstore/packages?eligible=true&n={limit}&last={last}{filters}")
+    });
+    let mut body = String::from("{\"packages\":[");
+    for (at, (package, explained)) in found.iter().enumerate() {
+        let text = shapes::package_text(package);
+        let open = text.strip_suffix('}').expect("it is an object");
+        let _ =
+            write!(body, "{}{open},\"eligibility\":{}}}", if at > 0 { "," } else { "" }, state(explained));
     }
     body.push_str("]}");
     Ok(link(held("application/json", room.hold(body.into_bytes())), next))

@@ -10,9 +10,10 @@ use super::super::respond::{Answer, Headers as _, json as answer, link};
 use super::super::route::{Page, Retention, explain_path, holds_path, plain};
 use super::super::service::Call;
 use super::input;
+use super::shapes::location;
 use crate::clock::Micros;
 use crate::oci::RepositoryName;
-use crate::registry::{Explanation, Extension, Hold, Item, NewHold, Protected, Target};
+use crate::registry::{Damage, Explanation, Extension, Hold, Item, NewHold, Protected, StoredBlob, Target};
 use crate::retention::{HoldId, HoldKind, Reason, Retained, parse_rfc3339, rfc3339};
 
 /// Reasons in one answer; there are seldom more than a few.
@@ -64,7 +65,9 @@ pub(super) async fn dispatch(route: Retention, call: &mut Call<'_>) -> Result<An
             Ok(answer(StatusCode::OK, &state(&registry.explain(&name, item.as_ref()).await?)))
         }
         Retention::Explain(name, item) => {
-            Ok(answer(StatusCode::OK, &explanation(&registry.explain(&name, item.as_ref()).await?)))
+            let explained = registry.explain(&name, item.as_ref()).await?;
+            let stored = registry.stored_blobs(&explained).await?;
+            Ok(answer(StatusCode::OK, &explanation(&explained, &stored)))
         }
         Retention::Over(name, after, n) => over(call, &name, after, n).await,
         Retention::Extend(name) => extend(call, &name).await,
@@ -192,7 +195,7 @@ fn hold(hold: &Hold) -> Value {
 }
 
 /// The retention of something, and whether it may leave.
-fn state(explained: &Explanation) -> Value {
+pub(super) fn state(explained: &Explanation) -> Value {
     let retained = explained.retention.as_ref().map(|retention| &retention.retained);
     let reasons: Vec<Value> = explained.verdict.reasons.iter().take(REASONS).map(reason).collect();
     json!({
@@ -207,14 +210,14 @@ fn state(explained: &Explanation) -> Value {
         "waits_for_event": retained.is_some_and(Retained::is_waiting),
         "revision": explained.retention.as_ref().map(|it| it.revision),
         "is_deletable": explained.verdict.is_free(),
-        "is_eligible": !explained.facts.retained.is_empty() && explained.verdict.is_eligible(),
+        "is_eligible": explained.is_eligible(),
         "reasons": reasons,
         "at": rfc3339(explained.at),
     })
 }
 
-/// Everything that bears on something.
-fn explanation(explained: &Explanation) -> Value {
+/// Everything that bears on something, and where its bytes are: the first of them, and whether there are more.
+fn explanation(explained: &Explanation, (blobs, has_more): &(Vec<StoredBlob>, bool)) -> Value {
     let mut shape = state(explained);
     let disposition =
         |it: &crate::registry::Disposition| json!({ "id": it.id, "status": it.status.as_str() });
@@ -226,7 +229,21 @@ fn explanation(explained: &Explanation) -> Value {
     shape["dispositions"] = explained.dispositions.iter().map(disposition).collect();
     // Over everything that retains it, and not only by its own retention.
     shape["protected_until"] = json!(explained.retained_until().flatten().map(rfc3339));
+    shape["stored"] = blobs.iter().map(stored).collect();
+    shape["stored_more"] = (*has_more).into();
     shape
+}
+
+/// Where the bytes of a blob are and how they are.
+fn stored(blob: &StoredBlob) -> Value {
+    json!({
+        "content_address": blob.content,
+        "sha256": blob.sha256,
+        "size": blob.size,
+        "location": location(blob.location.as_ref()),
+        "damage": blob.damage.map(Damage::as_str),
+        "verified_at": blob.verified_at.map(rfc3339),
+    })
 }
 
 /// What stands against a change, for the one who tried it.

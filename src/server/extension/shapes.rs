@@ -63,27 +63,30 @@ pub(super) fn file(file: &PackageFile) -> Value {
 
 /// A file whose place was looked up beside it.
 pub(super) fn located(file: &File, location: Option<&FileLocation>) -> Value {
-    let location = location.map(|location| {
-        // Every backend so far answers at once.
-        json!({
-            "backend_id": location.backend_id,
-            "storage_uri": location.storage_uri,
-            "retrieval_tier": "online",
-            "restore_status": "none",
-        })
-    });
     let mut shape = json!({
         "path": file.path,
         "media_type": file.media_type,
         "size": file.size,
         "content_address": file.content_address,
         "sha256": file.sha256,
-        "location": location,
+        "location": self::location(location),
     });
     if let Some(role) = &file.role {
         shape["role"] = role.as_str().into();
     }
     shape
+}
+
+/// Where bytes are; null when they are nowhere by themselves.
+pub(super) fn location(location: Option<&FileLocation>) -> Value {
+    let Some(location) = location else { return Value::Null };
+    // Every backend so far answers at once.
+    json!({
+        "backend_id": location.backend_id,
+        "storage_uri": location.storage_uri,
+        "retrieval_tier": "online",
+        "restore_status": "none",
+    })
 }
 
 /// A schema, without its text.

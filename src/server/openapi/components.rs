@@ -12,7 +12,7 @@ const REFUSALS: [(u16, &str); 9] = [
         "What would be replaced is held or retained, as `detail` tells; or the right to do it is missing; or the URL is \
          not one the registry signed for what is there now, or it has ended, or the method changes something.",
     ),
-    (404, "There is no such repository, package, file, object, hold, schema or collection."),
+    (404, "There is no such repository, package, file, object, hold, schema, collection or scrub."),
     (409, "It is in another state than the request needs, or something is in the way."),
     (412, "The key names something else than `If-Match` or `If-None-Match` says."),
     (413, "The body is too large."),
@@ -26,8 +26,10 @@ pub(super) fn components() -> Value {
     let all = [
         super::objects::schemas(),
         super::garbage::schemas(),
+        super::scrub::schemas(),
         super::retention::schemas(),
         super::disposition::schemas(),
+        super::clock::schemas(),
     ];
     for more in all {
         if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), more) {
@@ -89,6 +91,7 @@ fn schemas() -> Value {
                 "file_count": number, "size": number, "files": list("File"), "files_next": text,
                 "manifest_digest": digest("blake3"), "content_manifest": digest("blake3"),
                 "reference": digest("sha256"), "failure": text,
+                "eligibility": { "$ref": "#/components/schemas/Retention" },
             }),
         ),
         "Packages": object(&["packages"], json!({ "packages": list("Package") })),

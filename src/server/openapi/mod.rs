@@ -4,28 +4,33 @@
 //! describes. A test sends every operation of the table through the parser, and every method that is not in it.
 //! `docs/openapi.json` is the same document; a test compares.
 
+mod clock;
 mod components;
 mod disposition;
 mod garbage;
 mod objects;
 mod operations;
 mod retention;
+mod scrub;
 
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use clock::CLOCK;
 use components::components;
 use disposition::DISPOSITIONS;
 use garbage::GARBAGE;
 use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
 use retention::RETENTION;
+use scrub::SCRUB;
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(OBJECTS).chain(GARBAGE).chain(RETENTION).chain(DISPOSITIONS)
+    let stored = GARBAGE.iter().chain(SCRUB);
+    OPERATIONS.iter().chain(OBJECTS).chain(stored).chain(RETENTION).chain(DISPOSITIONS).chain(CLOCK)
 }
 
 /// The document as it is served.

@@ -104,6 +104,12 @@ static STATUS: Parameter = query(
     Type::OneOf(&["created", "uploading", "finalized", "deleted", "failed"]),
     "Only packages of this status.",
 );
+static ELIGIBLE: Parameter = query(
+    "eligible",
+    Type::Flag,
+    "Only packages whose retention is over and that nothing holds, the longest over first, each with its `eligibility`. \
+     `last` is then that of the link of the page before; a page can be short, and the link says whether there are more.",
+);
 static CLASS: Parameter = word("class", "Only packages of this retention class.");
 static KIND: Parameter = word("kind", "Only packages of this kind.");
 static REFERENCE: Parameter = Parameter {
@@ -164,7 +170,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         path: "/v2/{name}/_artifactstore/packages",
         id: "listPackages",
         summary: "List packages by id, oldest first; 100 at most, without their files",
-        parameters: &[&NAME, &STATUS, &CLASS, &KIND, &REFERENCE, &N, &LAST],
+        parameters: &[&NAME, &ELIGIBLE, &STATUS, &CLASS, &KIND, &REFERENCE, &N, &LAST],
         body: None,
         answers: &[Answer { headers: &[LINK], ..ok("A page.", &[Body::Json("Packages")]) }],
         refusals: &[400, 404],

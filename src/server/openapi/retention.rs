@@ -55,10 +55,20 @@ pub(super) fn schemas() -> Value {
     explanation["holds"] = list(shape("Hold"));
     explanation["dispositions"] = list(object(&[], json!({ "id": text, "status": text })));
     explanation["protected_until"] = time_or_none.clone();
+    explanation["stored"] = list(shape("StoredBlob"));
+    explanation["stored_more"] = flag.clone();
     json!({
         "Retention": object(&[], state),
         "Retentions": object(&[], json!({ "retentions": list(shape("Retention")) })),
         "Explanation": object(&[], explanation),
+        "StoredBlob": object(
+            &[],
+            json!({
+                "content_address": text, "sha256": text_or_none, "size": { "type": "integer", "minimum": 0 },
+                "location": { "oneOf": [shape("Location"), { "type": "null" }] },
+                "damage": { "enum": ["corrupt", "missing", null] }, "verified_at": time_or_none,
+            }),
+        ),
         "Reason": object(
             &["id", "hold_kind", "matter", "class", "mode", "until", "waits_for", "by"],
             json!({

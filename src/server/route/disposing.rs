@@ -17,6 +17,8 @@ pub enum Disposing {
     List(RepositoryName, Option<DispositionStatus>, Page),
     /// `GET R/disposition/<id>`
     Get(RepositoryName, DispositionId),
+    /// `GET R/disposition/<id>/certificate`
+    Certificate(RepositoryName, DispositionId),
     /// `POST R/disposition/<id>/approve`
     Approve(RepositoryName, DispositionId),
     /// `POST R/disposition/<id>/reject`
@@ -43,7 +45,8 @@ impl Disposing {
             [] if *method == Method::POST => Ok(Self::Propose(name)),
             [] => Err(RouteError::Method(&["GET", "HEAD", "POST"])),
             [id] if is_read => Ok(Self::Get(name, disposition(id)?)),
-            [_] => Err(RouteError::Method(&["GET", "HEAD"])),
+            [id, "certificate"] if is_read => Ok(Self::Certificate(name, disposition(id)?)),
+            [_] | [_, "certificate"] => Err(RouteError::Method(&["GET", "HEAD"])),
             [id, verb @ ("approve" | "reject" | "execute")] if *method == Method::POST => {
                 let id = disposition(id)?;
                 Ok(match verb {
@@ -60,7 +63,7 @@ impl Disposing {
     /// What the caller must be allowed to do.
     pub(super) fn permission(&self) -> Permission<'_> {
         match self {
-            Self::List(name, ..) | Self::Get(name, _) => Permission::Pull(name),
+            Self::List(name, ..) | Self::Get(name, _) | Self::Certificate(name, _) => Permission::Pull(name),
             Self::Propose(name) | Self::Reject(name, _) => Permission::Retain(name),
             Self::Approve(name, _) => Permission::Approve(name),
             Self::Execute(name, _) => Permission::Delete(name),
@@ -75,4 +78,9 @@ fn disposition(id: &str) -> Result<DispositionId, RouteError> {
 /// `R/disposition/<id>`
 pub fn disposition_path(name: &RepositoryName, id: &DispositionId) -> String {
     format!("/v2/{name}/{EXTENSION}/disposition/{id}")
+}
+
+/// `R/disposition/<id>/certificate`
+pub fn certificate_path(name: &RepositoryName, id: &DispositionId) -> String {
+    format!("{}/certificate", disposition_path(name, id))
 }

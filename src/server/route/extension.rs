@@ -3,10 +3,12 @@
 use http::Method;
 
 use super::parameters::{Parameters, refused};
+use super::retention::cursor;
 use super::{Disposing, Objects, Page, Permission, Retention, RouteError, repository};
+use crate::clock::Micros;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
-use crate::registry::{Filter, Status};
+use crate::registry::{Filter, Status, Target};
 
 /// The segment.
 pub const EXTENSION: &str = "_artifactstore";
@@ -21,6 +23,8 @@ pub enum Extension {
     CreatePackage(RepositoryName),
     /// `GET R/packages?status=&class=&kind=&reference=&n=&last=`
     Packages(RepositoryName, Filter, Page),
+    /// `GET R/packages?eligible=true…`, and where it goes on
+    EligiblePackages(RepositoryName, Filter, Option<(Micros, Target)>, Option<usize>),
     /// `GET R/packages/<id>`
     Package(RepositoryName, PackageId),
     /// `GET G/packages/<id>`: the id is enough.
@@ -61,6 +65,18 @@ pub enum Extension {
     CollectionRuns(Page),
     /// `GET G/gc/runs/<run>?since=&limit=`
     CollectionRun(String, Since),
+    /// `GET G/clock`
+    Clock,
+    /// `POST G/clock/resync`
+    ResyncClock,
+    /// `GET G/scrub?n=&last=`
+    Scrub(Page),
+    /// `POST G/scrub`
+    StartScrub,
+    /// `GET G/scrub/runs?n=&last=`
+    ScrubRuns(Page),
+    /// `GET G/scrub/runs/<run>?n=&last=`
+    ScrubRun(String, Page),
     /// `GET G/openapi.json`
     OpenApi,
 }
@@ -102,7 +118,7 @@ impl Extension {
         match *rest {
             ["packages"] => match *method {
                 Method::POST => Ok(Self::CreatePackage(name)),
-                Method::GET | Method::HEAD => Ok(Self::Packages(name, query.packages()?, query.page()?)),
+                Method::GET | Method::HEAD => Self::list(name, query),
                 _ => Err(RouteError::Method(&["GET", "HEAD", "POST"])),
             },
             ["packages", id] => match *method {
@@ -136,6 +152,14 @@ impl Extension {
         }
     }
 
+    fn list(name: RepositoryName, query: &Parameters) -> Result<Self, RouteError> {
+        let (filter, page) = (query.packages()?, query.page()?);
+        if query.flag("eligible")? == Some(true) {
+            return Ok(Self::EligiblePackages(name, filter, cursor(&page.last)?, page.n));
+        }
+        Ok(Self::Packages(name, filter, page))
+    }
+
     fn of_registry(method: &Method, rest: &[&str], query: &Parameters) -> Result<Self, RouteError> {
         match *rest {
             ["packages", id] => read(method, || Ok(Self::PackageAnywhere(package(id)?))),
@@ -152,6 +176,18 @@ impl Extension {
             },
             ["gc", "runs"] => read(method, || Ok(Self::CollectionRuns(query.page()?))),
             ["gc", "runs", run] => read(method, || Ok(Self::CollectionRun(run.to_owned(), query.since()?))),
+            ["clock"] => read(method, || Ok(Self::Clock)),
+            ["clock", "resync"] => match *method {
+                Method::POST => Ok(Self::ResyncClock),
+                _ => Err(RouteError::Method(&["POST"])),
+            },
+            ["scrub"] => match *method {
+                Method::GET | Method::HEAD => Ok(Self::Scrub(query.page()?)),
+                Method::POST => Ok(Self::StartScrub),
+                _ => Err(RouteError::Method(&["GET", "HEAD", "POST"])),
+            },
+            ["scrub", "runs"] => read(method, || Ok(Self::ScrubRuns(query.page()?))),
+            ["scrub", "runs", run] => read(method, || Ok(Self::ScrubRun(run.to_owned(), query.page()?))),
             ["openapi.json"] => read(method, || Ok(Self::OpenApi)),
             _ => Err(RouteError::NotFound),
         }
@@ -160,17 +196,25 @@ impl Extension {
     /// What the caller must be allowed to do.
     pub(super) fn permission(&self) -> Permission<'_> {
         match self {
-            Self::Schemas(_) | Self::Schema(_) | Self::RetentionClasses | Self::OpenApi => Permission::Known,
+            Self::Schemas(_) | Self::Schema(_) | Self::RetentionClasses | Self::Clock | Self::OpenApi => {
+                Permission::Known
+            }
             // What it tells names repositories and content of all of them.
             Self::RegisterSchema(_)
+            | Self::ResyncClock
             | Self::CollectGarbage
             | Self::CollectionRuns(_)
-            | Self::CollectionRun(..) => Permission::Configure,
+            | Self::CollectionRun(..)
+            | Self::Scrub(_)
+            | Self::StartScrub
+            | Self::ScrubRuns(_)
+            | Self::ScrubRun(..) => Permission::Configure,
             Self::Objects(route) => route.permission(),
             Self::Retention(route) => route.permission(),
             Self::Disposing(route) => route.permission(),
             Self::PackageAnywhere(id) => Permission::PullPackage(id),
             Self::Packages(name, ..)
+            | Self::EligiblePackages(name, ..)
             | Self::Package(name, _)
             | Self::PackageManifest(name, _)
             | Self::PackageEvents(name, ..)
@@ -210,9 +254,6 @@ fn file(segments: &[&str]) -> Result<PackagePath, RouteError> {
 
 impl Parameters {
     fn packages(&self) -> Result<Filter, RouteError> {
-        if self.has("eligible") {
-            return Err(refused("eligible", "packages cannot be asked for their eligibility yet"));
-        }
         let reference = self.digest("reference")?;
         if reference.as_ref().is_some_and(|digest| digest.algorithm() != Algorithm::Sha256) {
             return Err(refused(

@@ -17,7 +17,7 @@ mod retention;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-pub use disposing::{Disposing, disposition_path};
+pub use disposing::{Disposing, certificate_path, disposition_path};
 pub use distribution::{Begin, blob_path, manifest_path, upload_path};
 pub use error::RouteError;
 pub use extension::{EXTENSION, Extension, Ingest, Since, file_path, package_path};

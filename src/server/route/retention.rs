@@ -83,7 +83,7 @@ impl Retention {
 }
 
 /// Where a list of what is over goes on: when the last one of the page before ended, and which that was.
-fn cursor(last: &str) -> Result<Option<(Micros, Target)>, RouteError> {
+pub(super) fn cursor(last: &str) -> Result<Option<(Micros, Target)>, RouteError> {
     if last.is_empty() {
         return Ok(None);
     }

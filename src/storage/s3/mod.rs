@@ -36,7 +36,7 @@ mod staged;
 mod state;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upload;
 mod verify;
 

@@ -2,8 +2,11 @@
 
 mod beside;
 mod bucket;
+mod clock;
 mod configuration;
 mod copy;
+mod dispose;
+mod disposition;
 mod gc;
 mod ingest;
 mod local_store;

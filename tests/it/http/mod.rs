@@ -3,8 +3,10 @@
 mod archives;
 mod bounds;
 mod buckets;
+mod clock;
 mod conditional;
 mod connections;
+mod disposing;
 mod errors;
 mod garbage;
 mod headers;
@@ -20,4 +22,5 @@ mod probes;
 mod ranges;
 mod resume;
 mod retention;
+mod scrub;
 mod uploads;

@@ -6,7 +6,7 @@ use super::packages::{Pack, shaped};
 use crate::support::{MANIFEST, Repo, Request, Response, Server, image};
 
 /// A finalized package of this class, and the digest of its manifest.
-fn package(repo: &Repo, class: &str, file: &[u8], tag: &str) -> (Pack, String) {
+pub(super) fn package(repo: &Repo, class: &str, file: &[u8], tag: &str) -> (Pack, String) {
     let pack = Pack::create(repo, &json!({ "retention_class": class }));
     pack.ingest("x", file);
     let reference = pack.finalize(&json!({ "tag": tag }))["reference"].as_str().unwrap().to_owned();
@@ -14,21 +14,21 @@ fn package(repo: &Repo, class: &str, file: &[u8], tag: &str) -> (Pack, String) {
 }
 
 #[track_caller]
-fn place(repo: &Repo, body: &Value) -> Response {
+pub(super) fn place(repo: &Repo, body: &Value) -> Response {
     repo.client.send(&Request::post(repo.path("_artifactstore/holds")).body(body.to_string()))
 }
 
-fn legal(reference: Option<&str>) -> Value {
+pub(super) fn legal(reference: Option<&str>) -> Value {
     json!({ "reference": reference, "kind": "legal", "matter": "case 7", "reason": "the court asked" })
 }
 
-fn extend(repo: &Repo, body: &Value) -> Response {
+pub(super) fn extend(repo: &Repo, body: &Value) -> Response {
     repo.client.send(&Request::post(repo.path("_artifactstore/retention/extend")).body(body.to_string()))
 }
 
 /// The reasons of a refusal that say what protects, whose link leads to the whole story.
 #[track_caller]
-fn reasons(repo: &Repo, answer: Response, status: u16) -> Value {
+pub(super) fn reasons(repo: &Repo, answer: Response, status: u16) -> Value {
     let answer = answer.refused(status, "DENIED");
     let detail = answer.json()["errors"][0]["detail"].clone();
     let link = detail["explain"].as_str().unwrap();
@@ -249,70 +249,24 @@ fn holds_are_listed_page_by_page() {
 }
 
 #[test]
-fn what_was_disposed_of_is_gone_for_ever_and_said_to_be() {
-    let server = Server::start();
-    let repo = Repo::new(&server.client(), "team/results");
-    let client = &repo.client;
-    let (pack, reference) = package(&repo, "transient", b"one", "v1");
-    let dispositions = repo.path("_artifactstore/disposition");
-    let propose = |reference: &str, reason: &str| {
-        let body = json!({ "reference": reference, "reason": reason });
-        client.send(&Request::post(&dispositions).body(body.to_string()))
-    };
-    let kept = reasons(&repo, propose("v1", "it is over"), 405);
-    assert_eq!(kept[0]["kind"], "retention");
-    propose("v9", "x").refused(404, "MANIFEST_UNKNOWN");
-    let shorten = json!({ "reference": "v1", "until": "2001-01-01T00:00:00Z", "reason": "a mistake" });
-    let shorten = Request::post(repo.path("_artifactstore/retention/shorten")).body(shorten.to_string());
-    client.send(&shorten.header("artifactstore-bypass-governance-retention", "true")).expect(200);
-    let over = |query: &str| {
-        let target = repo.path(format!("_artifactstore/retention/over{query}"));
-        let page = client.get(target).expect(200);
-        (shaped(&page, "Retentions")["retentions"].as_array().unwrap().clone(), page.next_page())
-    };
-    let (found, next) = over("?n=1");
-    assert_eq!((&found[0]["target"], &found[0]["is_eligible"]), (&json!(pack.id), &json!(true)));
-    let rest = client.get(next.unwrap()).expect(200);
-    assert_eq!(shaped(&rest, "Retentions")["retentions"], json!([]));
-    client.get(repo.path("_artifactstore/retention/over?last=x")).refused(400, "UNSUPPORTED");
-    propose("v1", "").refused(400, "MANIFEST_INVALID");
-    let proposed = propose(&pack.id, "it is over").expect(201);
-    let disposition = shaped(&proposed, "Disposition");
-    assert_eq!((&disposition["status"], &disposition["target"]), (&json!("approved"), &json!(pack.id)));
-    propose("v1", "again").refused(409, "DENIED");
-    client.post(format!("{}/execute", proposed.location())).expect(200);
-    client.post(format!("{}/execute", proposed.location())).refused(409, "DENIED");
-    let gone = client.get(repo.manifest(&reference)).refused(410, "MANIFEST_UNKNOWN");
-    let tombstone = gone.json()["errors"][0]["detail"]["tombstone"].as_str().unwrap().to_owned();
-    assert_eq!(tombstone, proposed.location());
-    let left = shaped(&client.get(tombstone).expect(200), "Disposition");
-    assert_eq!((&left["status"], &left["ended_by"]), (&json!("executed"), &json!("anonymous")));
-    let package = shaped(&client.get(pack.path("")).expect(200), "Package");
-    assert_eq!((&package["status"], &package["files"]), (&json!("deleted"), &json!([])));
-    assert!(repo.tags().is_empty());
-    let listed = client.get(format!("{dispositions}?status=executed")).expect(200);
-    assert_eq!(shaped(&listed, "Dispositions")["dispositions"].as_array().unwrap().len(), 1);
-    client.get(format!("{dispositions}?status=done")).expect(400);
-}
-
-#[test]
-fn nobody_approves_what_he_proposed() {
+fn an_explanation_tells_where_the_bytes_are() {
     let server = Server::start();
     let repo = Repo::new(&server.client(), "a");
-    package(&repo, "raw-evidence", b"one", "v1");
-    let body = json!({ "reference": "v1", "until": "2001-01-01T00:00:00Z", "reason": "a mistake" });
-    let shorten = Request::post(repo.path("_artifactstore/retention/shorten")).body(body.to_string());
-    repo.client.send(&shorten.header("artifactstore-bypass-governance-retention", "true")).expect(200);
-    let body = json!({ "reference": "v1", "reason": "it is over" }).to_string();
-    let proposed = repo.client.send(&Request::post(repo.path("_artifactstore/disposition")).body(body));
-    let at = proposed.expect(201).location();
-    repo.client.post(format!("{at}/approve")).refused(403, "DENIED");
-    repo.client.post(format!("{at}/execute")).refused(409, "DENIED");
-    repo.client.post(format!("{at}/reject")).refused(400, "MANIFEST_INVALID");
-    let reject = Request::post(format!("{at}/reject")).body(json!({ "reason": "not yet" }).to_string());
-    assert_eq!(shaped(&repo.client.send(&reject).expect(200), "Disposition")["status"], "rejected");
-    repo.client.send(&reject).refused(409, "DENIED");
-    let unknown = repo.path("_artifactstore/disposition/disp_01arz3ndektsv4rrffq69g5fav");
-    repo.client.get(&unknown).refused(404, "MANIFEST_UNKNOWN");
-    repo.client.post(format!("{unknown}/approve")).refused(404, "MANIFEST_UNKNOWN");
+    let (pack, _) = package(&repo, "raw-evidence", b"one", "v1");
+    let image = other(&repo);
+    repo.put_manifest("v2", MANIFEST, &image).expect(201);
+    let explain = |reference: &str| {
+        let target = repo.path(format!("_artifactstore/explain?reference={reference}"));
+        shaped(&repo.client.get(target).expect(200), "Explanation")
+    };
+    let found = explain("v1");
+    assert_eq!((found["stored"].as_array().unwrap().len(), &found["stored_more"]), (2, &json!(false)));
+    let digest = crate::support::sha256(b"one");
+    let one =
+        found["stored"].as_array().unwrap().iter().find(|blob| blob["sha256"] == digest).unwrap().clone();
+    let file = &shaped(&pack.get("/files").expect(200), "Files")["files"][0];
+    assert_eq!((&one["location"], &one["size"]), (&file["location"], &json!(3)));
+    assert_eq!(explain("v2")["stored"].as_array().unwrap().len(), 2, "a config and a layer");
+    let whole = shaped(&repo.client.get(repo.path("_artifactstore/explain")).expect(200), "Explanation");
+    assert_eq!(whole["stored"], json!([]));
 }

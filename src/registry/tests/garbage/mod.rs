@@ -5,6 +5,7 @@ mod histories;
 mod leaving;
 mod orphans;
 mod staying;
+mod work;
 
 use super::*;
 use crate::clock::Clock;
@@ -158,7 +159,7 @@ fn config_only(config: &Digest) -> Bytes {
 
 /// Records a fact, as a command of another part of the registry would.
 #[derive(Debug)]
-struct Record(Fact);
+pub(in crate::registry::tests) struct Record(pub(in crate::registry::tests) Fact);
 
 impl Command for Record {
     type Rejection = Error;

@@ -16,7 +16,7 @@ pub(super) struct Bench {
     pub(super) db: Db,
     pub(super) clock: ManualClock,
     pub(super) backend: Faulty,
-    _place: Place,
+    pub(super) place: Place,
 }
 
 impl Bench {
@@ -31,7 +31,7 @@ impl Bench {
         let backend = Faulty::new(Arc::new(Memory::with_clock(clock.clock())));
         let data = DataPlane::new(Arc::new(backend.clone()));
         let registry = Registry::open(db.clone(), data, clock.clock(), options).await.unwrap();
-        Self { registry, db, clock, backend, _place: place }
+        Self { registry, db, clock, backend, place }
     }
 
     pub(super) async fn draft(&self, repository: &str, description: Description) -> PackageId {

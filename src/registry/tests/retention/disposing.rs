@@ -18,22 +18,22 @@ fn user(name: &str) -> Actor {
 }
 
 impl Bench {
-    async fn propose(&self, text: &str) -> Result<DispositionId, Error> {
+    pub(super) async fn propose(&self, text: &str) -> Result<DispositionId, Error> {
         let (repository, item) = (name("a"), item(text));
         let proposed = self.registry.propose_disposition(&repository, user("ann"), &item, "it is over");
         Ok(proposed.await?.id)
     }
 
-    async fn approve(&self, id: &DispositionId, by: &str) -> Result<DispositionStatus, Error> {
+    pub(super) async fn approve(&self, id: &DispositionId, by: &str) -> Result<DispositionStatus, Error> {
         Ok(self.registry.approve_disposition(&name("a"), user(by), id, None).await?.status)
     }
 
-    async fn execute(&self, id: &DispositionId) -> Result<Disposition, Error> {
+    pub(super) async fn execute(&self, id: &DispositionId) -> Result<Disposition, Error> {
         self.registry.execute_disposition(&name("a"), user("ann"), id).await
     }
 
     /// Everything at once.
-    async fn dispose(&self, text: &str) -> Disposition {
+    pub(super) async fn dispose(&self, text: &str) -> Disposition {
         let id = self.propose(text).await.unwrap();
         for by in ["bob", "cid"] {
             self.approve(&id, by).await.unwrap();

@@ -1,19 +1,20 @@
 //! Random histories: whatever is done, nothing protected is lost and no promise becomes weaker.
+//!
+//! What is protected is known twice: from what the registry explains, and from a [model](super::model) that only knows
+//! what succeeded.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::model::{CLASSES, FILES, Model, Promise, TAGS};
 use super::*;
 use crate::retention::{Mode, Retained};
 
-const CLASSES: [&str; 5] =
-    ["transient", "raw-evidence", "summary-evidence", "release-evidence", "permanent-record"];
-const TAGS: [&str; 3] = ["v1", "v2", "v3"];
-const FILES: [&[u8]; 3] = [b"one", b"two", b"three"];
+const PRINCIPALS: [&str; 3] = ["ann", "bob", "cid"];
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Package {
         file: usize,
         class: usize,
@@ -53,6 +54,12 @@ enum Step {
     DeleteBlob {
         file: usize,
     },
+    /// The whole workflow, up to where it is refused; the approver may be the proposer.
+    Dispose {
+        tag: usize,
+        approver: usize,
+    },
+    Collect,
     /// A jump of the system's clock, back too.
     Wait {
         days: i64,
@@ -73,7 +80,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (tag.clone(), class).prop_map(|(tag, class)| Step::Raise { tag, class }),
         2 => (tag.clone(), -10..100_i64, any::<bool>())
             .prop_map(|(tag, days, bypass)| Step::Shorten { tag, days, bypass }),
-        3 => tag.prop_map(|tag| Step::DeleteTag { tag }),
+        3 => tag.clone().prop_map(|tag| Step::DeleteTag { tag }),
+        3 => (tag, 0..PRINCIPALS.len()).prop_map(|(tag, approver)| Step::Dispose { tag, approver }),
+        1 => Just(Step::Collect),
         4 => (0..8_usize).prop_map(|nth| Step::DeleteManifest { nth }),
         2 => file.prop_map(|file| Step::DeleteBlob { file }),
         2 => (-50..400_i64).prop_map(|days| Step::Wait { days }),
@@ -91,7 +100,30 @@ struct Seen {
     tags: BTreeMap<&'static str, (Digest, bool)>,
 }
 
-async fn perform(bench: &Bench, seen: &mut Seen, step: &Step) {
+/// Proposes, has it approved by one other at most, and executes: what of it succeeded was right.
+async fn dispose(bench: &Bench, model: &mut Model, tag: usize, approver: usize, step: &Step) {
+    let Ok(id) = bench.propose(TAGS[tag]).await else { return };
+    let _ = bench.approve(&id, PRINCIPALS[approver]).await;
+    bench.clock.advance(DAY);
+    if bench.execute(&id).await.is_err() {
+        let (repository, actor) = (name("a"), Actor::anonymous());
+        let _ = bench.registry.reject_disposition(&repository, actor, &id, "not now").await;
+        return;
+    }
+    let now = bench.clock.clock().now();
+    let digest = model.tags[TAGS[tag]].clone();
+    assert!(!model.is_held(&digest), "{step:?} disposed of what is held");
+    // Of one that is several packages only what was retained besides them is over now.
+    let Some(promise) = model.only(tag).cloned() else { return };
+    assert!(promise.until.is_some_and(|until| until <= now), "{step:?} disposed of {promise:?} at {now}");
+    let given = usize::from(PRINCIPALS[approver] != "ann");
+    let needed = [0, 1, 1, 2, usize::MAX][promise.class];
+    assert!(given >= needed, "{step:?} was approved by {given} of {needed}");
+    model.remove(&digest);
+}
+
+async fn perform(bench: &Bench, seen: &mut Seen, model: &mut Model, step: &Step) {
+    let now = bench.clock.clock().now();
     match *step {
         Step::Package { file, class, tag } => {
             let description =
@@ -99,13 +131,21 @@ async fn perform(bench: &Bench, seen: &mut Seen, step: &Step) {
             let id = bench.draft("a", description).await;
             bench.ingest("a", &id, "x", FILES[file]).await.unwrap();
             if let Ok(package) = bench.finalize("a", &id, tagged(TAGS[tag])).await {
-                seen.manifests.extend(package.reference);
+                let digest = package.reference.unwrap();
+                model.tag(tag, &digest, file, step);
+                model.manifests.get_mut(&digest).unwrap().1.push(Promise::of(class, now));
+                seen.manifests.push(digest);
             }
         }
         Step::Image { layer, class, tag } => {
             let plain = bench.image(FILES[layer]).await;
             let image = class.map_or(plain.clone(), |class| with(&plain, &annotated(CLASSES[class])));
             if let Ok(pushed) = bench.publish(&image, &[TAGS[tag]]).await {
+                model.tag(tag, &pushed.digest, layer, step);
+                let promises = &mut model.manifests.get_mut(&pushed.digest).unwrap().1;
+                if let (Some(class), true) = (class, promises.is_empty()) {
+                    promises.push(Promise::of(class, now));
+                }
                 seen.manifests.push(pushed.digest);
             }
         }
@@ -114,28 +154,64 @@ async fn perform(bench: &Bench, seen: &mut Seen, step: &Step) {
                 Some(tag) if is_event => event(tag),
                 tag => legal(tag),
             };
-            seen.holds.extend(bench.hold(new).await);
+            if let Ok(id) = bench.hold(new).await {
+                let target = tag.map(|tag| model.tags[TAGS[tag]].clone());
+                model.holds.insert(id.clone(), target);
+                seen.holds.push(id);
+            }
         }
         Step::Release { nth } => {
             if let Some(id) = seen.holds.get(nth).cloned() {
-                let _ = bench.release(&id).await;
+                let is_first = bench.release(&id).await.is_ok();
+                assert_eq!(model.holds.remove(&id).is_some(), is_first, "{step:?}");
             }
         }
         Step::Extend { tag, days } => {
             let until = bench.clock.clock().now() + days * DAY;
-            let _ = bench.extend(TAGS[tag], Extension::Until(until)).await;
+            if bench.extend(TAGS[tag], Extension::Until(until)).await.is_ok()
+                && let Some(promise) = model.only(tag)
+            {
+                assert!(promise.until.is_some_and(|before| before <= until), "R1: {step:?} {promise:?}");
+                promise.until = Some(until);
+            }
         }
         Step::Raise { tag, class } => {
-            let _ = bench.extend(TAGS[tag], Extension::Class(CLASSES[class].to_owned())).await;
+            if bench.extend(TAGS[tag], Extension::Class(CLASSES[class].to_owned())).await.is_ok() {
+                let digest = model.tags[TAGS[tag]].clone();
+                if let Some(promise) = model.only(tag) {
+                    assert!(class >= promise.class, "R2: {step:?} {promise:?}");
+                    promise.raise(class);
+                } else if model.promises(&digest).is_empty() {
+                    model.manifests.get_mut(&digest).unwrap().1.push(Promise::of(class, now));
+                }
+            }
         }
         Step::Shorten { tag, days, bypass } => {
             let until = bench.clock.clock().now() + days * DAY;
-            let _ = bench.shorten(TAGS[tag], until, bypass).await;
+            if bench.shorten(TAGS[tag], until, bypass).await.is_ok()
+                && let Some(promise) = model.only(tag)
+            {
+                assert!(bypass && !promise.is_compliance(), "R10: {step:?} {promise:?}");
+                promise.until = Some(until);
+            }
         }
-        Step::DeleteTag { tag } => drop(bench.delete(TAGS[tag]).await),
+        Step::DeleteTag { tag } => {
+            if bench.delete(TAGS[tag]).await.is_ok() {
+                model.untag(tag, step);
+            }
+        }
+        Step::Dispose { tag, approver } => dispose(bench, model, tag, approver, step).await,
+        Step::Collect => drop(bench.registry.collect().await.unwrap()),
         Step::DeleteManifest { nth } => {
-            if let Some(digest) = seen.manifests.get(nth) {
-                let _ = bench.delete(digest.as_str()).await;
+            if let Some(digest) = seen.manifests.get(nth)
+                && bench.delete(digest.as_str()).await.is_ok()
+            {
+                assert!(!model.is_held(digest), "{step:?} deleted what is held");
+                assert!(
+                    model.promises(digest).is_empty(),
+                    "{step:?} deleted what leaves by a disposition only"
+                );
+                model.remove(digest);
             }
         }
         Step::DeleteBlob { file } => drop(bench.delete_blob("a", &sha256(FILES[file])).await),
@@ -165,9 +241,10 @@ async fn compare(bench: &Bench, before: &Seen, after: &Seen, step: &Step) -> Res
     for (digest, (is_protected, retained)) in &before.protected {
         let reference = Reference::Digest(digest.clone());
         let found = bench.registry.manifest(&name("a"), &reference).await;
-        prop_assert!(found.is_ok() || !is_protected, "{:?} lost {}", step, digest);
+        let is_disposal = matches!(step, Step::Dispose { .. });
+        prop_assert!(found.is_ok() || !is_protected || is_disposal, "{:?} lost {}", step, digest);
         let Some(retained) = retained else { continue };
-        let now = &after.protected[digest].1;
+        let Some((_, now)) = after.protected.get(digest) else { continue };
         // The one retention of a package may have become the several of two: then neither is its manifest's.
         let Some(now) = now else { continue };
         let is_shorter = match (retained.until, now.until) {
@@ -186,18 +263,20 @@ async fn compare(bench: &Bench, before: &Seen, after: &Seen, step: &Step) -> Res
     }
     for (text, (digest, is_pinned)) in &before.tags {
         let now = after.tags.get(text).map(|(digest, _)| digest);
-        prop_assert!(!is_pinned || now == Some(digest), "{:?} moved {}", step, text);
+        let is_disposal = matches!(step, Step::Dispose { .. });
+        prop_assert!(!is_pinned || now == Some(digest) || is_disposal, "{:?} moved {}", step, text);
     }
     Ok(())
 }
 
 async fn live(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let bench = Bench::new(On::Sqlite).await;
-    let mut seen = Seen::default();
+    let (mut seen, mut model) = (Seen::default(), Model::default());
     for step in &steps {
         look(&bench, &mut seen).await;
         let before = Seen { protected: seen.protected.clone(), tags: seen.tags.clone(), ..Seen::default() };
-        perform(&bench, &mut seen, step).await;
+        perform(&bench, &mut seen, &mut model, step).await;
+        model.check(&bench, step).await;
         look(&bench, &mut seen).await;
         compare(&bench, &before, &seen, step).await?;
     }

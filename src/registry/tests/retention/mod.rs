@@ -1,10 +1,14 @@
 //! Retention and holds, on both engines.
 
+mod certifying;
 mod changing;
+mod clock;
 mod disposing;
 mod held;
 mod histories;
+mod model;
 mod protecting;
+mod scheduled;
 mod unchanged;
 
 use super::packages::{Bench, is_kept_by, new_file, tagged};

@@ -75,6 +75,7 @@ impl Attack {
             ("lower the class", weaker.await.is_err()),
             ("extend backwards", back.await.is_err()),
             ("shorten", bench.shorten("v1", BEGIN, false).await.is_err()),
+            ("dispose", bench.propose("v1").await.is_err()),
             ("release no hold", bench.release(&HoldId::generate()).await.is_err()),
         ]
     }
@@ -94,7 +95,7 @@ async fn nothing_changes(bench: &Bench, attack: &Attack) {
     let denials = bench.denials().await;
     let recorded = i64::try_from(denials.len() - denied).unwrap();
     assert_eq!(after.sequence - before.sequence, recorded, "{denials:?}");
-    assert_eq!(recorded, 7, "{denials:?}");
+    assert_eq!(recorded, 11, "{denials:?}");
     assert_eq!(bench.backend.list("", None, 1000).await.unwrap().objects.len(), objects);
     assert_eq!(bench.download(&attack.package, "x").await, b"one");
     bench.check().await;

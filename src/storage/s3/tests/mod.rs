@@ -12,7 +12,7 @@ use crate::storage::Key;
 
 /// A server to test against, out of the environment.
 #[derive(Clone)]
-struct Server {
+pub(crate) struct Server {
     endpoint: String,
     credentials: Credentials,
 }
@@ -22,7 +22,7 @@ impl Server {
         Self::named("ARTIFACTSTORE_TEST_S3_RGW")
     }
 
-    fn versity() -> Self {
+    pub(crate) fn versity() -> Self {
         Self::named("ARTIFACTSTORE_TEST_S3_VERSITY")
     }
 
@@ -65,7 +65,7 @@ impl Server {
     }
 
     /// Opens a bucket of its own.
-    async fn open(&self) -> S3 {
+    pub(crate) async fn open(&self) -> S3 {
         S3::open(&self.bucket().await).await.unwrap()
     }
 }

@@ -7,25 +7,27 @@ use tokio::time::Instant;
 /// Lets so many things happen in a second and no more, evenly, over the whole of a run.
 #[derive(Debug)]
 pub(super) struct Pace {
-    each: Duration,
+    per_second: u64,
     next: Instant,
 }
 
 impl Pace {
-    pub(super) fn new(per_second: u32) -> Self {
-        Self { each: Duration::from_secs(1) / per_second.max(1), next: Instant::now() }
+    pub(super) fn new(per_second: u64) -> Self {
+        Self { per_second: per_second.max(1), next: Instant::now() }
     }
 
     /// Waits until `count` more things may happen. Time that went by unused is not made up for.
-    pub(super) async fn wait(&mut self, count: usize) {
+    pub(super) async fn wait(&mut self, count: u64) {
         tokio::time::sleep_until(self.begin(count, Instant::now())).await;
     }
 
     /// When `count` more things may happen.
-    fn begin(&mut self, count: usize, now: Instant) -> Instant {
+    fn begin(&mut self, count: u64, now: Instant) -> Instant {
         let begin = self.next.max(now);
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.next = begin + self.each.saturating_mul(count);
+        let nanos = u128::from(count) * 1_000_000_000 / u128::from(self.per_second);
+        // A century: nothing is that slow.
+        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX).min(100 * 365 * 86_400 * 1_000_000_000);
+        self.next = begin + Duration::from_nanos(nanos);
         begin
     }
 }

@@ -1,0 +1,101 @@
+//! Dispositions: R5, R6, R9.
+
+use std::collections::BTreeSet;
+
+use super::{Checked, Disposition, Reference, must, told};
+use crate::clock::{Micros, SECOND};
+use crate::events::{Event, Fact};
+use crate::oci::Digest;
+use crate::retention::{DispositionId, Mode};
+
+impl Reference {
+    pub(super) fn of_dispositions(&mut self, event: &Event) -> Checked {
+        let (now, actor) = (self.clock.1, event.actor.as_str());
+        match &event.fact {
+            Fact::DispositionProposed(fact) => {
+                let kept = self.kept.get(&(fact.repository.clone(), fact.target.clone()));
+                let Some(kept) = kept else {
+                    return must(false, "what is retained is disposed of", &told(event));
+                };
+                must(
+                    kept.revision == fact.revision,
+                    "R6: a proposal is for the state there is",
+                    &told(event),
+                )?;
+                let demanded = (kept.rule.approvals, kept.rule.cooling_off);
+                must(
+                    (fact.approvals, fact.cooling_off) == demanded,
+                    "R6: as its rule demands",
+                    &told(event),
+                )?;
+                let protection = self.protection_of(&fact.repository, &fact.target);
+                must(
+                    protection.is_over(now),
+                    "R5: only what is over is proposed",
+                    &(told(event), &protection),
+                )?;
+                let disposition = Disposition {
+                    repository: fact.repository.clone(),
+                    target: fact.target.clone(),
+                    revision: fact.revision,
+                    proposer: actor.to_owned(),
+                    approvals: BTreeSet::new(),
+                    approved_at: (fact.approvals == 0).then_some(event.recorded_at),
+                    is_open: true,
+                };
+                self.dispositions.insert(fact.disposition.clone(), disposition);
+                Ok(())
+            }
+            Fact::DispositionApproved(fact) => {
+                let kept = &self.kept;
+                let open = self.dispositions.get_mut(&fact.disposition).filter(|it| it.is_open);
+                let Some(open) = open else {
+                    return must(false, "only what is open is approved", &told(event));
+                };
+                must(open.proposer != actor, "R6: nobody approves a proposal of their own", &told(event))?;
+                must(open.approvals.insert(actor.to_owned()), "R6: everybody approves once", &told(event))?;
+                let kept = &kept[&(open.repository.clone(), open.target.clone())];
+                let is_same = kept.revision == open.revision && fact.revision == open.revision;
+                must(is_same, "R6: an approval is for the state there is", &told(event))?;
+                let is_complete = open.approvals.len() == usize::from(kept.rule.approvals);
+                must(is_complete == fact.is_complete, "R6: as many as the rule demands", &told(event))?;
+                open.approved_at = is_complete.then_some(event.recorded_at);
+                Ok(())
+            }
+            Fact::DispositionRejected(fact) => self.end(&fact.disposition, event),
+            Fact::DispositionVoided(fact) => self.end(&fact.disposition, event),
+            Fact::DispositionExecuted(fact) => {
+                self.end(&fact.disposition, event)?;
+                let ended = &self.dispositions[&fact.disposition];
+                let kept = &self.kept[&(fact.repository.clone(), fact.target.clone())];
+                must(ended.target == fact.target, "R6: what was approved leaves", &told(event))?;
+                must(kept.revision == ended.revision, "R6: as it was approved", &told(event))?;
+                let cooling_off = Micros::from(kept.rule.cooling_off) * SECOND;
+                let is_due = ended.approved_at.is_some_and(|at| at + cooling_off <= now);
+                must(is_due, "R6: approved by all, and cooled off", &(told(event), ended, now))?;
+                let protection = self.protection_of(&fact.repository, &fact.target);
+                must(protection.is_over(now), "R5: only what is over leaves", &(told(event), &protection))?;
+                let retires = kept.rule.mode == Mode::Compliance;
+                must(fact.retires_tags == retires, "R9: tags of what is immutable retire", &told(event))?;
+                let content = self.content(&fact.reference);
+                let members = self.repositories.get(&fact.repository).into_iter();
+                let members = members.flat_map(|it| it.manifests.keys());
+                let with = members.filter(|it| self.bound_up(&fact.repository, it).contains(&content));
+                let with: BTreeSet<Digest> = with.cloned().collect();
+                let of = self.of(&fact.repository);
+                of.disposed.insert(fact.reference.clone());
+                if retires {
+                    of.retired.extend(fact.tags.iter().cloned());
+                }
+                self.leaving = Some((fact.repository.clone(), fact.target.clone(), with));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn end(&mut self, id: &DispositionId, event: &Event) -> Checked {
+        let open = self.dispositions.get_mut(id).filter(|it| it.is_open);
+        must(open.map(|it| it.is_open = false).is_some(), "a disposition ends once", &told(event))
+    }
+}

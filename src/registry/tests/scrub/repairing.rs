@@ -1,0 +1,96 @@
+//! Other copies of the same content, and what becomes of the damaged one.
+
+use super::*;
+
+on_both![
+    another_copy_in_the_storage_takes_the_place_of_a_damaged_one,
+    a_copy_that_is_no_better_is_left_alone,
+    a_damaged_copy_is_kept_aside_as_long_as_its_content_is,
+];
+
+/// A key of one more copy of some content.
+fn another_key(content: &[u8]) -> Key {
+    let digest = hash::digest(Algorithm::Blake3, content);
+    let hex = digest.hex();
+    let incarnation = ulid::Ulid::generate().to_string().to_lowercase();
+    format!("blake3/{}/{}/{hex}.{incarnation}", &hex[..2], &hex[2..4]).parse().unwrap()
+}
+
+async fn another_copy_in_the_storage_takes_the_place_of_a_damaged_one(on: On) {
+    let vault = Vault::new(on).await;
+    for (content, wrong) in
+        [(bytes(1), Wrong::Flipped), (bytes(2), Wrong::Gone), (pattern(LARGE), Wrong::Flipped)]
+    {
+        let digest = vault.push("a", &content).await;
+        vault.backend.put(&another_key(&content), content.clone()).await.unwrap();
+        let key = vault.damage(&content, wrong).await;
+        let before = vault.registry.last_sequence();
+        let done = vault.cycle().await;
+        assert_eq!((done.damaged, done.repaired), (1, 1));
+        let events = ["v1.blob.corrupted", "v1.blob.repaired", "v1.scrub.completed"];
+        assert_eq!(vault.events_after(before).await, events);
+        assert_eq!(vault.pull("a", &digest).await.unwrap(), content);
+        let found = vault.registry.scrub_findings(&done.run, "", 10).await.unwrap();
+        assert_eq!((found[0].key.as_str(), found[0].state), (key.as_str(), DamageState::Replaced));
+        let now = vault.key_of(&content).await;
+        assert_eq!(found[0].replaced_by.as_deref(), Some(now.as_str()));
+    }
+    assert_eq!(vault.cycle().await.damaged, 0);
+    vault.check().await;
+}
+
+async fn a_copy_that_is_no_better_is_left_alone(on: On) {
+    let vault = Vault::new(on).await;
+    let content = bytes(1);
+    vault.push("a", &content).await;
+    vault.backend.put(&another_key(&content), bytes(2)).await.unwrap();
+    vault.backend.put(&another_key(&content), pattern(10)).await.unwrap();
+    vault.damage(&content, Wrong::Flipped).await;
+    let stored = vault.keys().await;
+    let done = vault.cycle().await;
+    assert_eq!((done.damaged, done.repaired), (1, 0));
+    assert_eq!(vault.keys().await, stored);
+    assert_eq!(vault.backend.leftovers(10).await.unwrap(), []);
+    // An object of nobody that cannot be read is none to repair from, and does not keep the rest from being read.
+    vault.backend.put(&another_key(&content), content.clone()).await.unwrap();
+    vault.faults.arm(Op::Get, 3, Fault::Fail(Cause::Broken));
+    vault.faults.arm(Op::Get, 4, Fault::Fail(Cause::Broken));
+    let done = vault.cycle().await;
+    assert_eq!((done.damaged, done.repaired), (1, 0));
+    assert_eq!(vault.cycle().await.repaired, 1);
+    vault.check().await;
+}
+
+async fn a_damaged_copy_is_kept_aside_as_long_as_its_content_is(on: On) {
+    let vault = Vault::with(on, |options| {
+        options.gc.grace = Duration::ZERO;
+        options.gc.quarantine = Duration::ZERO;
+        options.gc.orphan_grace = Duration::from_hours(1);
+    })
+    .await;
+    let content = bytes(1);
+    let digest = vault.push("a", &content).await;
+    let manifest = image(&digest, &[]);
+    let reference = Reference::Digest(sha256(&manifest));
+    let (actor, a) = (Actor::anonymous(), name("a"));
+    vault.registry.push_manifest(&a, actor.clone(), &reference, vec![], None, manifest).await.unwrap();
+    let damaged = vault.damage(&content, Wrong::Flipped).await;
+    vault.cycle().await;
+    vault.push("a", &content).await;
+    for _ in 0..5 {
+        vault.clock.advance(DAY);
+        vault.registry.collect().await.unwrap().unwrap();
+        assert!(vault.keys().await.contains(&damaged));
+    }
+    assert_eq!(vault.pull("a", &digest).await.unwrap(), content);
+    // When nothing needs the content any more nothing keeps what is left of it.
+    vault.registry.delete_manifest(&a, actor, &reference).await.unwrap();
+    for _ in 0..8 {
+        vault.clock.advance(DAY);
+        vault.registry.collect().await.unwrap().unwrap();
+    }
+    assert_eq!(vault.keys().await, []);
+    let row = views::damages::among(&vault.db, &[damaged.as_str()]).await.unwrap();
+    assert_eq!(row[0].state, DamageState::Released);
+    vault.check().await;
+}
