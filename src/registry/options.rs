@@ -47,9 +47,9 @@ impl Options {
     /// What can be set, and what the [`Policy`] says of itself.
     pub const SETTINGS: &[&Setting] = &{
         let [enabled, interval, grace, quarantine, orphan_grace, rate] = CollectionOptions::SETTINGS;
+        let [scrubs, passes, cycle, speed, pass] = ScrubOptions::SETTINGS;
         let [jump] = ClockOptions::SETTINGS;
         let [scheduled, every] = DisposalOptions::SETTINGS;
-        let [scrubs, passes, cycle, speed, pass] = ScrubOptions::SETTINGS;
         [
             &ALLOW_SPARSE,
             &UPLOAD_EXPIRY,
@@ -63,14 +63,14 @@ impl Options {
             quarantine,
             orphan_grace,
             rate,
-            jump,
-            scheduled,
-            every,
             scrubs,
             passes,
             cycle,
             speed,
             pass,
+            jump,
+            scheduled,
+            every,
         ]
     };
 

@@ -48,6 +48,8 @@ impl Registry {
     }
 
     async fn push_package(&self, actor: Actor, push: PushManifest) -> Result<Option<Package>, Error> {
+        // What the manifest asks for is the package's: one retention, that protects both.
+        let push = PushManifest { retained: None, ..push };
         let (repository, reference) = (push.repository.clone(), push.sha256().clone());
         if let Some(package) = self.known_as(&repository, &reference).await? {
             self.publish_again(&actor, &push, &package).await?;

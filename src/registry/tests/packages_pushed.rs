@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::packages::{Bench, is_kept_by, new_file, object, tagged};
 use super::*;
 use crate::db::testing::{On, on_both};
-use crate::events::{Decision, PackageFileIngested, Read, Rows};
+use crate::events::{Decision, Fact, PackageFileIngested, Read, Rows, Target};
 use crate::package::mapping::{BlobRef, Composed, compose, names};
 use crate::package::{ContentManifest, Description, File, PackageId, guess_media_type};
 
@@ -16,6 +16,7 @@ on_both![
     a_declared_package_is_recorded_once,
     a_declared_package_that_says_something_false_is_refused,
     an_implicit_package_gets_its_table_published,
+    a_package_whose_manifest_asked_for_a_class_had_a_second_retention,
     an_archive_package_is_listed_from_its_tar,
     a_package_of_many_files_comes_in_parts,
     what_is_no_package_stays_what_it_is,
@@ -220,6 +221,29 @@ pub(super) fn artifact(layers: &[Value]) -> Vec<u8> {
 
 pub(super) fn descriptor_of(bytes: &[u8], media_type: &str) -> Value {
     json!({"mediaType": media_type, "digest": sha256(bytes), "size": bytes.len()})
+}
+
+async fn a_package_whose_manifest_asked_for_a_class_had_a_second_retention(on: On) {
+    let bench = Bench::new(on).await;
+    bench.blob("a", names::EMPTY_CONFIG).await;
+    bench.blob("a", b"one").await;
+    let bytes = artifact(&[titled("z", b"one", "text/plain")]);
+    let mut ids = Vec::new();
+    for tag in ["v1", "v1", "v2"] {
+        ids.push(bench.push("a", tag, &bytes).await.unwrap().package.unwrap());
+    }
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let events = bench.registry.events(0, 1000).await.unwrap();
+    let retained: Vec<_> = events
+        .into_iter()
+        .filter_map(|event| match event.fact {
+            Fact::RetentionResolved(fact) => Some((fact.target, fact.rule.class)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(retained, [(Target::Package(ids[0].clone()), "summary-evidence".to_owned())]);
+    let kept = bench.delete_manifest("a", sha256(&bytes).as_str()).await;
+    assert!(is_kept_by(&kept, &ids[0]), "{kept:?}");
 }
 
 async fn an_implicit_package_gets_its_table_published(on: On) {
