@@ -100,7 +100,7 @@ fn is_within(since: Micros, now: Micros) -> bool {
 
 /// Whether something was refused that would have made a protection weaker, or led on to a deletion. What is held or
 /// retained is on record anyway.
-fn is_weakening(error: &Error) -> bool {
+pub(super) fn is_weakening(error: &Error) -> bool {
     match error {
         Error::RetentionRefused(refused) => !matches!(refused, Refused::Forwards),
         Error::BypassNeeded

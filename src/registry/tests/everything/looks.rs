@@ -116,6 +116,7 @@ impl World {
 
     /// What nothing needs goes, once the clock is beyond every time on record: links, copies, and what crashes left.
     async fn leave_nothing(&mut self) -> Checked {
+        self.confirm().await?;
         for days in [120, 0, 0, 0, 8, 8] {
             self.clock.advance(days * DAY + 1);
             self.registry.collect().await.unwrap();
@@ -144,6 +145,11 @@ impl World {
             self.refused == self.reference.denied,
             "R8: a refusal is on record",
             &(self.refused, self.reference.denied),
+        )?;
+        must(
+            self.weakening <= self.reference.weakening,
+            "R8: an attempt to make a protection weaker is on record",
+            &(self.weakening, self.reference.weakening),
         )?;
         Box::pin(self.look()).await?;
         Box::pin(self.leave_nothing()).await?;

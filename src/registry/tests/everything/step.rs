@@ -18,8 +18,10 @@ pub(super) enum Step {
     Rush(usize),
     /// The storage fails once meanwhile, or carries out and does not answer.
     Fault(Deed, Op, u64, bool),
-    /// Time goes by, or the clock jumps, back too.
+    /// Time goes by, or the clock is set back.
     Wait(i64),
+    /// The clock is set ahead, and somebody says that this is right, or nobody does.
+    Jump(i64, bool),
     /// A new process, with one of two policies.
     Restart(usize),
 }
@@ -300,6 +302,7 @@ pub(super) fn step() -> BoxedStrategy<Step> {
             .prop_map(|(deed, op, nth, is_done)| Step::Fault(deed, op, nth, is_done)),
         3 => polls().prop_map(Step::Rush),
         9 => hours().prop_map(Step::Wait),
+        1 => (1..24 * 60_i64, any::<bool>()).prop_map(|(hours, is_confirmed)| Step::Jump(hours, is_confirmed)),
         1 => (0..2_usize).prop_map(Step::Restart),
     ]
     .boxed()

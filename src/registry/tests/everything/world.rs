@@ -15,7 +15,7 @@ use crate::clock::{Clock, ManualClock, Micros, SECOND};
 use crate::dataplane::DataPlane;
 use crate::db::testing::{On, Place};
 use crate::db::{Access, Db};
-use crate::registry::{CollectionOptions, Error, Options, Registry};
+use crate::registry::{Actor, CollectionOptions, Error, Options, Registry, denials};
 use crate::storage::Memory;
 use crate::storage::testing::{Cause, Fault, Faulty};
 
@@ -35,8 +35,9 @@ pub(super) struct World {
     absorbed: i64,
     /// What the clock showed then.
     shown: Micros,
-    /// Attempts that were refused because of a protection.
+    /// Attempts that were refused because of a protection, and those to make one weaker.
     pub(super) refused: u64,
+    pub(super) weakening: u64,
     /// The keys in the storage at the last look, and ever.
     pub(super) listed: BTreeSet<String>,
     pub(super) ever: BTreeSet<String>,
@@ -71,7 +72,7 @@ impl World {
         let (db, registry) = open(&place, &clock, &backend, 0).await;
         let (reference, shown) = (Reference::default(), clock.clock().now());
         let (listed, ever) = (BTreeSet::new(), BTreeSet::new());
-        let (policy, absorbed, refused, steps) = (0, 0, 0, 0);
+        let (policy, absorbed, refused, weakening, steps) = (0, 0, 0, 0, 0);
         Self {
             place,
             clock,
@@ -84,6 +85,7 @@ impl World {
             absorbed,
             shown,
             refused,
+            weakening,
             listed,
             ever,
             steps,
@@ -130,13 +132,13 @@ impl World {
             Step::Beside(deed, polls, other) => {
                 let Some(call) = Box::pin(self.call(*deed)).await else { return Ok(()) };
                 let other = Box::pin(self.call(*other)).await;
-                let task = tokio::spawn(Box::pin(make(self.registry.clone(), call)));
+                let task = tokio::spawn(Box::pin(make(self.registry.clone(), call.clone())));
                 go_on(*polls).await;
                 if let Some(other) = other {
                     let _ = self.make(&other).await;
                 }
                 let outcome = task.await.map_err(|error| TestCaseError::fail(error.to_string()))?;
-                self.note(&outcome);
+                self.note(&call, &outcome);
                 self.absorb().await?;
             }
             Step::Rush(polls) => {
@@ -149,10 +151,18 @@ impl World {
                     must(pushed.is_ok(), "a push is never in the way of a collection", &(call, pushed))?;
                 }
                 let outcome = collect.await.map_err(|error| TestCaseError::fail(error.to_string()))?;
-                self.note(&outcome);
+                self.note(&Call::Collect, &outcome);
                 self.absorb().await?;
             }
             Step::Wait(hours) => self.clock.advance(hours * 3600 * SECOND),
+            Step::Jump(hours, is_confirmed) => {
+                self.clock.jump(hours * 3600 * SECOND);
+                self.registry.tick_if_due().await.unwrap();
+                if *is_confirmed {
+                    self.confirm().await?;
+                }
+                self.absorb().await?;
+            }
             Step::Restart(number) => {
                 self.policy = *number;
                 Box::pin(self.restart()).await?;
@@ -165,23 +175,38 @@ impl World {
 
     async fn make(&mut self, call: &Call) -> Result<Made, Error> {
         let outcome = Box::pin(make(self.registry.clone(), call.clone())).await;
-        self.note(&outcome);
+        self.note(call, &outcome);
         outcome
     }
 
     /// Refusals are on record (R8).
-    fn note(&mut self, outcome: &Result<Made, Error>) {
-        let is_denied = matches!(outcome, Err(Error::Protected(_) | Error::TagRetired { .. }));
-        self.refused += u64::from(is_denied);
+    fn note(&mut self, call: &Call, outcome: &Result<Made, Error>) {
+        let Err(error) = outcome else { return };
+        self.refused += u64::from(matches!(error, Error::Protected(_) | Error::TagRetired { .. }));
+        let is_weakening = match call {
+            Call::Extend(..) | Call::Shorten(..) | Call::Approve(..) => true,
+            // One that ended at its execution was not refused.
+            Call::Execute(..) => !matches!(error, Error::DispositionEnded { .. }),
+            _ => false,
+        };
+        self.weakening += u64::from(is_weakening && denials::is_weakening(error));
     }
 
     async fn restart(&mut self) -> Checked {
         self.db.close().await;
         (self.db, self.registry) = open(&self.place, &self.clock, &self.backend, self.policy).await;
-        self.absorb().await?;
+        self.confirm().await?;
         // What was only counted in that minute is lost with the process.
-        self.refused = self.reference.denied;
+        (self.refused, self.weakening) = (self.reference.denied, self.reference.weakening);
         Box::pin(self.look()).await
+    }
+
+    /// Somebody looks at the clock when it is frozen: the process before took along what it had measured.
+    pub(super) async fn confirm(&mut self) -> Checked {
+        if self.registry.compliance_clock().await.unwrap().is_frozen {
+            self.registry.resynchronise_clock(Actor::user("ada"), "it was looked at").await.unwrap();
+        }
+        self.absorb().await
     }
 
     /// Lets the reference see what was recorded.

@@ -54,6 +54,7 @@ impl Reference {
             Fact::BlobsDeleteIntended(fact) => fact.copies.iter().try_for_each(|copy| {
                 let is_the_copy = self.blobs.get(&copy.content).is_some_and(|blob| blob.key == copy.key);
                 must(is_the_copy, "G2: the copy that is meant", &told(event))?;
+                must(!self.is_frozen, "R12: nothing is deleted while time is in doubt", &told(event))?;
                 self.given_up.insert(copy.key.clone());
                 self.step(&copy.content, State::Condemned, State::Deleting, event)
             }),

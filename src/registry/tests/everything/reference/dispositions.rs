@@ -11,6 +11,8 @@ use crate::retention::{DispositionId, Mode};
 impl Reference {
     pub(super) fn of_dispositions(&mut self, event: &Event) -> Checked {
         let (now, actor) = (self.clock.1, event.actor.as_str());
+        let is_an_end = matches!(event.fact, Fact::DispositionVoided(_) | Fact::DispositionRejected(_));
+        must(is_an_end || !self.is_frozen, "R12: nothing leaves while time is in doubt", &told(event))?;
         match &event.fact {
             Fact::DispositionProposed(fact) => {
                 let kept = self.kept.get(&(fact.repository.clone(), fact.target.clone()));

@@ -19,6 +19,10 @@ use crate::package::{PackageId, PackagePath};
 use crate::retention::{DispositionId, HoldId, HoldKind, Rule};
 use crate::views::blobs::State;
 
+/// The actions whose refusals are of attempts to make a protection weaker, or to go on with a disposition.
+const WEAKENING: [&str; 4] =
+    ["retention.extend", "retention.shorten", "disposition.approve", "disposition.execute"];
+
 pub(super) type Checked<T = ()> = Result<T, TestCaseError>;
 
 /// Ends the history where a rule was broken.
@@ -123,8 +127,11 @@ pub(super) struct Reference {
     pub(super) policy: usize,
     /// What the clock showed since the last look: from, to.
     pub(super) clock: (Micros, Micros),
-    /// Refusals on record.
+    /// Whether time is in doubt.
+    is_frozen: bool,
+    /// Refusals on record: of what a protection keeps, and of what would have made one weaker.
     pub(super) denied: u64,
+    pub(super) weakening: u64,
     pub(super) told: BTreeMap<&'static str, u64>,
     /// The tags of this command that nobody may move.
     pinned: BTreeSet<Tag>,
@@ -235,7 +242,16 @@ impl Reference {
             | Fact::DispositionVoided(_)
             | Fact::DispositionExecuted(_) => self.of_dispositions(event),
             Fact::RetentionDenied(fact) => {
-                self.denied += fact.count;
+                let is_weakening = WEAKENING.contains(&fact.action.as_str());
+                *(if is_weakening { &mut self.weakening } else { &mut self.denied }) += fact.count;
+                Ok(())
+            }
+            Fact::ClockTicked(fact) => {
+                self.is_frozen = fact.is_frozen;
+                Ok(())
+            }
+            Fact::ClockResynchronised(_) => {
+                self.is_frozen = false;
                 Ok(())
             }
             Fact::PolicyChanged(fact) => {
