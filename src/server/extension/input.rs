@@ -37,7 +37,8 @@ struct Settle {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Collect {
-    dry_run: Option<bool>,
+    #[serde(default)]
+    dry_run: bool,
 }
 
 #[derive(Deserialize)]
@@ -53,7 +54,7 @@ pub(super) async fn nothing(call: &mut Call<'_>) -> Result<(), Error> {
 /// Whether a collection is only to be foretold.
 pub(super) async fn is_dry_run(call: &mut Call<'_>) -> Result<bool, Error> {
     let collect: Collect = read(call).await?;
-    Ok(collect.dry_run.unwrap_or(false))
+    Ok(collect.dry_run)
 }
 
 /// What a package is to be created with.
