@@ -427,7 +427,7 @@ fn the_extension_says_what_it_has() {
     let server = Server::start();
     let client = server.client();
     let document = client.get("/v2/_artifactstore/openapi.json").expect(200).json();
-    assert!(document == *OPENAPI, "docs/openapi.json is another document than the one document");
+    assert!(document == *OPENAPI, "the server gives another document than docs/openapi.json");
     for path in ["/v2/_oci/ext/discover", "/v2/a/b/_oci/ext/discover"] {
         let found = client.get(path).expect(200).json();
         let ours = found["extensions"].as_array().unwrap().iter().find(|e| e["name"] == "_artifactstore");

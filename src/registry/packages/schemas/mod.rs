@@ -1,8 +1,8 @@
 //! Metadata schemas: JSON Schemas that packages can name.
 //!
 //! A schema is self-contained: a reference to another document is refused when it is registered and never fetched.
-//! Patterns run in linear time, and what they weigh has a limit ([`patterns`]). What a check may cost is bounded twice: by the schema alone when it is registered
-//! ([`cost`]), and together with the metadata before they are checked.
+//! Patterns run in linear time, and what they weigh has a limit ([`patterns`]). What a check may cost is bounded twice:
+//! by the schema alone when it is registered ([`cost`]), and together with the metadata before they are checked.
 
 mod check;
 mod cost;
