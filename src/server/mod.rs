@@ -11,6 +11,7 @@ mod download;
 mod error;
 mod extension;
 mod listener;
+mod metrics;
 mod openapi;
 mod options;
 mod probes;

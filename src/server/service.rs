@@ -14,7 +14,7 @@ use super::body::{self, ResponseBody};
 use super::error::{self, Error};
 use super::respond::{Answer, Headers as _};
 use super::route::{Permission, Route};
-use super::{State, extension, probes, v2};
+use super::{State, extension, metrics, probes, v2};
 use crate::registry::{Actor, Body};
 
 /// What a handler may use of a request.
@@ -89,6 +89,7 @@ async fn dispatch(route: Route, call: &mut Call<'_>) -> Result<Answer, Error> {
     match route {
         Route::Health | Route::Ready => Ok(probes::ready(&call.state.registry).await),
         Route::Live => Ok(probes::live(&call.state.registry)),
+        Route::Metrics => metrics::metrics(&call.state.registry).await,
         Route::Extension(route) => extension::dispatch(route, call).await,
         Route::Base => Ok(v2::base::base()),
         Route::Discover(_) => Ok(v2::base::discover()),

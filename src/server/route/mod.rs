@@ -72,6 +72,8 @@ pub enum Route {
     Live,
     /// `GET /readyz`
     Ready,
+    /// `GET /metrics`
+    Metrics,
 }
 
 impl Route {
@@ -81,6 +83,7 @@ impl Route {
             "/health" => return read(method, Self::Health),
             "/livez" => return read(method, Self::Live),
             "/readyz" => return read(method, Self::Ready),
+            "/metrics" => return read(method, Self::Metrics),
             "/v2" | "/v2/" => return read(method, Self::Base),
             _ => {}
         }
@@ -122,7 +125,7 @@ impl Route {
     pub fn permission(&self) -> Permission<'_> {
         match self {
             Self::Health | Self::Live | Self::Ready => Permission::None,
-            Self::Base | Self::Discover(None) => Permission::Known,
+            Self::Base | Self::Discover(None) | Self::Metrics => Permission::Known,
             Self::Catalog(_) => Permission::Catalog,
             Self::Discover(Some(name))
             | Self::Blob(name, _)

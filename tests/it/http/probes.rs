@@ -1,8 +1,8 @@
-//! `/health`, `/livez`, `/readyz` (API-3).
+//! `/health`, `/livez`, `/readyz`, `/metrics` (API-3).
 
 use std::fs;
 
-use crate::support::{Repo, Request, Server, is_production, sha256, until};
+use crate::support::{Client, Repo, Request, Server, is_production, sha256, until};
 
 #[test]
 fn a_server_that_works_says_so() {
@@ -63,4 +63,38 @@ fn a_server_whose_storage_is_gone_is_alive_and_not_ready() {
     fs::rename(&aside, &storage).unwrap();
     client.get("/readyz").expect(200);
     client.send(&Request::post(&target).body("nowhere to go")).expect(201);
+}
+
+/// One number of `/metrics`.
+pub(super) fn metric(client: &Client, name: &str) -> Option<f64> {
+    let text = String::from_utf8(client.get("/metrics").expect(200).body).unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    Some(value.parse().unwrap())
+}
+
+#[test]
+fn metrics_are_what_a_scraper_reads() {
+    let server = Server::start();
+    let client = server.client();
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let text = client.get("/metrics").expect(200).with("content-type", media_type).body;
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    // Of a cycle that never ended there is no time.
+    assert_eq!(metric(&client, "artifactstore_scrub_cycle_begun_timestamp_seconds"), None);
+    let before = metric(&client, "artifactstore_log_events").unwrap();
+    Repo::new(&client, "a").push_artifact("v1");
+    client.post("/v2/_artifactstore/scrub").expect(200);
+    client.post("/v2/_artifactstore/gc").expect(200);
+    assert!(metric(&client, "artifactstore_log_events").unwrap() > before);
+    for name in ["scrub_cycle", "gc_run"] {
+        let begun = metric(&client, &format!("artifactstore_{name}_begun_timestamp_seconds")).unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+        assert!((now - 600.0..=now).contains(&begun), "{name}: {begun} at {now}");
+    }
+    for name in ["gc_run_failed", "compliance_clock_frozen", "compliance_clock_behind_seconds"] {
+        assert_eq!(metric(&client, &format!("artifactstore_{name}")), Some(0.0), "{name}");
+    }
+    client.head("/metrics").expect(200);
+    client.post("/metrics").refused(405, "UNSUPPORTED");
 }

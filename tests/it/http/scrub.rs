@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::packages::shaped;
+use super::probes::metric;
 use crate::support::{Client, Launch, Repo, Request, blake3, noise, run_on, sha256};
 
 const SCRUB: &str = "/v2/_artifactstore/scrub";
@@ -71,6 +72,10 @@ fn damaged_files_are_found_refused_named_and_repaired_by_a_push() {
         (&json!(4), &json!(1), &Value::Null)
     );
     assert_eq!(state["last"]["run"], run["run"]);
+    for (trouble, found) in [("corrupt", 4.0), ("missing", 1.0), ("unreadable", 0.0)] {
+        let damaged = format!("artifactstore_damaged_copies{{trouble=\"{trouble}\"}}");
+        assert_eq!(metric(&client, &damaged), Some(found), "{damaged}");
+    }
     let detail = format!("{SCRUB}/runs/{}", run["run"].as_str().unwrap());
     let first = client.get(format!("{detail}?n=3")).expect(200);
     let second = client.get(first.next_page().unwrap()).expect(200);
