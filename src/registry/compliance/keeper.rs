@@ -36,6 +36,12 @@ impl ClockReading {
         self.wall.saturating_sub(self.compliance).max(0)
     }
 
+    /// When what cannot be undone is judged to be done: compliance time, and never ahead of the system's clock. A clock
+    /// that was set ahead, confirmed and then set right is right.
+    pub fn judged_at(&self) -> Micros {
+        self.compliance.min(self.wall)
+    }
+
     /// Whether it is to be read for the record: an hour has passed, or it is frozen and nobody has said so.
     pub(super) fn is_due(&self) -> bool {
         self.tick.is_some_and(|tick| self.since_tick >= EVERY || self.is_frozen != tick.is_frozen)

@@ -42,9 +42,9 @@ pub async fn read_clock(db: &Db, clock: &Clock, options: &Options) -> Result<Clo
 }
 
 impl Registry {
-    /// Compliance time: what retentions are judged by (R12).
+    /// What retentions are judged by (R12): compliance time, and never ahead of the system's clock.
     pub(super) fn compliance_now(&self) -> Micros {
-        self.inner.compliance.read().compliance
+        self.inner.compliance.read().judged_at()
     }
 
     /// When a retention that is resolved now begins: not before what is recorded already, were the clock set back.

@@ -129,14 +129,15 @@ pub async fn plan_disposal(
 }
 
 async fn plan(db: &Db, clock: &ClockReading, limit: usize) -> Result<Vec<Scheduled>, Error> {
-    let due = retentions::due(db, clock.compliance, None, count(limit)).await?;
+    let now = clock.judged_at();
+    let due = retentions::due(db, now, None, count(limit)).await?;
     let mut scheduled = Vec::with_capacity(due.len());
     for retention in due {
         let step = match clock.alarm() {
             Some(alarm) => ScheduledStep::Wait(alarm),
-            None => look(db, |rows| next(rows, &retention, clock.compliance)).await?,
+            None => look(db, |rows| next(rows, &retention, now)).await?,
         };
-        let due_at = retention.retained.leaves_at().unwrap_or(clock.compliance);
+        let due_at = retention.retained.leaves_at().unwrap_or(now);
         let Retention { repository, target, retained, .. } = retention;
         scheduled.push(Scheduled { repository, target, class: retained.rule.class, due_at, step });
     }

@@ -6,6 +6,7 @@ on_both![
     the_clock_begins_with_the_first_retention,
     a_clock_set_ahead_ends_no_retention,
     a_clock_set_ahead_a_little_is_caught_up_with_slowly,
+    a_clock_that_was_confirmed_and_then_set_right_ended_retentions,
     a_clock_set_back_delays_and_shortens_nothing,
     starting_again_and_again_gains_nothing,
     a_long_stop_costs_one_confirmation,
@@ -158,6 +159,26 @@ async fn a_clock_set_back_delays_and_shortens_nothing(on: On) {
     // A confirmation does not take the time back either.
     assert_eq!(bench.resync().await.compliance, first.from.unwrap());
     bench.clock.advance(30 * DAY);
+    bench.give_up("v1").await.unwrap();
+    bench.check().await;
+}
+
+/// Found by a random history: compliance time does not go back, and what was confirmed by mistake ended retentions
+/// after the clock was set right.
+async fn a_clock_that_was_confirmed_and_then_set_right_ended_retentions(on: On) {
+    let bench = Bench::new(on).await;
+    bench.package("transient", b"one", "v1").await;
+    bench.clock.jump(300 * DAY);
+    assert!(is_frozen(&bench.give_up("v1").await));
+    assert!(!bench.resync().await.is_frozen);
+    bench.clock.jump(-300 * DAY);
+    bench.registry.tick().await.unwrap();
+    let reading = bench.reading().await;
+    assert_eq!((reading.compliance - reading.wall, reading.is_frozen), (300 * DAY, false));
+    let early = bench.give_up("v1").await;
+    assert!(matches!(early, Err(Error::Protected(_))), "{early:?}");
+    assert!(bench.registry.disposal_plan(10).await.unwrap().is_empty());
+    bench.clock.advance(8 * DAY);
     bench.give_up("v1").await.unwrap();
     bench.check().await;
 }
