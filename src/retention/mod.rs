@@ -19,5 +19,5 @@ pub use id::{DispositionId, DispositionIdError, HoldId, HoldIdError};
 pub use judge::{Facts, Hold, Reason, Verdict, judge};
 pub use period::{LATEST, Period, PeriodError, parse_rfc3339, rfc3339};
 pub use policy::{Bounds, Denied, Policy};
-pub use retained::{Refused, Retained};
+pub use retained::{Floor, Refused, Retained};
 pub use rule::{Mode, Rule, Start};

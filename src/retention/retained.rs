@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{LATEST, Mode, Rule, Start, rfc3339};
 use crate::clock::Micros;
 
@@ -14,6 +16,18 @@ pub struct Retained {
     pub from: Option<Micros>,
     /// The earliest permitted deletion; `None` for never, or while it waits for an event.
     pub until: Option<Micros>,
+    /// How long it was extended while it waits: its period may end later, and not sooner. `None` once it has begun.
+    pub floor: Option<Floor>,
+}
+
+/// What was promised of something whose period has not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Floor {
+    /// It stays until then at least.
+    Until(Micros),
+    /// It stays for ever.
+    ForEver,
 }
 
 /// Why a retention may not be changed so.
@@ -25,8 +39,10 @@ pub enum Refused {
     /// The new end is not before the old one.
     #[error("that is no earlier end; extend the retention instead")]
     Forwards,
-    /// It has no end to be shortened.
-    #[error("it waits for the release of an event hold; release that instead")]
+    /// It waits for an event: its period has not begun, and there is no end that could be made earlier.
+    #[error(
+        "it waits for the release of an event hold and has no end yet; it can be shortened when its period has begun"
+    )]
     Waiting,
     /// Nobody shortens it.
     #[error("class {class} is in compliance mode: its retention is never shortened, by nobody")]
@@ -50,9 +66,9 @@ impl Retained {
         match rule.start {
             Start::Finalized => {
                 let until = rule.until(at);
-                Self { rule, from: Some(at), until }
+                Self { rule, from: Some(at), until, floor: None }
             }
-            Start::Event => Self { rule, from: None, until: None },
+            Start::Event => Self { rule, from: None, until: None, floor: None },
         }
     }
 
@@ -72,14 +88,23 @@ impl Retained {
         self.until.map(|until| after.after(until)).filter(|at| *at <= LATEST)
     }
 
-    /// The event it waited for happened; `None` when it waits for none.
+    /// The event it waited for happened; `None` when it waits for none. It lasts its period, and as long as was promised
+    /// while it waited.
     pub fn started(&self, at: Micros) -> Option<Self> {
-        let (from, until) = (Some(at), self.rule.until(at));
-        self.is_waiting().then(|| Self { rule: self.rule.clone(), from, until })
+        let until = later(self.rule.until(at), self.floor);
+        self.is_waiting().then(|| Self { rule: self.rule.clone(), from: Some(at), until, floor: None })
     }
 
     /// Lasts until a later moment, `None` for ever. Asked for what is so already it comes to the same (R11).
     pub fn extended(&self, until: Option<Micros>) -> Result<Self, Refused> {
+        if self.is_waiting() {
+            let floor = Some(until.map_or(Floor::ForEver, Floor::Until));
+            return if floor < self.floor {
+                Err(Refused::Backwards)
+            } else {
+                Ok(Self { floor, ..self.clone() })
+            };
+        }
         if is_later(until, self.until) || until == self.until {
             Ok(Self { until, ..self.clone() })
         } else {
@@ -116,10 +141,13 @@ impl Retained {
             return Err(Refused::Weaker { from, to });
         }
         let from = self.from.or((rule.start == Start::Finalized).then_some(at));
-        let until = from.and_then(|from| rule.until(from));
+        let Some(counts_from) = from else {
+            return Ok(Self { rule, from, until: None, floor: self.floor });
+        };
         // What was extended beyond the new class stays so.
+        let until = later(rule.until(counts_from), self.floor);
         let until = if is_later(self.until, until) { self.until } else { until };
-        Ok(Self { rule, from, until })
+        Ok(Self { rule, from, until, floor: None })
     }
 }
 
@@ -132,6 +160,15 @@ impl fmt::Display for Retained {
             None if self.is_waiting() => write!(f, "class {class} until an event hold was released"),
             None => write!(f, "class {class} for ever"),
         }
+    }
+}
+
+/// The later of an end and a floor.
+fn later(until: Option<Micros>, floor: Option<Floor>) -> Option<Micros> {
+    match floor {
+        None => until,
+        Some(Floor::Until(floor)) => until.map(|until| until.max(floor)),
+        Some(Floor::ForEver) => None,
     }
 }
 
@@ -210,5 +247,31 @@ mod tests {
         let started = waiting.started(AT + 7).unwrap();
         assert_eq!((started.from, started.until), (Some(AT + 7), rule.until(AT + 7)));
         assert_eq!(started.started(AT + 8), None);
+    }
+
+    #[test]
+    fn what_was_promised_while_it_waited_was_forgotten_when_it_began() {
+        let mut rule = Classes::default().rule(Some("raw-evidence")).unwrap();
+        rule.start = Start::Event;
+        let waiting = Retained::begin(rule.clone(), AT);
+        let for_ever = waiting.extended(None).unwrap();
+        assert_ne!(for_ever, waiting);
+        assert_eq!(for_ever.extended(None), Ok(for_ever.clone()));
+        assert_eq!(for_ever.extended(Some(LATEST)), Err(Refused::Backwards));
+        assert_eq!(for_ever.started(AT).unwrap().until, None);
+        let end = rule.until(AT).unwrap();
+        let floor = waiting.extended(Some(end + 1)).unwrap();
+        assert_eq!(floor.extended(Some(end)), Err(Refused::Backwards));
+        assert_eq!(floor.started(AT).unwrap().until, Some(end + 1));
+        assert_eq!(floor.started(AT + 2).unwrap().until, Some(end + 2), "the period ends later");
+        assert_eq!(floor.started(AT).unwrap().floor, None);
+        let mut longer = rule.clone();
+        longer.approvals += 1;
+        let raised = floor.raised(longer, AT).unwrap();
+        assert_eq!(raised.started(AT).unwrap().until, Some(end + 1), "a class takes no promise away");
+        let (mut finalized, mut record) = (rule.clone(), rule);
+        (finalized.start, record.start, record.period) = (Start::Finalized, Start::Finalized, None);
+        assert!(matches!(for_ever.raised(finalized, AT), Err(Refused::Weaker { .. })));
+        assert_eq!(floor.raised(record, AT).unwrap().until, None);
     }
 }

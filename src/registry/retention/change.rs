@@ -133,7 +133,7 @@ impl Command for Extend {
             let To::Rule(rule) = &self.to else {
                 return Err(Error::NotRetained(self.item.to_string()));
             };
-            let Retained { rule, from, until } = Retained::begin(rule.clone(), self.now);
+            let Retained { rule, from, until, .. } = Retained::begin(rule.clone(), self.now);
             let fact = RetentionResolved { repository, target, rule, from, until };
             return Ok(Decision { facts: vec![fact.into()], contents: Vec::new() });
         };
@@ -153,6 +153,7 @@ impl Command for Extend {
             rule: (after.rule != before.rule).then_some(after.rule),
             from: after.from,
             until: after.until,
+            floor: after.floor,
             previous: before.until,
             reason: self.reason.clone(),
         };

@@ -6,7 +6,8 @@ use super::world::World;
 use crate::events::Target;
 use crate::hash;
 use crate::oci::{self, Algorithm, RepositoryName};
-use crate::registry::Error;
+use crate::registry::{Error, Extension, Item};
+use crate::retention::Floor;
 
 impl World {
     /// What an answer says is so from then on.
@@ -44,11 +45,25 @@ impl World {
             }
             (Call::Hold(..), Made::Hold(id)) => self.reference.holds[id].is_in_force,
             (Call::Release(_, id), _) => !self.reference.holds[id].is_in_force,
+            (Call::Extend(of, item, extension), _) => self.is_as_long(of, item, extension),
             (Call::Shorten(.., bypass), _) => *bypass,
             (Call::Execute(_, id, _), _) => !self.reference.dispositions[id].is_open,
             _ => true,
         };
         must(is_so, "what was acknowledged is so", call)
+    }
+
+    /// Whether the log says of an item what an extension promised.
+    fn is_as_long(&self, of: &RepositoryName, item: &Item, extension: &Extension) -> bool {
+        let Some(target) = self.target(of, item) else { return false };
+        let Some(kept) = self.reference.kept.get(&(of.clone(), target)) else { return false };
+        match (extension, kept.from) {
+            (Extension::Until(until), Some(_)) => kept.until.is_none_or(|it| it >= *until),
+            (Extension::Until(until), None) => kept.floor >= Some(Floor::Until(*until)),
+            (Extension::ForEver, Some(_)) => kept.until.is_none(),
+            (Extension::ForEver, None) => kept.floor == Some(Floor::ForEver),
+            (Extension::Class(class), _) => kept.rule.class == *class,
+        }
     }
 
     /// Whether a call succeeds, where that is known beforehand.

@@ -5,7 +5,7 @@ use super::{Checked, Hold, Kept, Reference, must, told};
 use crate::clock::Micros;
 use crate::events::{Event, Fact, Target};
 use crate::oci::RepositoryName;
-use crate::retention::{HoldKind, Mode, Rule, Start};
+use crate::retention::{Floor, HoldKind, Mode, Rule, Start};
 
 impl Reference {
     pub(super) fn of_retention(&mut self, event: &Event) -> Checked {
@@ -19,6 +19,7 @@ impl Reference {
                     rule: fact.rule.clone(),
                     from: fact.from,
                     until: fact.until,
+                    floor: None,
                     revision: event.sequence,
                 };
                 let begins = (start == Start::Finalized).then_some(());
@@ -41,6 +42,7 @@ impl Reference {
                     rule: fact.rule.clone().unwrap_or_else(|| self.rule(&fact.repository, &fact.target)),
                     from: fact.from,
                     until: fact.until,
+                    floor: fact.floor,
                     revision: event.sequence,
                 };
                 let before = self.kept.insert((fact.repository.clone(), fact.target.clone()), after.clone());
@@ -79,7 +81,16 @@ impl Reference {
                 (kept.from, kept.revision) = (Some(fact.from), event.sequence);
                 kept.until = fact.until;
                 let days = demand(&kept.rule.class, self.policy).1;
-                must(fact.until == end(kept, days), "a period lasts as long as its class says", &told(event))
+                let wanted = match (end(kept, days), kept.floor.take()) {
+                    (_, Some(Floor::ForEver)) | (None, _) => None,
+                    (Some(end), Some(Floor::Until(floor))) => Some(end.max(floor)),
+                    (end, None) => end,
+                };
+                must(
+                    fact.until == wanted,
+                    "a period lasts as long as its class says, and as was promised before it began",
+                    &(told(event), wanted),
+                )
             }
             Fact::RetentionShortened(fact) => {
                 let Some(kept) = self.kept.get_mut(&(fact.repository.clone(), fact.target.clone())) else {
@@ -122,9 +133,20 @@ fn end(kept: &Kept, days: Option<i64>) -> Option<Micros> {
 
 /// Whether something may leave sooner after a change than before.
 fn is_sooner(before: &Kept, after: &Kept) -> bool {
-    match (before.until, after.until) {
-        (None, Some(_)) => true,
-        (Some(before), Some(after)) => after < before,
-        (_, None) => after.from.is_none() && before.from.is_some(),
+    if after.from.is_none() {
+        // A floor says when it may leave at the earliest; a period that has begun is given up for no waiting.
+        return before.from.is_some() || after.floor < before.floor || after.until.is_some();
     }
+    let is_below = match (before.floor, after.until) {
+        (Some(Floor::ForEver), Some(_)) => true,
+        (Some(Floor::Until(floor)), Some(until)) => until < floor,
+        _ => false,
+    };
+    is_below
+        || after.floor.is_some()
+        || match (before.until, after.until) {
+            (None, Some(_)) => true,
+            (Some(before), Some(after)) => after < before,
+            (_, None) => after.from.is_none() && before.from.is_some(),
+        }
 }
