@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LATEST, Mode, Rule, Start, rfc3339};
+use super::{Mode, Rule, Start, rfc3339};
 use crate::clock::Micros;
 
 /// Under which rule something is kept, and until when.
@@ -84,8 +84,7 @@ impl Retained {
 
     /// When its class lets it be disposed of without anybody asking; `None`: never.
     pub fn leaves_at(&self) -> Option<Micros> {
-        let after = self.rule.auto_dispose_after.filter(|_| self.rule.mode == Mode::Governance)?;
-        self.until.map(|until| after.after(until)).filter(|at| *at <= LATEST)
+        self.until.and_then(|until| self.rule.leaves_after(until))
     }
 
     /// The event it waited for happened; `None` when it waits for none. It lasts its period, and as long as was promised
@@ -135,6 +134,8 @@ impl Retained {
             || rule.approvals < self.rule.approvals
             || rule.cooling_off < self.rule.cooling_off
             || is_later(self.rule.until(begin), rule.until(begin))
+            // Nobody has to ask where a schedule disposes, so to begin with it, or sooner, is to demand less.
+            || is_later(self.rule.leaves_after(begin), rule.leaves_after(begin))
             || waits_less;
         if is_weaker {
             let (from, to) = (self.rule.class.clone(), rule.class);
@@ -184,7 +185,7 @@ fn is_later(a: Option<Micros>, b: Option<Micros>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retention::Classes;
+    use crate::retention::{Classes, LATEST};
 
     const AT: Micros = 1_801_353_600_000_000;
 
@@ -236,6 +237,29 @@ mod tests {
         let for_ever = of("transient").extended(None).unwrap();
         assert_eq!(raise(&for_ever, "raw-evidence").unwrap().until, None);
         assert_eq!(raise(&for_ever, "permanent-record").unwrap().until, None);
+    }
+
+    #[test]
+    fn a_stronger_class_let_what_it_was_raised_to_leave_by_schedule() {
+        let kept = of("summary-evidence");
+        let with = |period: &str, auto: Option<&str>| {
+            let mut rule = kept.rule.clone();
+            rule.period = Some(period.parse().unwrap());
+            rule.auto_dispose_after = auto.map(|text| text.parse().unwrap());
+            rule
+        };
+        assert!(matches!(kept.raised(with("P4Y", Some("P1D")), AT), Err(Refused::Weaker { .. })));
+        let quick = Retained::begin(with("P4Y", Some("P7D")), AT);
+        assert!(matches!(quick.raised(with("P5Y", Some("P6D")), AT), Err(Refused::Weaker { .. })));
+        for auto in [Some("P7D"), Some("P8D"), None] {
+            assert_eq!(quick.raised(with("P5Y", auto), AT).unwrap().until, with("P5Y", auto).until(AT));
+        }
+        let mut strict = with("P5Y", Some("P1D"));
+        strict.mode = Mode::Compliance;
+        assert!(
+            kept.raised(strict, AT).is_ok(),
+            "in compliance mode there is no schedule, whatever a rule says"
+        );
     }
 
     #[test]

@@ -79,4 +79,10 @@ impl Rule {
     pub fn until(&self, from: Micros) -> Option<Micros> {
         self.period.map(|period| period.after(from)).filter(|until| *until <= LATEST)
     }
+
+    /// When a schedule may dispose of what ended at a moment; `None`: never. Nothing in compliance mode.
+    pub fn leaves_after(&self, end: Micros) -> Option<Micros> {
+        let after = self.auto_dispose_after.filter(|_| self.mode == Mode::Governance)?;
+        Some(after.after(end)).filter(|at| *at <= LATEST)
+    }
 }

@@ -11,19 +11,22 @@ use crate::retention::{Bounds, Class, Classes, Mode, Policy, Start};
 
 pub(super) const DAY: Micros = 86_400 * SECOND;
 
-/// What a class demands: mode, days (`None` for ever), start, approvals, seconds of cooling-off.
-pub(super) type Demand = (Mode, Option<i64>, Start, u8, u32);
+/// What a class demands: mode, days (`None` for ever), start, approvals, seconds of cooling-off, and days until a schedule
+/// may dispose of it (`None` for never).
+pub(super) type Demand = (Mode, Option<i64>, Start, u8, u32, Option<i64>);
 
 /// The classes, by policy: the second demands less of what comes, and nothing less of what is there (R7).
 pub(super) fn demand(class: &str, policy: usize) -> Demand {
     use Mode::{Compliance, Governance};
     match (class, policy) {
-        ("brief", 0) => (Governance, Some(7), Start::Finalized, 1, 24 * 3600),
-        ("brief", _) => (Governance, Some(1), Start::Finalized, 0, 0),
-        ("case", _) => (Governance, Some(30), Start::Event, 1, 0),
-        ("vault", 0) => (Compliance, Some(90), Start::Finalized, 2, 24 * 3600),
-        ("vault", _) => (Compliance, Some(10), Start::Finalized, 1, 3600),
-        (_, _) => (Compliance, None, Start::Finalized, 2, 24 * 3600),
+        ("brief", 0) => (Governance, Some(7), Start::Finalized, 1, 24 * 3600, None),
+        ("brief", _) => (Governance, Some(1), Start::Finalized, 0, 0, Some(3)),
+        // Stronger than a brief in all but this: a schedule may dispose of it, or sooner.
+        ("hasty", _) => (Governance, Some(20), Start::Finalized, 1, 24 * 3600, Some(1)),
+        ("case", _) => (Governance, Some(30), Start::Event, 1, 0, None),
+        ("vault", 0) => (Compliance, Some(90), Start::Finalized, 2, 24 * 3600, None),
+        ("vault", _) => (Compliance, Some(10), Start::Finalized, 1, 3600, None),
+        (_, _) => (Compliance, None, Start::Finalized, 2, 24 * 3600, None),
     }
 }
 
@@ -32,13 +35,14 @@ pub(super) const WITH_DEFAULT: &str = "b/c";
 
 pub(super) fn policy(number: usize) -> Policy {
     let class = |name: &&str| {
-        let (mode, days, start, approvals, cooling_off) = demand(name, number);
+        let (mode, days, start, approvals, cooling_off, leaves) = demand(name, number);
+        let period = |days: i64| format!("P{days}D").parse().unwrap();
         Class {
             name: (*name).to_owned(),
             mode,
-            period: days.map(|days| format!("P{days}D").parse().unwrap()),
+            period: days.map(period),
             start,
-            auto_dispose_after: None,
+            auto_dispose_after: leaves.map(period),
             approvals,
             cooling_off,
         }

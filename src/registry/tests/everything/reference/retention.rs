@@ -11,10 +11,15 @@ impl Reference {
     pub(super) fn of_retention(&mut self, event: &Event) -> Checked {
         match &event.fact {
             Fact::RetentionResolved(fact) => {
-                let Rule { mode, start, approvals, cooling_off, .. } = fact.rule;
+                let Rule { mode, start, approvals, cooling_off, auto_dispose_after, .. } = fact.rule;
                 let wanted = demand(&fact.rule.class, self.policy);
-                let found = (mode, wanted.1, start, approvals, cooling_off);
-                must(found == wanted, "R7: the rule in force is pinned", &told(event))?;
+                let leaves = wanted.5.map(|days| format!("P{days}D").parse().unwrap());
+                let found = (mode, wanted.1, start, approvals, cooling_off, wanted.5);
+                must(
+                    found == wanted && auto_dispose_after == leaves,
+                    "R7: the rule in force is pinned",
+                    &told(event),
+                )?;
                 let kept = Kept {
                     rule: fact.rule.clone(),
                     from: fact.from,
@@ -55,7 +60,9 @@ impl Reference {
                     &(told(event), before.until),
                 )?;
                 let is_weaker = |a: &Rule, b: &Rule| {
-                    b.mode < a.mode || b.approvals < a.approvals || b.cooling_off < a.cooling_off
+                    let (before, after) = (days_to_leave(a), days_to_leave(b));
+                    let is_hasty = after.is_some_and(|after| before.is_none_or(|before| after < before));
+                    b.mode < a.mode || b.approvals < a.approvals || b.cooling_off < a.cooling_off || is_hasty
                 };
                 must(!is_weaker(&before.rule, &after.rule), "R2: a class is only raised", &told(event))
             }
@@ -124,6 +131,11 @@ impl Reference {
     fn rule(&self, repository: &RepositoryName, target: &Target) -> Rule {
         self.kept[&(repository.clone(), target.clone())].rule.clone()
     }
+}
+
+/// After how many days a schedule may dispose of what is over, if it may.
+fn days_to_leave(rule: &Rule) -> Option<Micros> {
+    rule.auto_dispose_after.map(|period| period.after(0) / DAY)
 }
 
 /// When a period that has begun ends.
