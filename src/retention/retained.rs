@@ -50,6 +50,14 @@ pub enum Refused {
         /// The class.
         class: String,
     },
+    /// The policy wants more of its repository, whoever may bypass its class.
+    #[error("the policy wants at least class {class} here, which {end}", end = ends(*.until))]
+    BelowFloor {
+        /// The weakest class the repository may have.
+        class: String,
+        /// When that would end; `None` for never.
+        until: Option<Micros>,
+    },
     /// The other class demands less.
     #[error("class {to} demands less than {from}; a class is only ever raised")]
     Weaker {
@@ -111,8 +119,8 @@ impl Retained {
         }
     }
 
-    /// Ends earlier. Never in compliance mode.
-    pub fn shortened(&self, until: Micros) -> Result<Self, Refused> {
+    /// Ends earlier. Never in compliance mode, and never before what its repository must have would end.
+    pub fn shortened(&self, until: Micros, least: Option<&Rule>) -> Result<Self, Refused> {
         if self.rule.mode == Mode::Compliance {
             return Err(Refused::Compliance { class: self.rule.class.clone() });
         }
@@ -121,6 +129,12 @@ impl Retained {
         }
         if !is_later(self.until, Some(until)) {
             return Err(Refused::Forwards);
+        }
+        if let Some((least, from)) = least.zip(self.from) {
+            let end = least.until(from);
+            if is_later(end, Some(until)) {
+                return Err(Refused::BelowFloor { class: least.class.clone(), until: end });
+            }
         }
         Ok(Self { until: Some(until), ..self.clone() })
     }
@@ -162,6 +176,10 @@ impl fmt::Display for Retained {
             None => write!(f, "class {class} for ever"),
         }
     }
+}
+
+fn ends(until: Option<Micros>) -> String {
+    until.map_or_else(|| "never ends".to_owned(), |until| format!("ends {} at the earliest", rfc3339(until)))
 }
 
 /// The later of an end and a floor.
@@ -220,11 +238,18 @@ mod tests {
     #[test]
     fn only_governance_is_shortened() {
         let kept = of("raw-evidence");
-        assert_eq!(kept.shortened(AT).unwrap().until, Some(AT));
-        assert_eq!(kept.shortened(kept.until.unwrap()), Err(Refused::Forwards));
-        assert_eq!(kept.extended(None).unwrap().shortened(AT).unwrap().until, Some(AT));
-        assert!(matches!(of("release-evidence").shortened(AT), Err(Refused::Compliance { .. })));
-        assert!(matches!(of("permanent-record").shortened(AT), Err(Refused::Compliance { .. })));
+        assert_eq!(kept.shortened(AT, None).unwrap().until, Some(AT));
+        assert_eq!(kept.shortened(kept.until.unwrap(), None), Err(Refused::Forwards));
+        assert_eq!(kept.extended(None).unwrap().shortened(AT, None).unwrap().until, Some(AT));
+        assert!(matches!(of("release-evidence").shortened(AT, None), Err(Refused::Compliance { .. })));
+        let least = |class: &str| Classes::default().rule(Some(class)).unwrap();
+        let week = of("transient").until;
+        let below = kept.shortened(AT, Some(&least("transient")));
+        assert_eq!(below, Err(Refused::BelowFloor { class: "transient".to_owned(), until: week }));
+        assert_eq!(kept.shortened(week.unwrap(), Some(&least("transient"))).unwrap().until, week);
+        let never = kept.shortened(AT, Some(&least("permanent-record"))).unwrap_err();
+        assert!(never.to_string().ends_with("which never ends"), "{never}");
+        assert!(matches!(of("permanent-record").shortened(AT, None), Err(Refused::Compliance { .. })));
     }
 
     #[test]

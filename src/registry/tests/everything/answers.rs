@@ -2,6 +2,7 @@
 
 use super::call::{Call, Made};
 use super::reference::{Checked, must};
+use super::rules::given;
 use super::world::World;
 use crate::events::Target;
 use crate::hash;
@@ -62,7 +63,10 @@ impl World {
             (Extension::Until(until), None) => kept.floor >= Some(Floor::Until(*until)),
             (Extension::ForEver, Some(_)) => kept.until.is_none(),
             (Extension::ForEver, None) => kept.floor == Some(Floor::ForEver),
-            (Extension::Class(class), _) => kept.rule.class == *class,
+            (Extension::Class(class), _) => {
+                let given = given(of, class, self.reference.policy);
+                kept.rule.class == *class || given == Some(kept.rule.class.as_str())
+            }
         }
     }
 
@@ -71,7 +75,11 @@ impl World {
         let known = &self.reference;
         let at = |name: &RepositoryName| known.repositories.get(name);
         match call {
-            Call::Push(..) | Call::Draft(..) | Call::Collect | Call::Plan | Call::Sweep => Some(true),
+            Call::Draft(to, class) => Some(given(to, class, known.policy).is_some()),
+            Call::Extend(of, _, Extension::Class(class)) if given(of, class, known.policy).is_none() => {
+                Some(false)
+            }
+            Call::Push(..) | Call::Collect | Call::Plan | Call::Sweep => Some(true),
             Call::Put(to, _, oci::Reference::Tag(tag), bytes) => {
                 let new = hash::digest(Algorithm::Blake3, bytes);
                 let before = at(to).and_then(|it| it.tags.get(tag)).filter(|before| **before != new);

@@ -1,6 +1,6 @@
 //! Retentions and holds: R1 to R4, R7, R10.
 
-use super::super::rules::{DAY, demand};
+use super::super::rules::{DAY, LEAST, demand, given};
 use super::{Checked, Hold, Kept, Reference, must, told};
 use crate::clock::Micros;
 use crate::events::{Event, Fact, Target};
@@ -20,6 +20,7 @@ impl Reference {
                     "R7: the rule in force is pinned",
                     &told(event),
                 )?;
+                self.is_within(&fact.repository, &fact.rule, event)?;
                 let kept = Kept {
                     rule: fact.rule.clone(),
                     from: fact.from,
@@ -43,6 +44,9 @@ impl Reference {
                 must(before.is_none(), "R1: a retention is resolved once", &told(event))
             }
             Fact::RetentionExtended(fact) => {
+                if let Some(rule) = &fact.rule {
+                    self.is_within(&fact.repository, rule, event)?;
+                }
                 let after = Kept {
                     rule: fact.rule.clone().unwrap_or_else(|| self.rule(&fact.repository, &fact.target)),
                     from: fact.from,
@@ -100,6 +104,8 @@ impl Reference {
                 )
             }
             Fact::RetentionShortened(fact) => {
+                let is_bounded = given(&fact.repository, "brief", self.policy) == Some(LEAST);
+                let least = demand(LEAST, self.policy).1.filter(|_| is_bounded);
                 let Some(kept) = self.kept.get_mut(&(fact.repository.clone(), fact.target.clone())) else {
                     return must(false, "what is shortened is retained", &told(event));
                 };
@@ -107,6 +113,9 @@ impl Reference {
                 let is_told = !fact.reason.is_empty() && fact.previous == kept.until;
                 must(is_told, "R10: a bypass says why and from what", &told(event))?;
                 must(kept.from.is_some(), "what waits for an event is not shortened", &told(event))?;
+                let is_above =
+                    least.is_none_or(|days| kept.from.is_some_and(|from| fact.until >= from + days * DAY));
+                must(is_above, "nobody goes below the bound of a repository", &told(event))?;
                 (kept.until, kept.revision) = (Some(fact.until), event.sequence);
                 Ok(())
             }
@@ -126,6 +135,12 @@ impl Reference {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A class is one that its repository may have.
+    fn is_within(&self, repository: &RepositoryName, rule: &Rule, event: &Event) -> Checked {
+        let is_so = given(repository, &rule.class, self.policy) == Some(&rule.class);
+        must(is_so, "a repository has nothing below its bound", &told(event))
     }
 
     fn rule(&self, repository: &RepositoryName, target: &Target) -> Rule {
