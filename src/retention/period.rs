@@ -10,8 +10,9 @@ use crate::clock::Micros;
 
 /// `P3Y`, `P6M`, `P180D`, `P1Y6M`, `P2W`: years, months, weeks and days.
 ///
-/// Added in UTC on the proleptic Gregorian calendar, from the largest unit to the smallest; where a month has no
-/// such day, its last day is taken (31 January and one month is 28 or 29 February). The time of day stays.
+/// Added in UTC on the proleptic Gregorian calendar: first years and months together, and where that month has no such
+/// day, its last day is taken, once (31 January and one month is 28 or 29 February); then weeks and days. The time of day
+/// stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
     years: i16,
@@ -149,6 +150,9 @@ mod tests {
         assert_eq!(after("P1M", "2027-01-31T12:00:00Z"), "2027-02-28T12:00:00.000000Z");
         assert_eq!(after("P1M", "2028-01-31T12:00:00Z"), "2028-02-29T12:00:00.000000Z");
         assert_eq!(after("P1Y", "2028-02-29T00:00:00Z"), "2029-02-28T00:00:00.000000Z");
+        // Clamped after the years and the months, and not between them.
+        assert_eq!(after("P1Y1M", "2028-02-29T00:00:00Z"), "2029-03-29T00:00:00.000000Z");
+        assert_eq!(after("P1Y1M1W1D", "2028-01-31T00:00:00Z"), "2029-03-08T00:00:00.000000Z");
         assert_eq!(after("P1M1D", "2027-01-31T00:00:00Z"), "2027-03-01T00:00:00.000000Z");
         assert_eq!(after("P180D", "2026-11-21T01:02:03.000004Z"), "2027-05-20T01:02:03.000004Z");
         assert_eq!(after("P2W", "2026-12-25T00:00:00Z"), "2027-01-08T00:00:00.000000Z");
