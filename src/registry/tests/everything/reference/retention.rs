@@ -3,7 +3,7 @@
 use super::super::rules::{DAY, LEAST, demand, given};
 use super::{Checked, Hold, Kept, Reference, must, told};
 use crate::clock::Micros;
-use crate::events::{Event, Fact, Target};
+use crate::events::{Event, Fact, RetentionStarted, Target};
 use crate::oci::RepositoryName;
 use crate::retention::{Floor, HoldKind, Mode, Rule, Start};
 
@@ -70,39 +70,7 @@ impl Reference {
                 };
                 must(!is_weaker(&before.rule, &after.rule), "R2: a class is only raised", &told(event))
             }
-            Fact::RetentionStarted(fact) => {
-                let others = self.holds.iter().filter(|(id, hold)| **id != fact.hold && hold.is_in_force);
-                let is_waiting_on = |hold: &Hold| {
-                    let is_here = hold.repository == fact.repository;
-                    is_here && hold.kind == HoldKind::Event && hold.target.as_ref() == Some(&fact.target)
-                };
-                let is_last = !others.map(|(_, hold)| hold).any(is_waiting_on);
-                let hold = self.holds.get(&fact.hold);
-                let is_event = hold.is_some_and(|it| it.kind == HoldKind::Event && !it.is_in_force);
-                must(is_last && is_event, "a period starts with the last event", &told(event))?;
-                let now = self.clock.0;
-                let Some(kept) = self.kept.get_mut(&(fact.repository.clone(), fact.target.clone())) else {
-                    return must(false, "what starts is retained", &told(event));
-                };
-                must(
-                    kept.from.is_none() && fact.from >= now,
-                    "R3: a release starts what waited, and nothing else",
-                    event,
-                )?;
-                (kept.from, kept.revision) = (Some(fact.from), event.sequence);
-                kept.until = fact.until;
-                let days = demand(&kept.rule.class, self.policy).1;
-                let wanted = match (end(kept, days), kept.floor.take()) {
-                    (_, Some(Floor::ForEver)) | (None, _) => None,
-                    (Some(end), Some(Floor::Until(floor))) => Some(end.max(floor)),
-                    (end, None) => end,
-                };
-                must(
-                    fact.until == wanted,
-                    "a period lasts as long as its class says, and as was promised before it began",
-                    &(told(event), wanted),
-                )
-            }
+            Fact::RetentionStarted(fact) => self.started(fact, event),
             Fact::RetentionShortened(fact) => {
                 let is_bounded = given(&fact.repository, "brief", self.policy) == Some(LEAST);
                 let least = demand(LEAST, self.policy).1.filter(|_| is_bounded);
@@ -135,6 +103,41 @@ impl Reference {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The last event something waited for happened.
+    fn started(&mut self, fact: &RetentionStarted, event: &Event) -> Checked {
+        let others = self.holds.iter().filter(|(id, hold)| **id != fact.hold && hold.is_in_force);
+        let is_waiting_on = |hold: &Hold| {
+            let is_here = hold.repository == fact.repository;
+            is_here && hold.kind == HoldKind::Event && hold.target.as_ref() == Some(&fact.target)
+        };
+        let is_last = !others.map(|(_, hold)| hold).any(is_waiting_on);
+        let hold = self.holds.get(&fact.hold);
+        let is_event = hold.is_some_and(|it| it.kind == HoldKind::Event && !it.is_in_force);
+        must(is_last && is_event, "a period starts with the last event", &told(event))?;
+        let now = self.clock.0;
+        let Some(kept) = self.kept.get_mut(&(fact.repository.clone(), fact.target.clone())) else {
+            return must(false, "what starts is retained", &told(event));
+        };
+        must(
+            kept.from.is_none() && fact.from >= now,
+            "R3: a release starts what waited, and nothing else",
+            event,
+        )?;
+        (kept.from, kept.revision) = (Some(fact.from), event.sequence);
+        kept.until = fact.until;
+        let days = demand(&kept.rule.class, self.policy).1;
+        let wanted = match (end(kept, days), kept.floor.take()) {
+            (_, Some(Floor::ForEver)) | (None, _) => None,
+            (Some(end), Some(Floor::Until(floor))) => Some(end.max(floor)),
+            (end, None) => end,
+        };
+        must(
+            fact.until == wanted,
+            "a period lasts as long as its class says, and as was promised before it began",
+            &(told(event), wanted),
+        )
     }
 
     /// A class is one that its repository may have.
