@@ -31,6 +31,8 @@ CREATE TABLE retentions (
     rule         TEXT COLLATE "C" NOT NULL,
     retain_from  BIGINT,
     retain_until BIGINT,
+    -- What was promised while it waits for an event.
+    retain_floor TEXT COLLATE "C",
     revision     BIGINT           NOT NULL,
     leaves_at    BIGINT,
     PRIMARY KEY (repository, target)

@@ -32,6 +32,8 @@ CREATE TABLE retentions (
     rule         TEXT    NOT NULL,
     retain_from  INTEGER,
     retain_until INTEGER,
+    -- What was promised while it waits for an event.
+    retain_floor TEXT,
     revision     INTEGER NOT NULL,
     leaves_at    INTEGER,
     PRIMARY KEY (repository, target)

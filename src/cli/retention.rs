@@ -172,7 +172,11 @@ impl Retention {
                 }
                 for class in found["classes"].as_array().into_iter().flatten() {
                     let text = |field: &str| shown(&class[field], "for ever");
-                    say(&format!("{}  {}  {}", text("name"), text("mode"), text("period")))?;
+                    let schedule = shown(&class["auto_dispose_after"], "never");
+                    let start = text("start");
+                    let rest = ["approvals", "cooling_off"].map(|field| format!("{field} {}", class[field]));
+                    let (first, rest) = (["name", "mode", "period"].map(text).join("  "), rest.join("  "));
+                    say(&format!("{first}  start {start}  {rest}  auto_dispose_after {schedule}"))?;
                 }
             }
         }

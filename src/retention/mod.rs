@@ -18,6 +18,6 @@ pub use hold::HoldKind;
 pub use id::{DispositionId, DispositionIdError, HoldId, HoldIdError};
 pub use judge::{Facts, Hold, Reason, Verdict, judge};
 pub use period::{LATEST, Period, PeriodError, parse_rfc3339, rfc3339};
-pub use policy::{Bounds, Denied, Policy};
-pub use retained::{Refused, Retained};
+pub use policy::{Bounds, Denied, Policy, PolicyError};
+pub use retained::{Floor, Refused, Retained};
 pub use rule::{Mode, Rule, Start};

@@ -10,8 +10,9 @@ use crate::clock::Micros;
 
 /// `P3Y`, `P6M`, `P180D`, `P1Y6M`, `P2W`: years, months, weeks and days.
 ///
-/// Added in UTC on the proleptic Gregorian calendar, from the largest unit to the smallest; where a month has no
-/// such day, its last day is taken (31 January and one month is 28 or 29 February). The time of day stays.
+/// Added in UTC on the proleptic Gregorian calendar: first years and months together, and where that month has no such
+/// day, its last day is taken, once (31 January and one month is 28 or 29 February); then weeks and days. The time of day
+/// stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
     years: i16,
@@ -33,6 +34,24 @@ impl Period {
         let end =
             start.to_zoned(TimeZone::UTC).checked_add(span).map_or(Timestamp::MAX, |end| end.timestamp());
         end.max(start).as_microsecond()
+    }
+
+    /// Whether it is at least as long as another, whenever both begin. Of two that depend on when, as `P1Y` and `P365D`,
+    /// neither is.
+    pub fn is_at_least(self, other: Self) -> bool {
+        let (months, days) = self.parts();
+        let (other_months, other_days) = other.parts();
+        // Months take a little more or less than their share of the 146 097 days of 400 years, at most as long as a
+        // short February and two leap days come to.
+        let (average, slack) = (|months: i64| months * 146_097 / 4_800, 5);
+        (months >= other_months && days >= other_days)
+            || average(months) - slack + days >= average(other_months) + slack + other_days
+    }
+
+    /// Months and days.
+    fn parts(self) -> (i64, i64) {
+        let (years, months) = (i64::from(self.years), i64::from(self.months));
+        (years * 12 + months, i64::from(self.weeks) * 7 + i64::from(self.days))
     }
 }
 
@@ -131,10 +150,41 @@ mod tests {
         assert_eq!(after("P1M", "2027-01-31T12:00:00Z"), "2027-02-28T12:00:00.000000Z");
         assert_eq!(after("P1M", "2028-01-31T12:00:00Z"), "2028-02-29T12:00:00.000000Z");
         assert_eq!(after("P1Y", "2028-02-29T00:00:00Z"), "2029-02-28T00:00:00.000000Z");
+        // Clamped after the years and the months, and not between them.
+        assert_eq!(after("P1Y1M", "2028-02-29T00:00:00Z"), "2029-03-29T00:00:00.000000Z");
+        assert_eq!(after("P1Y1M1W1D", "2028-01-31T00:00:00Z"), "2029-03-08T00:00:00.000000Z");
         assert_eq!(after("P1M1D", "2027-01-31T00:00:00Z"), "2027-03-01T00:00:00.000000Z");
         assert_eq!(after("P180D", "2026-11-21T01:02:03.000004Z"), "2027-05-20T01:02:03.000004Z");
         assert_eq!(after("P2W", "2026-12-25T00:00:00Z"), "2027-01-08T00:00:00.000000Z");
         assert_eq!(after("P1000Y", "9990-01-01T00:00:00Z"), rfc3339(Timestamp::MAX.as_microsecond()));
+    }
+
+    #[test]
+    fn a_period_is_only_longer_than_another_if_it_is_so_whenever_they_begin() {
+        let texts = [
+            "P1D", "P28D", "P30D", "P1M", "P31D", "P5W", "P1M1D", "P2M", "P7M", "P365D", "P1Y", "P12M",
+            "P366D", "P380D", "P4Y", "P1461D", "P7Y", "P2556D", "P100Y", "P36524D", "P36600D",
+        ];
+        let periods = texts.map(|text| text.parse::<Period>().unwrap());
+        // 210 years, with the leap year that 2100 is not, and every day of a month in some of them.
+        let begins: Vec<_> = (0..210 * 13).map(|n: i64| n * 29 * 86_400_000_000).collect();
+        for (long, short) in periods.iter().flat_map(|a| periods.iter().map(move |b| (*a, *b))) {
+            if long.is_at_least(short) {
+                let is_so = begins.iter().all(|at| long.after(*at) >= short.after(*at));
+                assert!(is_so, "{long} {short}");
+            }
+        }
+        let is_at_least = |a: &str, b: &str| a.parse::<Period>().unwrap().is_at_least(b.parse().unwrap());
+        for (long, short) in
+            [("P1Y", "P12M"), ("P12M", "P1Y"), ("P10Y", "P180D"), ("P2W", "P14D"), ("P1Y", "P350D")]
+        {
+            assert!(is_at_least(long, short), "{long} {short}");
+        }
+        for (a, b) in
+            [("P1M", "P30D"), ("P30D", "P1M"), ("P1Y", "P365D"), ("P365D", "P1Y"), ("P179D", "P180D")]
+        {
+            assert!(!is_at_least(a, b), "{a} {b}");
+        }
     }
 
     #[test]

@@ -20,10 +20,11 @@ pub struct Bounds {
     /// The class of whatever is pushed there and names none, also of what is no package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
-    /// The weakest class: what asks for a weaker one gets this.
+    /// What is demanded at the least: what asks for less in everything gets this class, what asks for less in something and
+    /// for more in something else is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<String>,
-    /// The strongest class: what asks for a stronger one is refused.
+    /// What may be demanded at the most: what asks for more in anything is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<String>,
 }
@@ -44,6 +45,43 @@ pub enum Denied {
         /// The strongest there may be.
         most: String,
     },
+    /// It is no stronger in everything than what the repository must have, and no weaker either.
+    #[error(
+        "retention class {class} demands less than {least} in something and more in something else; the policy wants \
+         at least {least} here, in mode, period, start, approvals, cooling-off and schedule"
+    )]
+    Incomparable {
+        /// The class that was asked for.
+        class: String,
+        /// The weakest there may be.
+        least: String,
+    },
+}
+
+/// Why classes and rules for repositories are no policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// A rule names a class there is not.
+    #[error("{pattern}: {error}")]
+    Unknown {
+        /// The rule.
+        pattern: String,
+        /// The class, and those there are.
+        error: UnknownClass,
+    },
+    /// The bounds of a rule are not one below the other, in everything a class demands.
+    #[error(
+        "{pattern}: {most} demands less than {least} in something, of mode, period, start, approvals, cooling_off and \
+         auto_dispose_after; it cannot be the most where that is the least"
+    )]
+    Bounds {
+        /// The rule.
+        pattern: String,
+        /// What is demanded at the least: its bound, or its default.
+        least: String,
+        /// What may be demanded at the most.
+        most: String,
+    },
 }
 
 /// A policy as it stands in the log.
@@ -55,11 +93,24 @@ struct Written<'a> {
 }
 
 impl Policy {
-    /// Classes with rules for repositories, whose classes must be among them.
-    pub fn new(classes: Classes, repositories: Vec<Bounds>) -> Result<Self, UnknownClass> {
+    /// Classes with rules for repositories. Their classes must be among them, and what a rule gives must be within its
+    /// bounds.
+    pub fn new(classes: Classes, repositories: Vec<Bounds>) -> Result<Self, PolicyError> {
         for bounds in &repositories {
-            for class in [&bounds.default, &bounds.at_least, &bounds.at_most].into_iter().flatten() {
-                classes.rule(Some(class))?;
+            let pattern = || bounds.pattern.clone();
+            let rule = |class: &Option<String>| {
+                let rule = class.as_deref().map(|class| classes.rule(Some(class))).transpose();
+                rule.map_err(|error| PolicyError::Unknown { pattern: pattern(), error })
+            };
+            let (least, most) = (rule(&bounds.at_least)?, rule(&bounds.at_most)?);
+            // A default that demands less than the bound is not given.
+            let given =
+                rule(&bounds.default)?.filter(|it| least.as_ref().is_none_or(|least| it.is_at_least(least)));
+            for least in [least, given].into_iter().flatten() {
+                if let Some(most) = most.as_ref().filter(|most| !most.is_at_least(&least)) {
+                    let (least, most) = (least.class, most.class.clone());
+                    return Err(PolicyError::Bounds { pattern: pattern(), least, most });
+                }
             }
         }
         Ok(Self { classes, repositories })
@@ -93,41 +144,47 @@ impl Policy {
     pub fn rule(&self, repository: &str, class: Option<&str>) -> Result<Rule, Denied> {
         let bounds = self.bounds(repository);
         let default = bounds.and_then(|bounds| bounds.default.as_deref());
-        let class = self.classes.class(class.or(default).unwrap_or(self.classes.default_class()))?;
-        self.within(class, bounds)
+        let given = class.or(default).unwrap_or(self.classes.default_class());
+        self.within(self.classes.class(given)?, class.is_some(), bounds)
     }
 
     /// The rule of any other manifest: there is one if it asks for a class, or if its repository has a default.
     pub fn rule_of_manifest(&self, repository: &str, class: Option<&str>) -> Result<Option<Rule>, Denied> {
         let bounds = self.bounds(repository);
-        let Some(class) = class.or(bounds.and_then(|bounds| bounds.default.as_deref())) else {
+        let Some(given) = class.or(bounds.and_then(|bounds| bounds.default.as_deref())) else {
             return Ok(None);
         };
-        self.within(self.classes.class(class)?, bounds).map(Some)
+        self.within(self.classes.class(given)?, class.is_some(), bounds).map(Some)
     }
 
-    /// The rule of exactly this class, if the repository may have it: for what has a class already.
-    pub fn rule_as_asked(&self, repository: &str, class: &str) -> Result<Rule, Denied> {
-        let bounds = self.bounds(repository);
-        let at_most = bounds.and_then(|bounds| bounds.at_most.clone());
-        let only = Bounds { at_most, ..Bounds::default() };
-        self.within(self.classes.class(class)?, Some(&only))
+    /// What a repository must have at the least, if there is such a bound.
+    pub fn least(&self, repository: &str) -> Option<Rule> {
+        self.bound(self.bounds(repository)?.at_least.as_deref())
     }
 
     fn bounds(&self, repository: &str) -> Option<&Bounds> {
         self.repositories.iter().find(|bounds| matches(&bounds.pattern, repository))
     }
 
-    fn within(&self, class: &Class, bounds: Option<&Bounds>) -> Result<Rule, Denied> {
-        let rank = |name: &str| self.classes.all().iter().position(|class| class.name == name);
-        let bound = |name: Option<&str>| name.and_then(|name| self.classes.class(name).ok());
-        let most = bound(bounds.and_then(|bounds| bounds.at_most.as_deref()));
-        if let Some(most) = most.filter(|most| rank(&most.name) < rank(&class.name)) {
-            return Err(Denied::TooStrong { class: class.name.clone(), most: most.name.clone() });
+    fn bound(&self, class: Option<&str>) -> Option<Rule> {
+        self.classes.rule(Some(class?)).ok()
+    }
+
+    /// What a class comes to within bounds. What nobody asked for is never in the way of the lower one.
+    fn within(&self, class: &Class, is_asked: bool, bounds: Option<&Bounds>) -> Result<Rule, Denied> {
+        let mut rule = class.rule(self.classes.version());
+        let least = self.bound(bounds.and_then(|bounds| bounds.at_least.as_deref()));
+        if let Some(least) = least.filter(|least| !rule.is_at_least(least)) {
+            if is_asked && !least.is_at_least(&rule) {
+                return Err(Denied::Incomparable { class: rule.class, least: least.class });
+            }
+            rule = least;
         }
-        let least = bound(bounds.and_then(|bounds| bounds.at_least.as_deref()));
-        let class = least.filter(|least| rank(&least.name) > rank(&class.name)).unwrap_or(class);
-        Ok(class.rule(self.classes.version()))
+        let most = self.bound(bounds.and_then(|bounds| bounds.at_most.as_deref()));
+        match most.filter(|most| !most.is_at_least(&rule)) {
+            Some(most) => Err(Denied::TooStrong { class: rule.class, most: most.class }),
+            None => Ok(rule),
+        }
     }
 }
 
@@ -151,6 +208,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::retention::Mode;
 
     fn bounds(pattern: &str, default: &str, at_least: &str, at_most: &str) -> Bounds {
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -221,6 +279,46 @@ mod tests {
     fn a_rule_names_classes_there_are() {
         let error = Policy::new(Classes::default(), vec![bounds("a", "forever", "", "")]).unwrap_err();
         assert!(error.to_string().contains("\"forever\""), "{error}");
+    }
+
+    #[test]
+    fn a_class_that_lasts_longer_passed_for_one_that_demands_more() {
+        let strict = Classes::default().class("release-evidence").unwrap().clone();
+        let long = Class {
+            name: "long".to_owned(),
+            mode: Mode::Governance,
+            period: Some("P11Y".parse().unwrap()),
+            approvals: 0,
+            cooling_off: 0,
+            ..strict.clone()
+        };
+        let longer = Class { name: "longer".to_owned(), period: long.period, ..strict };
+        let classes = Classes::default().with(vec![long, longer], "raw-evidence").unwrap();
+        let rules = vec![bounds("low", "", "release-evidence", ""), bounds("high", "", "", "longer")];
+        let policy = Policy::new(classes.clone(), rules).unwrap();
+        let class = |repository, asked| class(&policy, repository, asked);
+        assert!(matches!(class("low", Some("long")), Err(Denied::Incomparable { .. })));
+        let annotated = policy.rule_of_manifest("low", Some("long"));
+        assert!(matches!(annotated, Err(Denied::Incomparable { .. })), "{annotated:?}");
+        assert_eq!(class("low", Some("longer")).unwrap(), "longer");
+        assert_eq!(class("low", Some("transient")).unwrap(), "release-evidence");
+        assert_eq!(class("low", None).unwrap(), "release-evidence");
+        assert_eq!(class("high", Some("long")).unwrap(), "long");
+        assert_eq!(policy.least("low").unwrap().class, "release-evidence");
+        assert_eq!(policy.least("high"), None);
+        // A default that nobody asked for is in nobody's way.
+        let rules = vec![bounds("low", "long", "release-evidence", "")];
+        let given = Policy::new(classes.clone(), rules).unwrap().rule_of_manifest("low", None).unwrap();
+        assert_eq!(given.unwrap().class, "release-evidence");
+        for (default, least, most) in [
+            ("", "release-evidence", "long"),
+            ("", "long", "release-evidence"),
+            ("", "raw-evidence", "transient"),
+            ("permanent-record", "raw-evidence", "release-evidence"),
+        ] {
+            let error = Policy::new(classes.clone(), vec![bounds("a/*", default, least, most)]).unwrap_err();
+            assert!(error.to_string().starts_with("a/*: "), "{error}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Mode {
 }
 
 /// When the period of a class begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Start {
     /// With the push or the finalize.
@@ -78,5 +78,29 @@ impl Rule {
     /// The end of a retention that begins at `from`; `None` for never, or later than can be said.
     pub fn until(&self, from: Micros) -> Option<Micros> {
         self.period.map(|period| period.after(from)).filter(|until| *until <= LATEST)
+    }
+
+    /// Whether it demands no less than another in anything: mode, period and when that begins, approvals, cooling-off, and
+    /// when a schedule may dispose. Of two rules it may be that neither does.
+    pub fn is_at_least(&self, other: &Self) -> bool {
+        let is_longer = |a: Option<Period>, b: Option<Period>| match (a, b) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(a), Some(b)) => a.is_at_least(b),
+        };
+        let schedule = |rule: &Self| rule.auto_dispose_after.filter(|_| rule.mode == Mode::Governance);
+        self.mode >= other.mode
+            && self.approvals >= other.approvals
+            && self.cooling_off >= other.cooling_off
+            && is_longer(self.period, other.period)
+            // What waits for an event lasts longer than what does not; what lasts for ever begins when it likes.
+            && (self.start >= other.start || self.period.is_none())
+            && is_longer(schedule(self), schedule(other))
+    }
+
+    /// When a schedule may dispose of what ended at a moment; `None`: never. Nothing in compliance mode.
+    pub fn leaves_after(&self, end: Micros) -> Option<Micros> {
+        let after = self.auto_dispose_after.filter(|_| self.mode == Mode::Governance)?;
+        Some(after.after(end)).filter(|at| *at <= LATEST)
     }
 }

@@ -23,7 +23,7 @@ const REPOSITORIES: Setting = Setting {
     default: "",
     doc: "What repositories may have, by a name with * for any text; the first that matches counts: \
           \"evidence/* default=summary-evidence at_least=raw-evidence at_most=release-evidence\". A default holds for \
-          every manifest that is pushed there.",
+          every manifest that is pushed there. A class is at least another if it demands no less in anything.",
 };
 
 /// Classes and rules there can be.
@@ -191,7 +191,7 @@ mod tests {
                 "audit period=P7Y mode=compliance approvals=2 cooling_off=48h, case period=P1Y start=event",
             ),
             (&DEFAULT, "audit"),
-            (&REPOSITORIES, "cases/* default=case at_least=case at_most=audit"),
+            (&REPOSITORIES, "cases/* default=case at_least=case at_most=permanent-record"),
         ]);
         let policy = policy.unwrap();
         let audit = policy.rule("x", None).unwrap();
@@ -220,7 +220,7 @@ mod tests {
             assert!(problem.key == CLASSES.key && problem.hint.contains(word), "{classes}: {problem:?}");
         }
         assert_eq!(problem("", "forever", "").key, DEFAULT.key);
-        for rule in ["a default=forever", "a least=transient"] {
+        for rule in ["a default=forever", "a least=transient", "a at_least=raw-evidence at_most=transient"] {
             assert_eq!(problem("", "", rule).key, REPOSITORIES.key, "{rule}");
         }
     }

@@ -5,7 +5,7 @@ use crate::db::{Column, Db, Error, Key, Row, Table};
 use crate::events::{Change, Event, Fact, Projection, Read, Rows, Sequence, Target};
 use crate::oci::RepositoryName;
 use crate::package::Manifest;
-use crate::retention::{Classes, Retained};
+use crate::retention::{Classes, Floor, Retained};
 
 /// One row per repository and retained thing.
 pub static RETENTIONS: Table = Table {
@@ -18,6 +18,7 @@ pub static RETENTIONS: Table = Table {
         Column::text("rule"),
         Column::integer("retain_from"),
         Column::integer("retain_until"),
+        Column::text("retain_floor"),
         Column::integer("revision"),
         Column::integer("leaves_at"),
     ],
@@ -26,20 +27,20 @@ pub static RETENTIONS: Table = Table {
 };
 
 /// Those that are over at a moment.
-const OVER: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, revision FROM retentions \
+const OVER: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, retain_floor, revision FROM retentions \
     WHERE repository = $1 AND retain_until <= $2 AND (retain_until, target) > ($3, $4) \
     ORDER BY retain_until, target LIMIT $5";
 
 /// The packages among them. The range of targets is that of their ids.
-const PACKAGES_OVER: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, revision \
+const PACKAGES_OVER: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, retain_floor, revision \
     FROM retentions WHERE repository = $1 AND retain_until <= $2 AND (retain_until, target) > ($3, $4) \
     AND target >= 'pkg_' AND target < 'pkg`' ORDER BY retain_until, target LIMIT $5";
 
-const FIND: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, revision FROM retentions \
+const FIND: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, retain_floor, revision FROM retentions \
     WHERE repository = $1 AND target = $2";
 
 /// Those that their classes let leave by a moment.
-const DUE: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, revision FROM retentions \
+const DUE: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, retain_floor, revision FROM retentions \
     WHERE leaves_at <= $1 AND (leaves_at, repository, target) > ($2, $3, $4) \
     ORDER BY leaves_at, repository, target LIMIT $5";
 
@@ -85,7 +86,8 @@ impl Projection for Retentions {
                 upsert(&manifest.package.repository, &target, summarised(manifest))
             }
             Fact::RetentionResolved(fact) => {
-                let retained = Retained { rule: fact.rule.clone(), from: fact.from, until: fact.until };
+                let rule = fact.rule.clone();
+                let retained = Retained { rule, from: fact.from, until: fact.until, floor: None };
                 upsert(&fact.repository, &fact.target, retained)
             }
             Fact::DispositionExecuted(fact) => {
@@ -116,9 +118,11 @@ fn changed_by(fact: &Fact, mut retained: Retained) -> Retained {
             if let Some(rule) = &fact.rule {
                 retained.rule = rule.clone();
             }
-            (retained.from, retained.until) = (fact.from, fact.until);
+            (retained.from, retained.until, retained.floor) = (fact.from, fact.until, fact.floor);
         }
-        Fact::RetentionStarted(fact) => (retained.from, retained.until) = (Some(fact.from), fact.until),
+        Fact::RetentionStarted(fact) => {
+            (retained.from, retained.until, retained.floor) = (Some(fact.from), fact.until, None);
+        }
         Fact::RetentionShortened(fact) => retained.until = Some(fact.until),
         _ => {}
     }
@@ -134,11 +138,12 @@ fn summarised(manifest: &Manifest) -> Retained {
     let mut rule = rule.expect("there is a seeded class of that name");
     rule.class.clone_from(&summary.class);
     rule.policy_version = summary.policy_version;
-    Retained { rule, from: Some(manifest.package.finalized_at), until: summary.expires_at }
+    Retained { rule, from: Some(manifest.package.finalized_at), until: summary.expires_at, floor: None }
 }
 
 impl Retention {
     fn row(&self) -> Row {
+        let json = |floor: &Floor| serde_json::to_string(floor).expect("a floor always encodes");
         let rule = serde_json::to_string(&self.retained.rule).expect("a rule always encodes");
         Row(vec![
             self.repository.as_str().into(),
@@ -148,6 +153,7 @@ impl Retention {
             rule.into(),
             self.retained.from.into(),
             self.retained.until.into(),
+            self.retained.floor.map(|floor| json(&floor)).into(),
             self.revision.into(),
             self.retained.leaves_at().into(),
         ])
@@ -161,8 +167,11 @@ impl Retention {
                 rule: serde_json::from_str(row.text(4)).expect("the fold wrote it"),
                 from: row.optional_integer(5),
                 until: row.optional_integer(6),
+                floor: row
+                    .optional_text(7)
+                    .map(|text| serde_json::from_str(text).expect("the fold wrote it")),
             },
-            revision: row.integer(7),
+            revision: row.integer(8),
         }
     }
 }

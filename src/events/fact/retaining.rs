@@ -6,7 +6,7 @@ use crate::clock::Micros;
 use crate::events::Target;
 use crate::oci::{Digest, RepositoryName, Tag};
 use crate::package::PackageId;
-use crate::retention::{DispositionId, HoldId, HoldKind, Rule};
+use crate::retention::{DispositionId, Floor, HoldId, HoldKind, Rule};
 
 /// The policy in force became another one; what was resolved before stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,8 +49,11 @@ pub struct RetentionExtended {
     pub rule: Option<Rule>,
     /// When the period began.
     pub from: Option<Micros>,
-    /// The earliest permitted deletion from now on.
+    /// The earliest permitted deletion from now on; `None` for never, or while it waits for an event.
     pub until: Option<Micros>,
+    /// The end it has at the least once it has begun, while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<Floor>,
     /// The one before.
     pub previous: Option<Micros>,
     /// Why.
@@ -283,6 +286,7 @@ pub(super) mod tests {
                 rule: Some(rule),
                 from: Some(1),
                 until: Some(3),
+                floor: Some(Floor::Until(3)),
                 previous: Some(2),
                 reason: reason(),
             }

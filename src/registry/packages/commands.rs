@@ -303,7 +303,7 @@ impl Command for RecordPackage {
             decision.contents.extend(beside.contents);
         }
         decision.facts.push(self.manifest.clone().into());
-        let Retained { rule, from, until } = self.retained.clone();
+        let Retained { rule, from, until, .. } = self.retained.clone();
         let target = Target::Package(self.manifest.package.id.clone());
         let repository = self.repository().clone();
         decision.facts.push(RetentionResolved { repository, target, rule, from, until }.into());

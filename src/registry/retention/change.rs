@@ -35,7 +35,10 @@ impl Registry {
         let to = match extension {
             Extension::Until(until) => To::Until(Some(sayable(*until)?)),
             Extension::ForEver => To::Until(None),
-            Extension::Class(class) => To::Rule(self.inner.policy.rule_as_asked(repository.as_str(), class)?),
+            Extension::Class(class) => {
+                let rule = self.inner.policy.rule(repository.as_str(), Some(class))?;
+                To::Rule { asked: class.clone(), rule }
+            }
         };
         let reason = given("reason", reason, REASON)?;
         let (repository, item) = (repository.clone(), item.clone());
@@ -52,7 +55,7 @@ impl Registry {
     }
 
     /// Makes a retention in governance mode end earlier. `bypass` says that the caller has the right to and means it;
-    /// in compliance mode it helps nobody.
+    /// in compliance mode it helps nobody, nor below what the policy wants of the repository.
     pub async fn shorten_retention(
         &self,
         repository: &RepositoryName,
@@ -68,6 +71,7 @@ impl Registry {
             repository: repository.clone(),
             item: item.clone(),
             until: sayable(until)?,
+            least: self.inner.policy.least(repository.as_str()),
             reason,
             bypass,
         };
@@ -106,7 +110,8 @@ pub(super) fn retention_of(
 enum To {
     /// `None` for ever.
     Until(Option<Micros>),
-    Rule(Rule),
+    /// The class that was asked for, and what the policy makes of it.
+    Rule { asked: String, rule: Rule },
 }
 
 /// A retention gets a later end, or a stronger class.
@@ -130,18 +135,18 @@ impl Command for Extend {
         let (target, retention) = retention_of(rows, &self.repository, &self.item)?;
         let repository = self.repository.clone();
         let Some(Retention { retained: before, .. }) = retention else {
-            let To::Rule(rule) = &self.to else {
+            let To::Rule { rule, .. } = &self.to else {
                 return Err(Error::NotRetained(self.item.to_string()));
             };
-            let Retained { rule, from, until } = Retained::begin(rule.clone(), self.now);
+            let Retained { rule, from, until, .. } = Retained::begin(rule.clone(), self.now);
             let fact = RetentionResolved { repository, target, rule, from, until };
             return Ok(Decision { facts: vec![fact.into()], contents: Vec::new() });
         };
         let after = match &self.to {
             To::Until(until) => before.extended(*until)?,
             // A later version of the same class is no other class.
-            To::Rule(rule) if rule.class == before.rule.class => before.clone(),
-            To::Rule(rule) => before.raised(rule.clone(), self.now)?,
+            To::Rule { asked, rule } if [asked, &rule.class].contains(&&before.rule.class) => before.clone(),
+            To::Rule { rule, .. } => before.raised(rule.clone(), self.now)?,
         };
         if after == before {
             return Ok(Decision::default());
@@ -153,6 +158,7 @@ impl Command for Extend {
             rule: (after.rule != before.rule).then_some(after.rule),
             from: after.from,
             until: after.until,
+            floor: after.floor,
             previous: before.until,
             reason: self.reason.clone(),
         };
@@ -167,6 +173,8 @@ struct Shorten {
     repository: RepositoryName,
     item: Item,
     until: Micros,
+    /// What its repository must have.
+    least: Option<Rule>,
     reason: String,
     bypass: bool,
 }
@@ -182,7 +190,7 @@ impl Command for Shorten {
         let (target, retention) = retention_of(rows, &self.repository, &self.item)?;
         let retention = retention.ok_or_else(|| Error::NotRetained(self.item.to_string()))?;
         // First: to nobody it is to look as if a right were missing.
-        let after = retention.retained.shortened(self.until)?;
+        let after = retention.retained.shortened(self.until, self.least.as_ref())?;
         if !self.bypass {
             return Err(Error::BypassNeeded);
         }

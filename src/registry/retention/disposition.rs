@@ -396,7 +396,7 @@ impl Command for Execute {
         }
         let retention = retentions::get(rows, repository, target);
         let retention = retention.ok_or_else(|| Error::NotRetained(target.to_string()))?;
-        let Retained { rule, from, until } = retention.retained;
+        let Retained { rule, from, until, .. } = retention.retained;
         let leaving = left_alone(rows, repository, target, &self.referrers, self.now);
         let Leaving { reference, manifests, tags, blobs } = leaving.ok_or_else(|| {
             // Dispositions are about what is there, or was never pushed whole.

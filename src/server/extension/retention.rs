@@ -14,7 +14,7 @@ use super::shapes::location;
 use crate::clock::Micros;
 use crate::oci::RepositoryName;
 use crate::registry::{Damage, Explanation, Extension, Hold, Item, NewHold, Protected, StoredBlob, Target};
-use crate::retention::{HoldId, HoldKind, Reason, Retained, parse_rfc3339, rfc3339};
+use crate::retention::{Floor, HoldId, HoldKind, Reason, Retained, parse_rfc3339, rfc3339};
 
 /// Reasons in one answer; there are seldom more than a few.
 const REASONS: usize = 100;
@@ -207,6 +207,7 @@ pub(super) fn state(explained: &Explanation) -> Value {
         "policy_version": retained.map(|it| it.rule.policy_version),
         "retain_from": retained.and_then(|it| it.from).map(rfc3339),
         "retain_until": retained.and_then(|it| it.until).map(rfc3339),
+        "retain_at_least": retained.and_then(|it| it.floor).map(floor),
         "waits_for_event": retained.is_some_and(Retained::is_waiting),
         "revision": explained.retention.as_ref().map(|it| it.revision),
         "is_deletable": explained.verdict.is_free(),
@@ -214,6 +215,14 @@ pub(super) fn state(explained: &Explanation) -> Value {
         "reasons": reasons,
         "at": rfc3339(explained.at),
     })
+}
+
+/// What was promised while the period has not begun, as it is asked for.
+fn floor(floor: Floor) -> String {
+    match floor {
+        Floor::Until(until) => rfc3339(until),
+        Floor::ForEver => "forever".to_owned(),
+    }
 }
 
 /// Everything that bears on something, and where its bytes are: the first of them, and whether there are more.

@@ -101,6 +101,10 @@ pub(super) fn classes(classes: &Classes) -> Value {
             "name": class.name,
             "mode": class.mode.as_str(),
             "period": class.period.map(|period| period.to_string()),
+            "start": class.start.as_str(),
+            "approvals": class.approvals,
+            "cooling_off": class.cooling_off,
+            "auto_dispose_after": class.auto_dispose_after.map(|period| period.to_string()),
         })
     };
     let all: Vec<Value> = classes.all().iter().map(class).collect();

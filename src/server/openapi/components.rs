@@ -50,6 +50,33 @@ fn responses() -> Value {
     responses
 }
 
+/// A retention class with everything it demands.
+fn class() -> Value {
+    json!({
+        "type": "object",
+        "required": ["name", "mode", "period", "start", "approvals", "cooling_off", "auto_dispose_after"],
+        "properties": {
+            "name": { "type": "string" },
+            "mode": { "enum": ["governance", "compliance"] },
+            "period": { "type": ["string", "null"], "description": "ISO 8601; null for ever." },
+            "start": { "enum": ["finalized", "event"], "description": "When the period begins." },
+            "approvals": {
+                "type": "integer", "minimum": 0,
+                "description": "Principals other than the proposer who must approve a disposition.",
+            },
+            "cooling_off": {
+                "type": "integer", "minimum": 0,
+                "description": "Seconds from the last approval to the execution of a disposition.",
+            },
+            "auto_dispose_after": {
+                "type": ["string", "null"],
+                "description": "How long after its end a schedule may dispose of it (ISO 8601); null for never.",
+            },
+        },
+        "additionalProperties": false,
+    })
+}
+
 fn schemas() -> Value {
     let digest =
         |algorithm: &str| json!({ "type": "string", "pattern": format!("^{algorithm}:[0-9a-f]{{64}}$") });
@@ -130,13 +157,7 @@ fn schemas() -> Value {
             json!({ "name": text, "digest": digest("blake3"), "registered_at": time }),
         ),
         "Schemas": object(&["schemas"], json!({ "schemas": list("Schema") })),
-        "Class": object(
-            &["name", "mode", "period"],
-            json!({
-                "name": text, "mode": { "enum": ["governance", "compliance"] },
-                "period": { "type": ["string", "null"], "description": "ISO 8601; null for ever." },
-            }),
-        ),
+        "Class": class(),
         "Classes": object(
             &["policy_version", "default", "classes"],
             json!({ "policy_version": number, "default": text, "classes": list("Class") }),

@@ -30,6 +30,10 @@ pub(super) fn schemas() -> Value {
     let time = json!({ "type": "string", "format": "date-time" });
     let time_or_none = json!({ "type": ["string", "null"], "format": "date-time" });
     let number_or_none = json!({ "type": ["integer", "null"], "minimum": 0 });
+    let floor = json!({
+        "type": ["string", "null"],
+        "description": "What was promised while the period has not begun: a time, or forever.",
+    });
     let flag = json!({ "type": "boolean" });
     let matter = json!({ "type": "string", "minLength": 1, "maxLength": 128 });
     let reason = json!({ "type": "string", "minLength": 1, "maxLength": 1024 });
@@ -44,7 +48,7 @@ pub(super) fn schemas() -> Value {
     let state = json!({
         "repository": text, "target": text_or_none, "reference": text_or_none, "class": text_or_none,
         "mode": text_or_none, "policy_version": number_or_none, "retain_from": time_or_none,
-        "retain_until": time_or_none, "waits_for_event": flag, "revision": number_or_none,
+        "retain_until": time_or_none, "retain_at_least": floor, "waits_for_event": flag, "revision": number_or_none,
         "is_deletable": flag, "is_eligible": flag, "reasons": list(shape("Reason")), "at": time,
     });
     let mut explanation = state.clone();

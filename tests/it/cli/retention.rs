@@ -63,7 +63,9 @@ fn a_retention_is_begun_raised_and_shortened() {
     let repo = Repo::new(&server.client(), "a");
     let (digest, _) = repo.push_artifact("v1");
     let classes = run(&server, &["retention", "classes"]).expect(0).out;
-    assert!(classes.contains("release-evidence  compliance  P10Y"), "{classes}");
+    let release = "release-evidence  compliance  P10Y  start finalized  approvals 2  cooling_off 86400  \
+                   auto_dispose_after never";
+    assert!(classes.contains(release), "{classes}");
     let extend =
         |to: &[&str]| run(&server, &[&["retention", "extend", "a:v1", "--reason", "audit"], to].concat());
     extend(&["--forever"]).expect(2);

@@ -418,7 +418,12 @@ fn schemas_and_classes_hold_for_every_repository() {
     let names = ["transient", "raw-evidence", "summary-evidence", "release-evidence", "permanent-record"];
     assert_eq!(each(&classes["classes"], "name"), names);
     assert_eq!(classes["default"], "raw-evidence");
-    assert_eq!(classes["classes"][1], json!({ "name": names[1], "mode": "governance", "period": "P180D" }));
+    let raw = json!({
+        "name": names[1], "mode": "governance", "period": "P180D", "start": "finalized", "approvals": 1,
+        "cooling_off": 86_400, "auto_dispose_after": "P7D",
+    });
+    assert_eq!(classes["classes"][1], raw, "everything a class demands");
+    assert_eq!(classes["classes"][4]["auto_dispose_after"], Value::Null);
     assert_eq!(classes["classes"][4]["period"], Value::Null);
 }
 

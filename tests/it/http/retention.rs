@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::packages::{Pack, shaped};
-use crate::support::{MANIFEST, Repo, Request, Response, Server, image};
+use crate::support::{Launch, MANIFEST, Repo, Request, Response, Server, image};
 
 /// A finalized package of this class, and the digest of its manifest.
 pub(super) fn package(repo: &Repo, class: &str, file: &[u8], tag: &str) -> (Pack, String) {
@@ -157,6 +157,36 @@ fn a_retention_is_shown_extended_and_explained() {
     assert_eq!((&explained["packages"], &explained["tags"]), (&json!([pack.id]), &json!(["v1"])));
     let whole = shaped(&client.get(repo.path("_artifactstore/explain")).expect(200), "Explanation");
     assert_eq!(whole["target"], Value::Null);
+}
+
+#[test]
+fn what_waits_for_an_event_was_told_it_stays_for_ever_and_did_not() {
+    let class = "strict-case period=P1D mode=compliance start=event";
+    let server = Launch::new().env("ARTIFACTSTORE_RETENTION_CLASSES", class).start();
+    let repo = Repo::new(&server.client(), "a");
+    let (pack, _) = package(&repo, "strict-case", b"one", "v1");
+    let show = || {
+        let target = repo.path("_artifactstore/retention?reference=v1");
+        shaped(&repo.client.get(target).expect(200), "Retention")
+    };
+    let extend =
+        |until: &str| extend(&repo, &json!({ "reference": "v1", "until": until, "reason": "audit" }));
+    extend("2199-01-01T00:00:00Z").expect(200);
+    assert_eq!(show()["retain_at_least"], "2199-01-01T00:00:00.000000Z");
+    let for_ever = shaped(&extend("forever").expect(200), "Retention");
+    assert_eq!(
+        (&for_ever["retain_at_least"], &for_ever["waits_for_event"]),
+        (&json!("forever"), &json!(true))
+    );
+    extend("2040-01-01T00:00:00Z").refused(409, "DENIED");
+    let event = json!({ "reference": "v1", "kind": "event", "matter": "case 7", "reason": "it goes on" });
+    let hold = place(&repo, &event).expect(201).json()["id"].as_str().unwrap().to_owned();
+    let release = repo.path(format!("_artifactstore/holds/{hold}?reason=over"));
+    repo.client.send(&Request::delete(release)).expect(200);
+    let begun = show();
+    assert_ne!(begun["retain_from"], Value::Null);
+    assert_eq!((&begun["retain_until"], &begun["retain_at_least"]), (&Value::Null, &Value::Null));
+    assert_eq!(pack.read()["expires_at"], Value::Null);
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use super::call::{Call, Made};
 use super::reference::{Checked, must};
+use super::rules::given;
 use super::world::World;
 use crate::events::Target;
 use crate::hash;
 use crate::oci::{self, Algorithm, RepositoryName};
-use crate::registry::Error;
+use crate::registry::{Error, Extension, Item};
+use crate::retention::Floor;
 
 impl World {
     /// What an answer says is so from then on.
@@ -44,6 +46,7 @@ impl World {
             }
             (Call::Hold(..), Made::Hold(id)) => self.reference.holds[id].is_in_force,
             (Call::Release(_, id), _) => !self.reference.holds[id].is_in_force,
+            (Call::Extend(of, item, extension), _) => self.is_as_long(of, item, extension),
             (Call::Shorten(.., bypass), _) => *bypass,
             (Call::Execute(_, id, _), _) => !self.reference.dispositions[id].is_open,
             _ => true,
@@ -51,12 +54,32 @@ impl World {
         must(is_so, "what was acknowledged is so", call)
     }
 
+    /// Whether the log says of an item what an extension promised.
+    fn is_as_long(&self, of: &RepositoryName, item: &Item, extension: &Extension) -> bool {
+        let Some(target) = self.target(of, item) else { return false };
+        let Some(kept) = self.reference.kept.get(&(of.clone(), target)) else { return false };
+        match (extension, kept.from) {
+            (Extension::Until(until), Some(_)) => kept.until.is_none_or(|it| it >= *until),
+            (Extension::Until(until), None) => kept.floor >= Some(Floor::Until(*until)),
+            (Extension::ForEver, Some(_)) => kept.until.is_none(),
+            (Extension::ForEver, None) => kept.floor == Some(Floor::ForEver),
+            (Extension::Class(class), _) => {
+                let given = given(of, class, self.reference.policy);
+                kept.rule.class == *class || given == Some(kept.rule.class.as_str())
+            }
+        }
+    }
+
     /// Whether a call succeeds, where that is known beforehand.
     pub(super) fn expected(&self, call: &Call) -> Option<bool> {
         let known = &self.reference;
         let at = |name: &RepositoryName| known.repositories.get(name);
         match call {
-            Call::Push(..) | Call::Draft(..) | Call::Collect | Call::Plan | Call::Sweep => Some(true),
+            Call::Draft(to, class) => Some(given(to, class, known.policy).is_some()),
+            Call::Extend(of, _, Extension::Class(class)) if given(of, class, known.policy).is_none() => {
+                Some(false)
+            }
+            Call::Push(..) | Call::Collect | Call::Plan | Call::Sweep => Some(true),
             Call::Put(to, _, oci::Reference::Tag(tag), bytes) => {
                 let new = hash::digest(Algorithm::Blake3, bytes);
                 let before = at(to).and_then(|it| it.tags.get(tag)).filter(|before| **before != new);

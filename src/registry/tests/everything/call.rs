@@ -173,6 +173,15 @@ impl World {
             Deed::Extend { at: of, what, days: n } => {
                 Call::Extend(at(of), self.item(&at(of), what)?, Extension::Until(days(n)))
             }
+            Deed::Promise { retention, days: n } => {
+                let (of, target) = self.waiting(retention)?;
+                let extension = n.map_or(Extension::ForEver, |n| Extension::Until(days(n)));
+                Call::Extend(of, Item::from(target), extension)
+            }
+            Deed::Expect { retention } => {
+                let (of, target) = self.waiting(retention)?;
+                Call::Hold(of, Some(Item::from(target)), HoldKind::Event)
+            }
             Deed::ForEver { at: of, what } => {
                 Call::Extend(at(of), self.item(&at(of), what)?, Extension::ForEver)
             }
@@ -228,6 +237,12 @@ impl World {
     ) -> Option<(&DispositionId, &Disposition)> {
         let open = self.reference.dispositions.iter().filter(|(_, it)| it.is_open);
         likely(open.collect(), |(_, it)| is_likely(it), n)
+    }
+
+    /// The nth of what waits for an event.
+    fn waiting(&self, n: usize) -> Option<(RepositoryName, Target)> {
+        let waiting = self.reference.kept.iter().filter(|(_, kept)| kept.from.is_none());
+        nth(waiting.map(|(key, _)| key.clone()).collect(), n)
     }
 
     fn draft(&self, n: usize) -> Option<(RepositoryName, PackageId)> {

@@ -86,9 +86,13 @@ impl World {
         let verdict = (explained.verdict.is_free(), explained.verdict.pins_tags());
         let expected = (protection.is_free(), protection.pins_tags());
         must(verdict == expected, "what protects is told", &(name, &target, &explained.facts, &protection))?;
-        let kept =
-            self.reference.kept.get(&(name.clone(), target)).map(|it| (it.from, it.until, it.revision));
-        let told = explained.retention.map(|it| (it.retained.from, it.retained.until, it.revision));
+        let kept = self
+            .reference
+            .kept
+            .get(&(name.clone(), target))
+            .map(|it| (it.from, it.until, it.floor, it.revision));
+        let told = explained.retention.map(|it| (it.retained, it.revision));
+        let told = told.map(|(it, revision)| (it.from, it.until, it.floor, revision));
         must(kept == told, "R1: a retention is as it was promised", &(name, content, kept, told))
     }
 

@@ -23,7 +23,7 @@ use crate::db::testing::On;
 
 const REPOSITORIES: [&str; 2] = ["a", rules::WITH_DEFAULT];
 const TAGS: [&str; 3] = ["v1", "v2", "v3"];
-const CLASSES: [&str; 4] = ["brief", "case", "vault", "record"];
+const CLASSES: [&str; 5] = ["brief", "hasty", "case", "vault", "record"];
 const KEYS: [&str; 2] = ["one.txt", "two.txt"];
 const PATHS: [&str; 2] = ["x", "y"];
 const PEOPLE: [&str; 3] = ["ada", "ben", "cleo"];

@@ -11,42 +11,68 @@ use crate::retention::{Bounds, Class, Classes, Mode, Policy, Start};
 
 pub(super) const DAY: Micros = 86_400 * SECOND;
 
-/// What a class demands: mode, days (`None` for ever), start, approvals, seconds of cooling-off.
-pub(super) type Demand = (Mode, Option<i64>, Start, u8, u32);
+/// What a class demands: mode, days (`None` for ever), start, approvals, seconds of cooling-off, and days until a schedule
+/// may dispose of it (`None` for never).
+pub(super) type Demand = (Mode, Option<i64>, Start, u8, u32, Option<i64>);
 
 /// The classes, by policy: the second demands less of what comes, and nothing less of what is there (R7).
 pub(super) fn demand(class: &str, policy: usize) -> Demand {
     use Mode::{Compliance, Governance};
     match (class, policy) {
-        ("brief", 0) => (Governance, Some(7), Start::Finalized, 1, 24 * 3600),
-        ("brief", _) => (Governance, Some(1), Start::Finalized, 0, 0),
-        ("case", _) => (Governance, Some(30), Start::Event, 1, 0),
-        ("vault", 0) => (Compliance, Some(90), Start::Finalized, 2, 24 * 3600),
-        ("vault", _) => (Compliance, Some(10), Start::Finalized, 1, 3600),
-        (_, _) => (Compliance, None, Start::Finalized, 2, 24 * 3600),
+        ("brief", 0) => (Governance, Some(7), Start::Finalized, 1, 24 * 3600, None),
+        ("brief", _) => (Governance, Some(1), Start::Finalized, 0, 0, Some(1)),
+        // Stronger than a brief in all but this: a schedule may dispose of it, or sooner.
+        ("hasty", _) => (Governance, Some(20), Start::Finalized, 1, 24 * 3600, Some(1)),
+        ("case", _) => (Governance, Some(30), Start::Event, 1, 0, None),
+        ("vault", 0) => (Compliance, Some(90), Start::Finalized, 2, 24 * 3600, None),
+        ("vault", _) => (Compliance, Some(10), Start::Finalized, 1, 3600, None),
+        (_, _) => (Compliance, None, Start::Finalized, 2, 24 * 3600, None),
     }
 }
 
-/// The second policy gives what nobody gave a class one in this repository.
+/// The second policy gives what nobody gave a class one in this repository, and wants something of every class there.
 pub(super) const WITH_DEFAULT: &str = "b/c";
+pub(super) const LEAST: &str = "hasty";
+
+/// Whether a demand is no less than another in anything.
+fn is_at_least(a: &Demand, b: &Demand) -> bool {
+    let is_longer = |a: Option<i64>, b: Option<i64>| a.is_none_or(|a| b.is_some_and(|b| a >= b));
+    let starts = |it: &Demand| it.1.is_none() || it.2 == Start::Event;
+    let is_as_long = is_longer(a.1, b.1) && (starts(a) || b.2 == Start::Finalized);
+    a.0 >= b.0 && is_as_long && a.3 >= b.3 && a.4 >= b.4 && is_longer(a.5, b.5)
+}
+
+/// What a class comes to in a repository; nothing where it is refused.
+pub(super) fn given<'a>(repository: &RepositoryName, class: &'a str, policy: usize) -> Option<&'a str> {
+    let (asked, least) = (demand(class, policy), demand(LEAST, policy));
+    if policy == 0 || repository.as_str() != WITH_DEFAULT || is_at_least(&asked, &least) {
+        return Some(class);
+    }
+    is_at_least(&least, &asked).then_some(LEAST)
+}
 
 pub(super) fn policy(number: usize) -> Policy {
     let class = |name: &&str| {
-        let (mode, days, start, approvals, cooling_off) = demand(name, number);
+        let (mode, days, start, approvals, cooling_off, leaves) = demand(name, number);
+        let period = |days: i64| format!("P{days}D").parse().unwrap();
         Class {
             name: (*name).to_owned(),
             mode,
-            period: days.map(|days| format!("P{days}D").parse().unwrap()),
+            period: days.map(period),
             start,
-            auto_dispose_after: None,
+            auto_dispose_after: leaves.map(period),
             approvals,
             cooling_off,
         }
     };
     let classes = Classes::default().with(super::CLASSES.iter().map(class).collect(), "brief").unwrap();
-    let default =
-        Bounds { pattern: WITH_DEFAULT.to_owned(), default: Some("brief".to_owned()), ..Bounds::default() };
-    Policy::new(classes, if number == 0 { Vec::new() } else { vec![default] }).unwrap()
+    let bounds = Bounds {
+        pattern: WITH_DEFAULT.to_owned(),
+        default: Some("brief".to_owned()),
+        at_least: Some(LEAST.to_owned()),
+        at_most: None,
+    };
+    Policy::new(classes, if number == 0 { Vec::new() } else { vec![bounds] }).unwrap()
 }
 
 /// Everything that bears on whether something may leave.

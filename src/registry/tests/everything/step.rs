@@ -130,6 +130,15 @@ pub(super) enum Deed {
         what: What,
         days: i64,
     },
+    /// Of what waits for an event, if anything does; for ever without days.
+    Promise {
+        retention: usize,
+        days: Option<i64>,
+    },
+    /// An event hold on what waits for one.
+    Expect {
+        retention: usize,
+    },
     ForEver {
         at: usize,
         what: What,
@@ -235,7 +244,10 @@ fn retaining() -> BoxedStrategy<Deed> {
         7 => (0..ANY).prop_map(|hold| Deed::Release { hold }),
         3 => (at.clone(), what(), days.clone()).prop_map(|(at, what, days)| Deed::Extend { at, what, days }),
         1 => (at.clone(), what()).prop_map(|(at, what)| Deed::ForEver { at, what }),
-        2 => (at.clone(), what(), 0..CLASSES.len())
+        3 => (0..ANY, prop::option::weighted(0.7, 0..300_i64))
+            .prop_map(|(retention, days)| Deed::Promise { retention, days }),
+        3 => (0..ANY).prop_map(|retention| Deed::Expect { retention }),
+        4 => (at.clone(), what(), 0..CLASSES.len())
             .prop_map(|(at, what, class)| Deed::Raise { at, what, class }),
         6 => (at, what(), -30..20_i64, prop::bool::weighted(0.8))
             .prop_map(|(at, what, days, bypass)| Deed::Shorten { at, what, days, bypass }),
@@ -303,7 +315,8 @@ pub(super) fn step() -> BoxedStrategy<Step> {
         3 => polls().prop_map(Step::Rush),
         9 => hours().prop_map(Step::Wait),
         1 => (1..24 * 60_i64, any::<bool>()).prop_map(|(hours, is_confirmed)| Step::Jump(hours, is_confirmed)),
-        1 => (0..2_usize).prop_map(Step::Restart),
+        // The second policy is the one that wants something.
+        2 => prop::sample::select(vec![0, 1, 1]).prop_map(Step::Restart),
     ]
     .boxed()
 }

@@ -11,6 +11,8 @@ on_both![
     only_governance_is_shortened_by_those_who_may,
     a_clock_that_was_set_back_shortens_nothing,
     a_changed_policy_touches_nothing_that_was_resolved,
+    the_lower_bound_of_a_repository_was_gone_round_by_an_extension,
+    a_bypass_went_below_the_bound_of_its_repository,
 ];
 
 fn until(explained: &Explanation) -> Option<Micros> {
@@ -138,6 +140,51 @@ async fn a_changed_policy_touches_nothing_that_was_resolved(on: On) {
     let strong = registry.extend_retention(&name("a"), actor, &item(id.as_str()), &class, "x").await;
     assert!(matches!(strong, Err(Error::ClassDenied(Denied::TooStrong { .. }))), "{strong:?}");
     assert_eq!(reopen(&options(Policy::default())).await.retention_classes().version(), 3);
+    bench.check().await;
+}
+
+/// A policy that wants at least release evidence, or something, and has a class that only lasts longer.
+fn demanding(at_least: &str) -> Options {
+    let mut long = Classes::default().all()[2].clone();
+    (long.name, long.period, long.approvals) = ("long".to_owned(), Some("P11Y".parse().unwrap()), 0);
+    let classes = Classes::default().with(vec![long], "raw-evidence").unwrap();
+    let bounds = Bounds { pattern: "a".to_owned(), at_least: Some(at_least.to_owned()), ..Bounds::default() };
+    Options { retention: Policy::new(classes, vec![bounds]).unwrap(), ..Options::default() }
+}
+
+async fn the_lower_bound_of_a_repository_was_gone_round_by_an_extension(on: On) {
+    let bench = Bench::with(on, demanding("release-evidence")).await;
+    let class = |name: &str| Extension::Class(name.to_owned());
+    let name_of = |explained: Explanation| explained.retention.unwrap().retained.rule.class;
+    bench.publish(&bench.image(b"one").await, &["v1"]).await.unwrap();
+    let long = bench.extend("v1", class("long")).await;
+    assert!(matches!(long, Err(Error::ClassDenied(Denied::Incomparable { .. }))), "{long:?}");
+    assert_eq!(name_of(bench.extend("v1", class("transient")).await.unwrap()), "release-evidence");
+    let before = bench.registry.last_sequence();
+    assert_eq!(name_of(bench.extend("v1", class("transient")).await.unwrap()), "release-evidence");
+    assert_eq!(bench.registry.last_sequence(), before, "the same again is nothing");
+    let image = with(&bench.image(b"two").await, &annotated("long"));
+    let pushed = bench.publish(&image, &["v2"]).await;
+    assert!(matches!(pushed, Err(Error::ClassDenied(Denied::Incomparable { .. }))), "{pushed:?}");
+    let id = bench.package("transient", b"three", "v3").await;
+    let record = bench.extend(id.as_str(), class("permanent-record")).await.unwrap();
+    assert_eq!(name_of(record), "permanent-record");
+    let back = bench.extend(id.as_str(), class("transient")).await;
+    assert!(matches!(back, Err(Error::RetentionRefused(Refused::Weaker { .. }))), "{back:?}");
+    bench.check().await;
+}
+
+async fn a_bypass_went_below_the_bound_of_its_repository(on: On) {
+    let bench = Bench::with(on, demanding("summary-evidence")).await;
+    bench.package("summary-evidence", b"one", "v1").await;
+    let end = until(&bench.explain("v1").await.unwrap()).unwrap();
+    bench.extend("v1", Extension::Until(end + DAY)).await.unwrap();
+    for bypass in [false, true] {
+        let below = bench.shorten("v1", end - 1, bypass).await;
+        assert!(matches!(below, Err(Error::RetentionRefused(Refused::BelowFloor { .. }))), "{below:?}");
+    }
+    assert_eq!(until(&bench.shorten("v1", end, true).await.unwrap()), Some(end));
+    assert_eq!(bench.denials().await[0].0, "retention.shorten");
     bench.check().await;
 }
 

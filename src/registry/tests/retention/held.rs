@@ -10,6 +10,7 @@ on_both![
     a_held_draft_loses_nothing,
     a_held_repository_loses_nothing,
     the_release_of_the_last_event_hold_starts_the_period,
+    for_ever_was_acknowledged_and_forgotten_when_the_period_began,
     a_release_changes_no_date,
     holds_are_listed,
     what_makes_no_hold_is_refused,
@@ -138,6 +139,43 @@ async fn the_release_of_the_last_event_hold_starts_the_period(on: On) {
     bench.clock.advance(DAY);
     bench.release(&again).await.unwrap();
     assert_eq!(bench.explain("v1").await.unwrap().retention.unwrap().retained, retained, "it starts once");
+    bench.check().await;
+}
+
+async fn for_ever_was_acknowledged_and_forgotten_when_the_period_began(on: On) {
+    let bench = Bench::with(on, waiting()).await;
+    let extend = async |tag: &'static str, extension: Extension| bench.extend(tag, extension).await;
+    let retained = |it: Explanation| it.retention.unwrap().retained;
+    bench.package("case-file", b"one", "v1").await;
+    bench.package("case-file", b"two", "v2").await;
+    bench.package("case-file", b"three", "v3").await;
+    let before = bench.registry.last_sequence();
+    let promised = retained(extend("v1", Extension::ForEver).await.unwrap());
+    assert_eq!((promised.is_waiting(), promised.floor), (true, Some(Floor::ForEver)));
+    assert_eq!(bench.registry.last_sequence(), before + 1, "what is answered is recorded");
+    extend("v1", Extension::ForEver).await.unwrap();
+    assert_eq!(bench.registry.last_sequence(), before + 1, "the same again is nothing");
+    let backwards = extend("v1", Extension::Until(BEGIN + 5000 * DAY)).await;
+    assert!(matches!(backwards, Err(Error::RetentionRefused(Refused::Backwards))), "{backwards:?}");
+    extend("v2", Extension::Until(BEGIN + 5000 * DAY)).await.unwrap();
+    let backwards = extend("v2", Extension::Until(BEGIN + 4999 * DAY)).await;
+    assert!(matches!(backwards, Err(Error::RetentionRefused(Refused::Backwards))), "{backwards:?}");
+    extend("v3", Extension::Until(BEGIN + DAY)).await.unwrap();
+    for tag in ["v1", "v2", "v3"] {
+        let hold = bench.hold(event(tag)).await.unwrap();
+        bench.release(&hold).await.unwrap();
+    }
+    let until = async |tag| {
+        let retained = retained(bench.explain(tag).await.unwrap());
+        assert_eq!((retained.from, retained.floor), (Some(BEGIN), None));
+        retained.until
+    };
+    assert_eq!(until("v1").await, None);
+    assert_eq!(until("v2").await, Some(BEGIN + 5000 * DAY));
+    assert_eq!(until("v3").await, Some(BEGIN + 180 * DAY), "its period is longer");
+    bench.clock.advance(4000 * DAY);
+    let early = bench.propose("v1").await;
+    assert!(matches!(early, Err(Error::Protected(_))), "{early:?}");
     bench.check().await;
 }
 

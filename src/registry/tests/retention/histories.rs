@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::model::{CLASSES, FILES, Model, Promise, TAGS};
+use super::model::{CLASSES, FILES, Model, Promise, TAGS, policy};
 use super::*;
 use crate::retention::{Mode, Retained};
 
@@ -35,6 +35,9 @@ pub(super) enum Step {
     Extend {
         tag: usize,
         days: i64,
+    },
+    ForEver {
+        tag: usize,
     },
     Raise {
         tag: usize,
@@ -77,6 +80,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(tag, is_event)| Step::Hold { tag, is_event }),
         3 => (0..8_usize).prop_map(|nth| Step::Release { nth }),
         2 => (tag.clone(), -10..1000_i64).prop_map(|(tag, days)| Step::Extend { tag, days }),
+        1 => tag.clone().prop_map(|tag| Step::ForEver { tag }),
         2 => (tag.clone(), class).prop_map(|(tag, class)| Step::Raise { tag, class }),
         2 => (tag.clone(), -10..100_i64, any::<bool>())
             .prop_map(|(tag, days, bypass)| Step::Shorten { tag, days, bypass }),
@@ -117,9 +121,25 @@ async fn dispose(bench: &Bench, model: &mut Model, tag: usize, approver: usize, 
     let Some(promise) = model.only(tag).cloned() else { return };
     assert!(promise.until.is_some_and(|until| until <= now), "{step:?} disposed of {promise:?} at {now}");
     let given = usize::from(PRINCIPALS[approver] != "ann");
-    let needed = [0, 1, 1, 2, usize::MAX][promise.class];
+    let needed = [0, 1, 1, 1, 2, usize::MAX][promise.class];
     assert!(given >= needed, "{step:?} was approved by {given} of {needed}");
     model.remove(&digest);
+}
+
+/// Extends what a tag names: what is acknowledged is so.
+async fn extend(bench: &Bench, model: &mut Model, tag: usize, until: Option<Micros>, step: &Step) {
+    let extension = until.map_or(Extension::ForEver, Extension::Until);
+    let Ok(extended) = bench.extend(TAGS[tag], extension).await else { return };
+    let retained = extended.retention.unwrap().retained;
+    let is_so = match (retained.is_waiting(), until) {
+        (true, until) => retained.floor >= Some(until.map_or(Floor::ForEver, Floor::Until)),
+        (false, Some(until)) => retained.until.is_none_or(|it| it >= until),
+        (false, None) => retained.until.is_none(),
+    };
+    assert!(is_so, "{step:?} was acknowledged: {retained:?}");
+    if let Some(promise) = model.only(tag) {
+        promise.extend(until, step);
+    }
 }
 
 async fn perform(bench: &Bench, seen: &mut Seen, model: &mut Model, step: &Step) {
@@ -157,30 +177,28 @@ async fn perform(bench: &Bench, seen: &mut Seen, model: &mut Model, step: &Step)
             if let Ok(id) = bench.hold(new).await {
                 let target = tag.map(|tag| model.tags[TAGS[tag]].clone());
                 model.holds.insert(id.clone(), target);
+                if is_event && tag.is_some() {
+                    model.event_holds.insert(id.clone());
+                }
                 seen.holds.push(id);
             }
         }
         Step::Release { nth } => {
             if let Some(id) = seen.holds.get(nth).cloned() {
                 let is_first = bench.release(&id).await.is_ok();
-                assert_eq!(model.holds.remove(&id).is_some(), is_first, "{step:?}");
+                assert_eq!(model.release(&id, now), is_first, "{step:?}");
             }
         }
         Step::Extend { tag, days } => {
-            let until = bench.clock.clock().now() + days * DAY;
-            if bench.extend(TAGS[tag], Extension::Until(until)).await.is_ok()
-                && let Some(promise) = model.only(tag)
-            {
-                assert!(promise.until.is_some_and(|before| before <= until), "R1: {step:?} {promise:?}");
-                promise.until = Some(until);
-            }
+            extend(bench, model, tag, Some(now + days * DAY), step).await;
         }
+        Step::ForEver { tag } => extend(bench, model, tag, None, step).await,
         Step::Raise { tag, class } => {
             if bench.extend(TAGS[tag], Extension::Class(CLASSES[class].to_owned())).await.is_ok() {
                 let digest = model.tags[TAGS[tag]].clone();
                 if let Some(promise) = model.only(tag) {
                     assert!(class >= promise.class, "R2: {step:?} {promise:?}");
-                    promise.raise(class);
+                    promise.raise(class, now);
                 } else if model.promises(&digest).is_empty() {
                     model.manifests.get_mut(&digest).unwrap().1.push(Promise::of(class, now));
                 }
@@ -192,7 +210,7 @@ async fn perform(bench: &Bench, seen: &mut Seen, model: &mut Model, step: &Step)
                 && let Some(promise) = model.only(tag)
             {
                 assert!(bypass && !promise.is_compliance(), "R10: {step:?} {promise:?}");
-                promise.until = Some(until);
+                promise.shorten(until);
             }
         }
         Step::DeleteTag { tag } => {
@@ -248,8 +266,14 @@ async fn compare(bench: &Bench, before: &Seen, after: &Seen, step: &Step) -> Res
         // The one retention of a package may have become the several of two: then neither is its manifest's.
         let Some(now) = now else { continue };
         let is_shorter = match (retained.until, now.until) {
-            (None, Some(_)) => !retained.is_waiting(),
+            (None, Some(until)) if retained.is_waiting() => match retained.floor {
+                None => false,
+                Some(Floor::Until(floor)) => until < floor,
+                Some(Floor::ForEver) => true,
+            },
+            (None, Some(_)) => true,
             (Some(before), Some(now)) => now < before,
+            (_, None) if now.is_waiting() => !retained.is_waiting() || now.floor < retained.floor,
             (_, None) => false,
         };
         if is_shorter {
@@ -257,6 +281,13 @@ async fn compare(bench: &Bench, before: &Seen, after: &Seen, step: &Step) -> Res
             prop_assert_eq!(retained.rule.mode, Mode::Governance, "{:?}", step);
         }
         prop_assert!(now.rule.mode >= retained.rule.mode, "R2: {:?}", step);
+        let is_sooner = match (retained.leaves_at(), now.leaves_at()) {
+            // The period of a class that lets things leave began.
+            (None, Some(_)) => !retained.is_waiting(),
+            (Some(before), Some(now)) => now < before,
+            (_, None) => false,
+        };
+        prop_assert!(!is_sooner || matches!(step, Step::Shorten { .. }), "R2: {:?} lets it leave", step);
         if matches!(step, Step::Release { .. }) && !retained.is_waiting() {
             prop_assert_eq!(retained, now, "R3");
         }
@@ -270,7 +301,7 @@ async fn compare(bench: &Bench, before: &Seen, after: &Seen, step: &Step) -> Res
 }
 
 async fn live(steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let bench = Bench::new(On::Sqlite).await;
+    let bench = Bench::with(On::Sqlite, Options { retention: policy(), ..Options::default() }).await;
     let (mut seen, mut model) = (Seen::default(), Model::default());
     for step in &steps {
         look(&bench, &mut seen).await;

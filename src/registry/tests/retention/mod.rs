@@ -16,7 +16,7 @@ use super::*;
 use crate::db::testing::{On, on_both};
 use crate::events;
 use crate::package::{Description, PackageId};
-use crate::retention::{Denied, DispositionId, HoldId, HoldKind, Reason, Refused};
+use crate::retention::{Denied, DispositionId, Floor, HoldId, HoldKind, Reason, Refused};
 
 const DAY: Micros = 86_400 * SECOND;
 

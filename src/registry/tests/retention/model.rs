@@ -2,40 +2,95 @@
 //!
 //! The registry alone would find itself right if it forgot a hold both where it explains and where it refuses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::histories::Step;
 use super::*;
-use crate::retention::Classes;
+use crate::retention::{Classes, Policy, Start};
 
-pub(super) const CLASSES: [&str; 5] =
-    ["transient", "raw-evidence", "summary-evidence", "release-evidence", "permanent-record"];
+/// From the weakest to the strongest. The period of a case file begins with the release of an event hold.
+pub(super) const CLASSES: [&str; 6] =
+    ["transient", "raw-evidence", "case-file", "summary-evidence", "release-evidence", "permanent-record"];
 pub(super) const TAGS: [&str; 3] = ["v1", "v2", "v3"];
 pub(super) const FILES: [&[u8]; 3] = [b"one", b"two", b"three"];
 
-/// What was promised for a manifest by one class.
+pub(super) fn policy() -> Policy {
+    let mut class = Classes::default().all()[1].clone();
+    (class.name, class.start, class.auto_dispose_after) = ("case-file".to_owned(), Start::Event, None);
+    Policy::new(Classes::default().with(vec![class], "raw-evidence").unwrap(), Vec::new()).unwrap()
+}
+
+/// What was promised for a manifest by one class. The registry may have begun later, so that it lasts longer.
 #[derive(Clone, Debug)]
 pub(super) struct Promise {
     pub(super) class: usize,
-    from: Micros,
-    /// At least this long: the registry may have begun later. `None` for ever.
+    /// `None` while it waits.
+    from: Option<Micros>,
+    /// At least this long: `None` for ever, and while it waits.
     pub(super) until: Option<Micros>,
+    /// What extensions promised, whether or not its period had begun.
+    floor: Option<Floor>,
 }
 
 impl Promise {
-    pub(super) fn of(class: usize, from: Micros) -> Self {
-        let rule = Classes::default().rule(Some(CLASSES[class])).unwrap();
-        Self { class, from, until: rule.period.map(|period| period.after(from)) }
+    pub(super) fn of(class: usize, at: Micros) -> Self {
+        let mut promise = Self { class, from: None, until: None, floor: None };
+        if CLASSES[class] != "case-file" {
+            promise.begin(at);
+        }
+        promise
     }
 
-    pub(super) fn raise(&mut self, class: usize) {
-        let until = Self::of(class, self.from).until;
-        let later = self.until.zip(until).map(|(a, b)| a.max(b));
-        *self = Self { class, from: self.from, until: later };
+    /// An event hold was released.
+    pub(super) fn begin(&mut self, at: Micros) {
+        if self.from.is_none() {
+            self.from = Some(at);
+            self.until = self.end(at);
+        }
+    }
+
+    fn end(&self, from: Micros) -> Option<Micros> {
+        let rule = policy().rule("a", Some(CLASSES[self.class])).unwrap();
+        let end = rule.period?.after(from);
+        match self.floor {
+            None => Some(end),
+            Some(Floor::Until(floor)) => Some(end.max(floor)),
+            Some(Floor::ForEver) => None,
+        }
+    }
+
+    /// It was extended, says the registry.
+    pub(super) fn extend(&mut self, until: Option<Micros>, step: &Step) {
+        let floor = Some(until.map_or(Floor::ForEver, Floor::Until));
+        assert!(self.floor <= floor, "R1: {step:?} {self:?}");
+        // Of one that waits for several events the registry may know that it has not begun.
+        let is_sure = CLASSES[self.class] != "case-file" && self.from.is_some();
+        let is_later = until.is_none_or(|until| self.until.is_some_and(|before| before <= until));
+        assert!(!is_sure || is_later, "R1: {step:?} {self:?}");
+        self.floor = floor;
+        if self.from.is_some() {
+            self.until = self.until.zip(until).map(|(before, until)| before.max(until));
+        }
+    }
+
+    pub(super) fn shorten(&mut self, until: Micros) {
+        (self.until, self.floor) = (Some(until), Some(Floor::Until(until)));
+    }
+
+    pub(super) fn raise(&mut self, class: usize, at: Micros) {
+        self.class = class;
+        let waits = self.from.is_none() && CLASSES[class] == "case-file";
+        if !waits {
+            let (before, is_begun) = (self.until, self.from.is_some());
+            let from = *self.from.get_or_insert(at);
+            let until = self.end(from);
+            self.until =
+                if is_begun { before.zip(until).map(|(before, until)| before.max(until)) } else { until };
+        }
     }
 
     pub(super) fn is_compliance(&self) -> bool {
-        self.class >= 3
+        self.class >= 4
     }
 }
 
@@ -46,11 +101,24 @@ pub(super) struct Model {
     /// Every manifest that is there, with the file it needs and what was promised for it.
     pub(super) manifests: BTreeMap<Digest, (usize, Vec<Promise>)>,
     pub(super) holds: BTreeMap<HoldId, Option<Digest>>,
+    pub(super) event_holds: BTreeSet<HoldId>,
 }
 
 impl Model {
     pub(super) fn is_held(&self, digest: &Digest) -> bool {
         self.holds.values().any(|target| target.as_ref().is_none_or(|target| target == digest))
+    }
+
+    /// A hold is over: what waited for it may begin.
+    pub(super) fn release(&mut self, id: &HoldId, at: Micros) -> bool {
+        let Some(target) = self.holds.remove(id) else { return false };
+        let is_event = self.event_holds.contains(id);
+        if let Some((_, promises)) = target.filter(|_| is_event).and_then(|it| self.manifests.get_mut(&it)) {
+            for promise in promises {
+                promise.begin(at);
+            }
+        }
+        true
     }
 
     pub(super) fn promises(&self, digest: &Digest) -> &[Promise] {

@@ -16,7 +16,7 @@ use crate::clock::Micros;
 use crate::events::{Event, Fact, TagMoved, Target};
 use crate::oci::{Digest, RepositoryName, Tag};
 use crate::package::{PackageId, PackagePath};
-use crate::retention::{DispositionId, HoldId, HoldKind, Rule};
+use crate::retention::{DispositionId, Floor, HoldId, HoldKind, Rule};
 use crate::views::blobs::State;
 
 /// The actions whose refusals are of attempts to make a protection weaker, or to go on with a disposition.
@@ -89,6 +89,8 @@ pub(super) struct Kept {
     pub(super) rule: Rule,
     pub(super) from: Option<Micros>,
     pub(super) until: Option<Micros>,
+    /// What it was extended to before its period began.
+    pub(super) floor: Option<Floor>,
     pub(super) revision: i64,
 }
 
