@@ -57,6 +57,16 @@ CREATE INDEX holds_repository ON holds (repository, id);
 CREATE INDEX holds_target ON holds (repository, target, state);
 ALTER TABLE holds SET (autovacuum_analyze_threshold = 500, autovacuum_analyze_scale_factor = 0.05);
 
+-- The newest hold on a thing, in force or not; an empty target is the whole repository.
+CREATE TABLE newest_holds (
+    repository TEXT COLLATE "C" NOT NULL,
+    target     TEXT COLLATE "C" NOT NULL,
+    hold       TEXT COLLATE "C" NOT NULL,
+    sequence   BIGINT           NOT NULL,
+    PRIMARY KEY (repository, target)
+);
+ALTER TABLE newest_holds SET (autovacuum_analyze_threshold = 500, autovacuum_analyze_scale_factor = 0.05);
+
 CREATE TABLE dispositions (
     id          TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     repository  TEXT COLLATE "C" NOT NULL,

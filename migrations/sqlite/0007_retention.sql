@@ -56,6 +56,15 @@ CREATE TABLE holds (
 CREATE INDEX holds_repository ON holds (repository, id);
 CREATE INDEX holds_target ON holds (repository, target, state);
 
+-- The newest hold on a thing, in force or not; an empty target is the whole repository.
+CREATE TABLE newest_holds (
+    repository TEXT    NOT NULL,
+    target     TEXT    NOT NULL,
+    hold       TEXT    NOT NULL,
+    sequence   INTEGER NOT NULL,
+    PRIMARY KEY (repository, target)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE dispositions (
     id          TEXT    NOT NULL PRIMARY KEY,
     repository  TEXT    NOT NULL,
@@ -188,6 +197,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('holds', 'holds', '10000 1'),
     ('holds', 'holds_repository', '10000 100 1'),
     ('holds', 'holds_target', '10000 100 2 1'),
+    ('newest_holds', 'newest_holds', '10000 100 1'),
     ('dispositions', 'dispositions', '100000 1'),
     ('dispositions', 'dispositions_repository', '100000 100 1'),
     ('dispositions', 'dispositions_target', '100000 100 2 1'),

@@ -4,23 +4,20 @@
 //! protects nothing. A manifest shares the protection of the packages it is, of every index that names it, and of the
 //! manifest it refers to; transitively. So an index keeps its children, and what is retained keeps its signatures.
 
-use std::collections::BTreeSet;
+mod gathering;
+
 use std::fmt;
 
+pub(super) use self::gathering::{
+    beneath, newest_hold, of_draft, of_manifest, of_package, of_repository, of_target, reads,
+};
 use super::Error;
 use crate::clock::Micros;
-use crate::events::{Read, RetentionDenied, Rows, Target};
-use crate::oci::{Algorithm, Digest, RepositoryName, Tag};
+use crate::events::{RetentionDenied, Rows, Target};
+use crate::oci::{Digest, RepositoryName, Tag};
 use crate::package::PackageId;
-use crate::retention::{DispositionId, Facts, Hold, Reason, judge};
-use crate::views::packages::{Package, Status};
-use crate::views::{contents, holds, manifests, packages, referrers, retentions, tags, tombstones};
-
-/// Manifests and packages that are looked at for one answer; beyond, nothing is sure.
-const MOST: usize = 10_000;
-
-/// Indexes over indexes and referrers to referrers that are followed; each level is a question to the database.
-const DEEPEST: usize = 64;
+use crate::retention::{DispositionId, Reason, judge};
+use crate::views::{manifests, tags, tombstones};
 
 /// Reasons a message or a fact tells.
 const TOLD: usize = 16;
@@ -137,130 +134,6 @@ pub(super) fn retired(repository: &RepositoryName, tag: &Tag, by: &DispositionId
     }
 }
 
-/// The first rows that [`of_manifest`] looks at.
-pub(super) fn reads(repository: &RepositoryName, content: &Digest) -> Vec<Read> {
-    let target = Target::Manifest(content.clone());
-    vec![
-        holds::on(repository, None),
-        holds::on(repository, Some(&target)),
-        retentions::read(repository, &target),
-        contents::of(content),
-        manifests::naming(repository, content),
-        referrers::of_manifest(repository, content),
-    ]
-}
-
-/// Everything that bears on whether a manifest may leave its repository.
-pub(super) fn of_manifest(rows: &Rows, repository: &RepositoryName, content: &Digest) -> Facts {
-    let mut gathering = Gathering::new(rows, repository);
-    gathering.closure(content.clone(), None);
-    gathering.facts
-}
-
-/// Everything that bears on whether a package may leave its repository; other packages of the same manifest do not.
-pub(super) fn of_package(rows: &Rows, package: &Package) -> Facts {
-    let mut gathering = Gathering::new(rows, &package.repository);
-    gathering.own(&Target::Package(package.id.clone()));
-    let reference = package.reference.as_ref().filter(|_| package.status == Status::Finalized);
-    if let Some(content) = reference.and_then(|reference| contents::content_of(rows, reference)) {
-        gathering.closure(content, Some(&package.id));
-    }
-    gathering.facts
-}
-
-/// What holds a draft.
-pub(super) fn of_draft(rows: &Rows, repository: &RepositoryName, id: &PackageId) -> Facts {
-    let mut gathering = Gathering::new(rows, repository);
-    gathering.own(&Target::Package(id.clone()));
-    gathering.facts
-}
-
-/// What holds a whole repository.
-pub(super) fn of_repository(rows: &Rows, repository: &RepositoryName) -> Facts {
-    Gathering::new(rows, repository).facts
-}
-
-struct Gathering<'a> {
-    rows: &'a Rows,
-    repository: &'a RepositoryName,
-    facts: Facts,
-    /// Things whose own records were looked at.
-    looked_at: usize,
-    seen: BTreeSet<Digest>,
-}
-
-impl<'a> Gathering<'a> {
-    fn new(rows: &'a Rows, repository: &'a RepositoryName) -> Self {
-        let facts = Facts::default();
-        let mut gathering = Self { rows, repository, facts, looked_at: 0, seen: BTreeSet::new() };
-        gathering.hold(None);
-        gathering
-    }
-
-    fn hold(&mut self, target: Option<&Target>) {
-        let by = target.map(Target::to_string);
-        let found = holds::in_force(self.rows, self.repository, target).into_iter();
-        let hold = |hold: holds::Hold| Hold { id: hold.id, kind: hold.kind, matter: hold.matter };
-        self.facts.held.extend(found.map(|found| (by.clone(), hold(found))));
-    }
-
-    fn own(&mut self, target: &Target) {
-        self.looked_at += 1;
-        let found = retentions::get(self.rows, self.repository, target);
-        self.facts.retained.extend(found.map(|found| (target.to_string(), found.retained)));
-        self.hold(Some(target));
-    }
-
-    /// A manifest and everything whose protection it shares, level by level. Of the packages that are the first one
-    /// only `package`, if there is one.
-    fn closure(&mut self, first: Digest, package: Option<&PackageId>) {
-        let mut level = vec![first];
-        for depth in 0..DEEPEST {
-            let mut next = Vec::new();
-            for content in level {
-                if !self.seen.insert(content.clone()) {
-                    continue;
-                }
-                if self.looked_at >= MOST {
-                    self.facts.is_cut = true;
-                    return;
-                }
-                self.own(&Target::Manifest(content.clone()));
-                let digests = contents::known(self.rows, &content);
-                if depth > 0 || package.is_none() {
-                    self.packages(&digests);
-                }
-                let parents = |digest: &Digest| manifests::parents(self.rows, self.repository, digest);
-                next.extend(digests.iter().flat_map(parents));
-                next.extend(self.subject(&content));
-            }
-            next.retain(|content| !self.seen.contains(content));
-            if next.is_empty() {
-                return;
-            }
-            level = next;
-        }
-        self.facts.is_cut = true;
-    }
-
-    fn packages(&mut self, digests: &[Digest]) {
-        let sha256 = digests.iter().filter(|digest| digest.algorithm() == Algorithm::Sha256);
-        for digest in sha256 {
-            for package in packages::named_by(self.rows, self.repository, digest) {
-                if package.status == Status::Finalized {
-                    self.own(&Target::Package(package.id));
-                }
-            }
-        }
-    }
-
-    /// The manifest it refers to, where anybody knows that digest.
-    fn subject(&self, content: &Digest) -> Option<Digest> {
-        let (subject, _) = referrers::subject_of(self.rows, self.repository, content)?;
-        contents::content_of(self.rows, &subject)
-    }
-}
-
 /// Refuses unless nothing ever retained or held the manifest.
 pub(super) fn check_delete(
     rows: &Rows,
@@ -322,11 +195,7 @@ pub(super) fn check_eligible(
     target: &Target,
     now: Micros,
 ) -> Result<(), Error> {
-    let facts = match target {
-        Target::Manifest(content) => of_manifest(rows, repository, content),
-        Target::Package(id) => packages::get(rows, id).map(|it| of_package(rows, &it)).unwrap_or_default(),
-    };
-    let verdict = judge(&facts, now);
+    let verdict = judge(&of_target(rows, repository, target), now);
     if verdict.is_eligible() {
         return Ok(());
     }
@@ -371,11 +240,8 @@ pub(super) fn of_blob(
     named_by: &[Target],
     now: Micros,
 ) -> Option<Error> {
-    let facts = |target: &Target| match target {
-        Target::Manifest(content) => of_manifest(rows, repository, content),
-        Target::Package(id) => packages::get(rows, id).map(|it| of_package(rows, &it)).unwrap_or_default(),
-    };
-    let reasons = named_by.iter().map(|target| (target, judge(&facts(target), now).reasons));
+    let reasons =
+        named_by.iter().map(|target| (target, judge(&of_target(rows, repository, target), now).reasons));
     let (target, reasons) = reasons.into_iter().find(|(_, reasons)| !reasons.is_empty())?;
     // By the digest clients know a manifest by.
     let about = match target {

@@ -9,6 +9,7 @@
 //! the retention (R6).
 
 use super::change::retention_of;
+use super::hold::placed;
 use super::item::Item;
 use super::leaving::{Leaving, left_alone};
 use super::{Explanation, REASON, given};
@@ -72,7 +73,11 @@ impl Registry {
         let (found, _) = self.find_disposition(repository, id).await?;
         let subject = (repository, found.target.to_string());
         self.submit_weakening(actor, "disposition.approve", subject, command).await?;
-        Ok(self.find_disposition(repository, id).await?.0)
+        let (found, _) = self.find_disposition(repository, id).await?;
+        if found.status == Status::Voided {
+            return Err(Error::DispositionEnded { disposition: id.clone(), status: found.status });
+        }
+        Ok(found)
     }
 
     /// Ends a proposal.
@@ -216,24 +221,45 @@ impl Step {
         Err(Error::DispositionEnded { disposition: found.id, status: found.status })
     }
 
-    fn voided(&self, reason: &str) -> Fact {
+    /// That the disposition is over, and nothing else.
+    fn void(&self, reason: String) -> Decision {
         let (repository, disposition) = (self.repository.clone(), self.disposition.clone());
-        DispositionVoided { repository, disposition, reason: reason.to_owned() }.into()
+        let fact = DispositionVoided { repository, disposition, reason };
+        Decision { facts: vec![fact.into()], contents: Vec::new() }
     }
 }
 
 /// Why an open disposition cannot come to anything any more.
-fn groundless(rows: &Rows, disposition: &Disposition, now: Micros) -> Option<&'static str> {
+pub(super) fn groundless(rows: &Rows, disposition: &Disposition, now: Micros) -> Option<String> {
     let is_late = |approved: Micros| now > approved.saturating_add(LAPSES);
     if disposition.approved_at.is_some_and(is_late) {
-        return Some("nobody executed it within 30 days");
+        return Some("nobody executed it within 30 days".to_owned());
     }
     let (repository, target) = (&disposition.repository, &disposition.target);
     let revision = retentions::get(rows, repository, target).map(|retention| retention.revision);
     if revision != Some(disposition.revision) {
-        return Some("its retention was changed");
+        return Some("its retention was changed".to_owned());
     }
-    protection::check_eligible(rows, repository, target, now).err().map(|_| "it is held or retained again")
+    // Whoever agreed did not know of it, and its release does not bring that back.
+    let newest = protection::newest_hold(rows, repository, target);
+    if let Some((hold, _)) = newest.filter(|(_, sequence)| *sequence > disposition.sequence) {
+        return Some(placed(&hold));
+    }
+    let eligible = protection::check_eligible(rows, repository, target, now);
+    eligible.err().map(|_| "it is held or retained again".to_owned())
+}
+
+/// Until when an approved disposition cools off, if it does at all. Compliance time may be behind what was recorded;
+/// no cooling-off is none all the same.
+pub(super) fn cools_until(disposition: &Disposition, now: Micros) -> Option<Micros> {
+    let until = disposition.approved_at?.saturating_add(Micros::from(disposition.cooling_off) * SECOND);
+    (disposition.cooling_off > 0 && now < until).then_some(until)
+}
+
+/// How many approvals are missing.
+pub(super) fn missing(rows: &Rows, disposition: &Disposition) -> usize {
+    let given = dispositions::approvals(rows, &disposition.id).len();
+    usize::from(disposition.approvals).saturating_sub(given)
 }
 
 #[derive(Debug)]
@@ -255,11 +281,16 @@ impl Command for Propose {
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let (target, retention) = retention_of(rows, &self.repository, &self.item)?;
         let retention = retention.ok_or_else(|| Error::NotRetained(self.item.to_string()))?;
-        if let Some(open) = dispositions::open_about(rows, &self.repository, &target).pop() {
-            return Err(Error::DispositionOpen(open.id));
-        }
         refuse_frozen(rows)?;
         protection::check_eligible(rows, &self.repository, &target, self.now)?;
+        let mut facts = Vec::new();
+        for open in dispositions::open_about(rows, &self.repository, &target) {
+            let Some(reason) = groundless(rows, &open, self.now) else {
+                return Err(Error::DispositionOpen(open.id));
+            };
+            let (repository, disposition) = (self.repository.clone(), open.id);
+            facts.push(DispositionVoided { repository, disposition, reason }.into());
+        }
         let fact = DispositionProposed {
             repository: self.repository.clone(),
             disposition: self.disposition.clone(),
@@ -269,7 +300,8 @@ impl Command for Propose {
             cooling_off: retention.retained.rule.cooling_off,
             reason: self.reason.clone(),
         };
-        Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
+        facts.push(fact.into());
+        Ok(Decision { facts, contents: Vec::new() })
     }
 }
 
@@ -303,6 +335,9 @@ impl Command for Approve {
             return Ok(Decision::default());
         }
         protection::check_eligible(rows, &open.repository, &open.target, self.now)?;
+        if let Some(reason) = groundless(rows, &open, self.now) {
+            return Ok(self.step.void(reason));
+        }
         refuse_frozen(rows)?;
         let fact = DispositionApproved {
             repository: open.repository,
@@ -355,8 +390,7 @@ impl Command for Void {
             Err(Error::DispositionEnded { .. }) => return Ok(Decision::default()),
             open => open?,
         };
-        let facts = groundless(rows, &open, self.now).map(|reason| self.step.voided(reason));
-        Ok(Decision { facts: facts.into_iter().collect(), contents: Vec::new() })
+        Ok(groundless(rows, &open, self.now).map_or_else(Decision::default, |why| self.step.void(why)))
     }
 }
 
@@ -377,22 +411,19 @@ impl Command for Execute {
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let open = self.step.open(rows)?;
-        let Some(approved_at) = open.approved_at else {
-            let given = dispositions::approvals(rows, &open.id).len();
-            let missing = usize::from(open.approvals).saturating_sub(given);
+        if open.approved_at.is_none() {
+            let missing = missing(rows, &open);
             return Err(Error::NotApproved { disposition: open.id, missing });
-        };
+        }
         let (repository, target) = (&open.repository, &open.target);
         // First: who tries to execute what is held again is told of the hold, and is on record.
         protection::check_eligible(rows, repository, target, self.now)?;
         refuse_frozen(rows)?;
         if let Some(reason) = groundless(rows, &open, self.now) {
-            return Ok(Decision { facts: vec![self.step.voided(reason)], contents: Vec::new() });
+            return Ok(self.step.void(reason));
         }
-        let from = approved_at.saturating_add(Micros::from(open.cooling_off) * SECOND);
-        // Compliance time may be behind what was recorded; no cooling-off is none all the same.
-        if open.cooling_off > 0 && self.now < from {
-            return Err(Error::CoolingOff { disposition: open.id, until: from });
+        if let Some(until) = cools_until(&open, self.now) {
+            return Err(Error::CoolingOff { disposition: open.id, until });
         }
         let retention = retentions::get(rows, repository, target);
         let retention = retention.ok_or_else(|| Error::NotRetained(target.to_string()))?;

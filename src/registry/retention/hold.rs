@@ -8,7 +8,7 @@ use crate::events::{
 };
 use crate::oci::RepositoryName;
 use crate::registry::tags::count;
-use crate::registry::{Actor, Error, Registry, Status};
+use crate::registry::{Actor, Error, Registry, Status, protection};
 use crate::retention::{HoldId, HoldKind};
 use crate::views::holds::{self, Hold};
 use crate::views::{repositories, retentions};
@@ -89,6 +89,11 @@ impl Registry {
     }
 }
 
+/// Why a disposition is over, to people.
+pub(super) fn placed(hold: &HoldId) -> String {
+    format!("hold {hold} was placed")
+}
+
 /// Something is held.
 #[derive(Debug)]
 struct PlaceHold {
@@ -136,9 +141,11 @@ impl Command for PlaceHold {
             }
             .into(),
         ];
-        if let Some(target) = &target {
-            let reason = format!("hold {} was placed", self.hold);
-            facts.extend(voided(rows, &self.repository, target, &reason));
+        // At once where it is seen from here; of the others the next step finds it out, or the sweep.
+        let reason = placed(&self.hold);
+        let held = target.iter().flat_map(|target| protection::beneath(rows, &self.repository, target));
+        for target in held {
+            facts.extend(voided(rows, &self.repository, &target, &reason));
         }
         Ok(Decision { facts, contents: Vec::new() })
     }

@@ -11,6 +11,7 @@ on_both![
     what_others_need_stays,
     tags_of_what_was_immutable_are_never_used_again,
     a_package_in_parts_leaves_whole,
+    an_approval_outlived_a_hold_on_something_around_it,
 ];
 
 fn user(name: &str) -> Actor {
@@ -225,5 +226,57 @@ async fn a_package_in_parts_leaves_whole(on: On) {
     assert!(!is_there(&index).await && !is_there(&child).await);
     assert!(is_there(&shared).await, "another index names it");
     bench.delete_blob("a", &sha256(b"one")).await.unwrap();
+    bench.check().await;
+}
+
+/// A hold on something else that bears on what was approved did not end the approval: once it was released, what was
+/// agreed to before anybody knew of it was carried out.
+async fn an_approval_outlived_a_hold_on_something_around_it(on: On) {
+    let bench = Bench::new(on).await;
+    let image = with(&bench.image(b"one").await, &annotated("raw-evidence"));
+    let child = bench.publish(&image, &["v1"]).await.unwrap().digest;
+    let index = bench.publish(&index_of(&[child]), &["all"]).await.unwrap().digest;
+    let over = bench.publish(&index_of(&[index.clone()]), &["over"]).await.unwrap().digest;
+    let twin = bench.package("raw-evidence", b"two", "v2").await;
+    bench.package("raw-evidence", b"two", "v3").await;
+    bench.clock.advance(200 * DAY);
+    let around = [
+        ("v1", None),
+        ("v1", Some(index.as_str())),
+        ("v1", Some(over.as_str())),
+        (twin.as_str(), None),
+        (twin.as_str(), Some("v3")),
+    ];
+    for (what, held) in around {
+        let disposition = bench.propose(what).await.unwrap();
+        assert_eq!(bench.approve(&disposition, "bob").await.unwrap(), DispositionStatus::Approved);
+        bench.clock.advance(2 * DAY);
+        let hold = bench.hold(legal(held)).await.unwrap();
+        bench.release(&hold).await.unwrap();
+        let executed = bench.execute(&disposition).await;
+        assert!(matches!(executed, Err(Error::DispositionEnded { .. })), "{what} {held:?}: {executed:?}");
+        let (ended, _) = bench.registry.find_disposition(&name("a"), &disposition).await.unwrap();
+        assert_eq!(ended.status, DispositionStatus::Voided);
+        assert!(ended.end.unwrap().reason.contains(hold.as_str()), "it says which hold");
+    }
+    // Nor does an approval count that comes after it, and nobody waits for the sweep to begin again.
+    let before = bench.propose("v1").await.unwrap();
+    let hold = bench.hold(legal(None)).await.unwrap();
+    bench.release(&hold).await.unwrap();
+    let late = bench.approve(&before, "bob").await;
+    assert!(matches!(late, Err(Error::DispositionEnded { .. })), "{late:?}");
+    let before = bench.propose("v1").await.unwrap();
+    let hold = bench.hold(legal(None)).await.unwrap();
+    bench.release(&hold).await.unwrap();
+    let again = bench.propose("v1").await.unwrap();
+    assert_eq!(bench.status(&before).await, DispositionStatus::Voided);
+    // An index that is gone when its child is executed held it all the same.
+    let hold = bench.hold(legal(Some("over"))).await.unwrap();
+    bench.release(&hold).await.unwrap();
+    bench.delete(over.as_str()).await.unwrap();
+    bench.approve(&again, "bob").await.unwrap_err();
+    assert_eq!(bench.status(&again).await, DispositionStatus::Voided);
+    let done = bench.dispose("v1").await;
+    assert_eq!(done.status, DispositionStatus::Executed, "what nobody holds leaves");
     bench.check().await;
 }

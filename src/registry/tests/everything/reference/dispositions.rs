@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Checked, Disposition, Reference, must, told};
+use super::{Checked, Disposition, Hold, Reference, must, told};
 use crate::clock::{Micros, SECOND};
 use crate::events::{Event, Fact};
 use crate::oci::Digest;
@@ -44,6 +44,7 @@ impl Reference {
                     approvals: BTreeSet::new(),
                     approved_at: (fact.approvals == 0).then_some(event.recorded_at),
                     is_open: true,
+                    is_void: false,
                 };
                 self.dispositions.insert(fact.disposition.clone(), disposition);
                 Ok(())
@@ -54,6 +55,7 @@ impl Reference {
                 let Some(open) = open else {
                     return must(false, "only what is open is approved", &told(event));
                 };
+                must(!open.is_void, "a hold voids what was proposed before it", &told(event))?;
                 must(open.proposer != actor, "R6: nobody approves a proposal of their own", &told(event))?;
                 must(open.approvals.insert(actor.to_owned()), "R6: everybody approves once", &told(event))?;
                 let kept = &kept[&(open.repository.clone(), open.target.clone())];
@@ -70,6 +72,7 @@ impl Reference {
                 self.end(&fact.disposition, event)?;
                 let ended = &self.dispositions[&fact.disposition];
                 let kept = &self.kept[&(fact.repository.clone(), fact.target.clone())];
+                must(!ended.is_void, "a hold voids what was approved before it", &told(event))?;
                 must(ended.target == fact.target, "R6: what was approved leaves", &told(event))?;
                 must(kept.revision == ended.revision, "R6: as it was approved", &told(event))?;
                 let cooling_off = Micros::from(kept.rule.cooling_off) * SECOND;
@@ -93,6 +96,19 @@ impl Reference {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A hold was placed: it voids every open disposition of what it protects, also when it is released again.
+    pub(super) fn void_by(&mut self, hold: &Hold) {
+        let bears_on = |open: &Disposition| {
+            let is_here = open.is_open && open.repository == hold.repository;
+            is_here && hold.target.as_ref().is_none_or(|on| self.binds(&open.repository, &open.target, on))
+        };
+        let open = self.dispositions.iter().filter(|(_, open)| bears_on(open));
+        let void: Vec<DispositionId> = open.map(|(id, _)| id.clone()).collect();
+        for id in void {
+            self.dispositions.get_mut(&id).expect("it was found").is_void = true;
         }
     }
 

@@ -109,6 +109,8 @@ pub(super) struct Disposition {
     pub(super) approvals: BTreeSet<String>,
     pub(super) approved_at: Option<Micros>,
     pub(super) is_open: bool,
+    /// Whether a hold on it or on anything that protects it was placed since.
+    pub(super) is_void: bool,
 }
 
 #[derive(Debug, Default)]

@@ -99,6 +99,7 @@ impl Reference {
                     kind: fact.kind,
                     is_in_force: true,
                 };
+                self.void_by(&hold);
                 self.holds.insert(fact.hold.clone(), hold);
                 Ok(())
             }
