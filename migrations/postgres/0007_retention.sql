@@ -8,6 +8,10 @@ CREATE INDEX events_run ON events (subject, sequence)
 DROP INDEX events_package;
 CREATE INDEX events_package ON events (subject, sequence) WHERE subject >= 'pkg_' AND subject < 'pkg`';
 
+-- Which packages have some content, each once.
+DROP INDEX package_files_content;
+CREATE INDEX package_files_content ON package_files (repository, content, package);
+
 -- Since when nothing of its repository names a linked blob, as far as is known; a collection makes sure.
 ALTER TABLE blob_links ADD COLUMN unreferenced_since BIGINT;
 CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, repository, content)

@@ -9,6 +9,12 @@ DROP INDEX events_package;
 CREATE INDEX events_package ON events (subject, sequence) WHERE subject >= 'pkg_' AND subject < 'pkg`';
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('events', 'events_package', '1000000 100 1');
 
+-- Which packages have some content, each once.
+DROP INDEX package_files_content;
+CREATE INDEX package_files_content ON package_files (repository, content, package);
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('package_files', 'package_files_content', '10000000 10000 2 1');
+
 -- Since when nothing of its repository names a linked blob, as far as is known; a collection makes sure.
 ALTER TABLE blob_links ADD COLUMN unreferenced_since INTEGER;
 CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, repository, content)

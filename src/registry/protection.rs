@@ -9,18 +9,21 @@ mod gathering;
 use std::fmt;
 
 pub(super) use self::gathering::{
-    beneath, newest_hold, of_draft, of_manifest, of_package, of_repository, of_target, reads,
+    beneath, newest_hold, of_manifest, of_package, of_repository, of_target, reads, stands_for,
 };
 use super::Error;
 use crate::clock::Micros;
 use crate::events::{RetentionDenied, Rows, Target};
 use crate::oci::{Digest, RepositoryName, Tag};
-use crate::package::PackageId;
 use crate::retention::{DispositionId, Reason, judge};
+use crate::views::packages::Package;
 use crate::views::{manifests, tags, tombstones};
 
 /// Reasons a message or a fact tells.
 const TOLD: usize = 16;
+
+/// To use a tag again that was retired, as the log has it.
+pub const REUSE: &str = "tag.reuse";
 
 /// What somebody tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +94,8 @@ pub struct Protected {
     pub action: Action,
     /// On what: a digest, a tag, a key, an id, a path.
     pub subject: String,
+    /// What that is; `None` when only the whole repository is held.
+    pub target: Option<Target>,
     /// By which reference one can ask what protects it; `None` when the whole repository is held.
     pub about: Option<String>,
     /// What stands against it; at least one.
@@ -116,6 +121,7 @@ impl Protected {
         RetentionDenied {
             repository: self.repository.clone(),
             action: self.action.as_str().to_owned(),
+            target: self.target.clone(),
             subject: self.subject.clone(),
             reasons: self.reasons.iter().take(TOLD).map(Reason::to_string).collect(),
             count: 1,
@@ -123,11 +129,17 @@ impl Protected {
     }
 }
 
-/// An attempt to use a tag again that a disposition retired, for the log.
-pub(super) fn retired(repository: &RepositoryName, tag: &Tag, by: &DispositionId) -> RetentionDenied {
+/// An attempt to use a tag again that a disposition of something retired, for the log.
+pub(super) fn retired(
+    repository: &RepositoryName,
+    tag: &Tag,
+    target: &Target,
+    by: &DispositionId,
+) -> RetentionDenied {
     RetentionDenied {
         repository: repository.clone(),
-        action: "tag.reuse".to_owned(),
+        action: REUSE.to_owned(),
+        target: Some(target.clone()),
         subject: tag.to_string(),
         reasons: vec![format!("disposition {by} retired the tag for ever")],
         count: 1,
@@ -145,8 +157,8 @@ pub(super) fn check_delete(
     if verdict.is_free() {
         return Ok(());
     }
-    let subject = digest.to_string();
-    Err(refusal(repository, Action::DeleteManifest, subject.clone(), Some(subject), verdict.reasons))
+    let target = Some(stands_for(rows, repository, content));
+    Err(refusal(repository, Action::DeleteManifest, digest.as_str(), target, verdict.reasons))
 }
 
 /// Refuses to take a tag off what is held, what pins its tags, or what is retained and has no other tag.
@@ -162,8 +174,8 @@ pub(super) fn check_untag(
     if verdict.is_free() || !(verdict.pins_tags() || is_last()) {
         return Ok(());
     }
-    let subject = tag.to_string();
-    Err(refusal(repository, Action::DeleteTag, subject.clone(), Some(subject), verdict.reasons))
+    let target = Some(stands_for(rows, repository, content));
+    Err(refusal(repository, Action::DeleteTag, tag.as_str(), target, verdict.reasons))
 }
 
 /// Refuses a tag that was retired, and one on other content that is held or pins its tags.
@@ -174,8 +186,9 @@ pub(super) fn check_tag(
     content: &Digest,
     now: Micros,
 ) -> Result<(), Error> {
-    if let Some(disposition) = tombstones::retired_by(rows, repository, tag) {
-        return Err(Error::TagRetired { repository: repository.clone(), tag: tag.clone(), disposition });
+    if let Some((disposition, target)) = tombstones::retired_by(rows, repository, tag) {
+        let (repository, tag) = (repository.clone(), tag.clone());
+        return Err(Error::TagRetired { repository, tag, target, disposition });
     }
     let Some(before) = tags::content(rows, repository, tag).filter(|before| before != content) else {
         return Ok(());
@@ -184,8 +197,8 @@ pub(super) fn check_tag(
     if !verdict.pins_tags() {
         return Ok(());
     }
-    let subject = tag.to_string();
-    Err(refusal(repository, Action::MoveTag, subject.clone(), Some(subject), verdict.reasons))
+    let target = Some(stands_for(rows, repository, &before));
+    Err(refusal(repository, Action::MoveTag, tag.as_str(), target, verdict.reasons))
 }
 
 /// Refuses unless the retention of something is over and nothing holds it (R5).
@@ -199,23 +212,23 @@ pub(super) fn check_eligible(
     if verdict.is_eligible() {
         return Ok(());
     }
-    let subject = target.to_string();
-    Err(refusal(repository, Action::Dispose, subject.clone(), Some(subject), verdict.reasons))
+    Err(refusal(repository, Action::Dispose, target.as_str(), Some(target.clone()), verdict.reasons))
 }
 
-/// Refuses a change to a draft that is held.
-pub(super) fn check_draft(
+/// Refuses a change to a draft that is held, and to a package that is held or ever was retained.
+pub(super) fn check_package(
     rows: &Rows,
-    repository: &RepositoryName,
-    id: &PackageId,
+    package: &Package,
     action: Action,
     subject: &str,
+    now: Micros,
 ) -> Result<(), Error> {
-    let reasons = judge(&of_draft(rows, repository, id), 0).reasons;
+    let reasons = judge(&of_package(rows, package), now).reasons;
     if reasons.is_empty() {
         return Ok(());
     }
-    Err(refusal(repository, action, subject.to_owned(), Some(id.to_string()), reasons))
+    let target = Some(Target::Package(package.id.clone()));
+    Err(refusal(&package.repository, action, subject, target, reasons))
 }
 
 /// Refuses a change to what only its repository can protect.
@@ -229,7 +242,7 @@ pub(super) fn check_repository(
     if reasons.is_empty() {
         return Ok(());
     }
-    Err(refusal(repository, action, subject.to_owned(), None, reasons))
+    Err(refusal(repository, action, subject, None, reasons))
 }
 
 /// What protects a blob through a manifest or package that has it, if anything does.
@@ -248,17 +261,28 @@ pub(super) fn of_blob(
         Target::Manifest(content) => manifests::pushed_as(rows, repository, content).map(|it| it.to_string()),
         Target::Package(_) => None,
     };
+    let target = match target {
+        Target::Manifest(content) => stands_for(rows, repository, content),
+        Target::Package(_) => target.clone(),
+    };
     let about = Some(about.unwrap_or_else(|| target.to_string()));
-    Some(refusal(repository, Action::DeleteBlob, digest.to_string(), about, reasons))
+    let (repository, subject, target) = (repository.clone(), digest.to_string(), Some(target));
+    let action = Action::DeleteBlob;
+    Some(Error::Protected(Box::new(Protected { repository, action, subject, target, about, reasons })))
 }
 
+/// A refusal of what the client named, be it by a tag, a digest or an id. Whoever asks what protects a file of a
+/// package asks about the package.
 fn refusal(
     repository: &RepositoryName,
     action: Action,
-    subject: String,
-    about: Option<String>,
+    subject: &str,
+    target: Option<Target>,
     reasons: Vec<Reason>,
 ) -> Error {
-    let repository = repository.clone();
-    Error::Protected(Box::new(Protected { repository, action, subject, about, reasons }))
+    let is_in_package = matches!(action, Action::AbortPackage | Action::DropFile | Action::ReplaceFile);
+    let named = |target: &Target| if is_in_package { target.to_string() } else { subject.to_owned() };
+    let about = target.as_ref().map(named);
+    let (repository, subject) = (repository.clone(), subject.to_owned());
+    Error::Protected(Box::new(Protected { repository, action, subject, target, about, reasons }))
 }

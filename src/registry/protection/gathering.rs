@@ -36,7 +36,8 @@ pub(in crate::registry) fn of_manifest(rows: &Rows, repository: &RepositoryName,
     Gathering::of_manifest(rows, repository, content).facts
 }
 
-/// Everything that bears on whether a package may leave its repository; other packages of the same manifest do not.
+/// Everything that bears on whether a package may leave its repository, or a draft may be given up; other packages of
+/// the same manifest do not.
 pub(in crate::registry) fn of_package(rows: &Rows, package: &Package) -> Facts {
     Gathering::of_package(rows, &package.repository, package).facts
 }
@@ -56,13 +57,6 @@ pub(in crate::registry) fn newest_hold(
     let looked_at = Gathering::of_target(rows, repository, target).looked_at;
     let on = std::iter::once(None).chain(looked_at.iter().map(Some));
     on.filter_map(|target| holds::newest(rows, repository, target)).max_by_key(|(_, sequence)| *sequence)
-}
-
-/// What holds a draft.
-pub(in crate::registry) fn of_draft(rows: &Rows, repository: &RepositoryName, id: &PackageId) -> Facts {
-    let mut gathering = Gathering::new(rows, repository);
-    gathering.own(&Target::Package(id.clone()));
-    gathering.facts
 }
 
 /// What holds a whole repository.
@@ -97,6 +91,15 @@ pub(in crate::registry) fn beneath(rows: &Rows, repository: &RepositoryName, tar
         next.extend(children.filter(|child| !seen.contains(child)));
     }
     found
+}
+
+/// What is retained or held when somebody names a manifest: of one that is one package, the package.
+pub(in crate::registry) fn stands_for(rows: &Rows, repository: &RepositoryName, content: &Digest) -> Target {
+    let packages = packages_by(rows, repository, &contents::known(rows, content));
+    match <[PackageId; 1]>::try_from(packages) {
+        Ok([only]) => Target::Package(only),
+        Err(_) => Target::Manifest(content.clone()),
+    }
 }
 
 /// The content of the manifest of a finalized package.

@@ -91,6 +91,7 @@ fn schemas() -> Value {
                 "file_count": number, "size": number, "files": list("File"), "files_next": text,
                 "manifest_digest": digest("blake3"), "content_manifest": digest("blake3"),
                 "reference": digest("sha256"), "failure": text,
+                "disposition": text, "deleted_at": time, "tombstone": text, "certificate": text,
                 "eligibility": { "$ref": "#/components/schemas/Retention" },
             }),
         ),
