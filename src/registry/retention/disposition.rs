@@ -11,7 +11,7 @@
 use super::change::retention_of;
 use super::hold::placed;
 use super::item::Item;
-use super::leaving::{Leaving, left_alone};
+use super::leaving::{Leaving, left_alone, shared};
 use super::{Explanation, REASON, given};
 use crate::clock::{Micros, SECOND};
 use crate::events::{
@@ -22,7 +22,7 @@ use crate::oci::{Digest, RepositoryName};
 use crate::registry::compliance::refuse_frozen;
 use crate::registry::tags::count;
 use crate::registry::{Actor, Error, Registry, protection};
-use crate::retention::{DispositionId, Retained};
+use crate::retention::{DispositionId, Retained, Rule};
 use crate::views::dispositions::{self, Approval, Disposition, Status};
 use crate::views::retentions::{self, Retention};
 use crate::views::{contents, referrers, repositories};
@@ -160,7 +160,7 @@ impl Registry {
             match self.explain(repository, Some(&target.into())).await {
                 Ok(explanation) => explained.push(explanation),
                 // It was disposed of a moment ago.
-                Err(Error::PackageUnknown(_) | Error::ManifestUnknown(_)) => {}
+                Err(Error::PackageUnknown(_) | Error::ManifestUnknown(_) | Error::Disposed { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -291,13 +291,17 @@ impl Command for Propose {
             let (repository, disposition) = (self.repository.clone(), open.id);
             facts.push(DispositionVoided { repository, disposition, reason }.into());
         }
+        let rule = retention.retained.rule;
+        // What leaves with it is to be agreed to as well.
+        let with = shared(rows, &self.repository, &target).map(|it| it.retained.rule);
+        let with = with.as_ref();
         let fact = DispositionProposed {
             repository: self.repository.clone(),
             disposition: self.disposition.clone(),
             target,
             revision: retention.revision,
-            approvals: retention.retained.rule.approvals,
-            cooling_off: retention.retained.rule.cooling_off,
+            approvals: with.map_or(0, |it| it.approvals).max(rule.approvals),
+            cooling_off: with.map_or(0, |it| it.cooling_off).max(rule.cooling_off),
             reason: self.reason.clone(),
         };
         facts.push(fact.into());
@@ -428,7 +432,12 @@ impl Command for Execute {
         let retention = retentions::get(rows, repository, target);
         let retention = retention.ok_or_else(|| Error::NotRetained(target.to_string()))?;
         let Retained { rule, from, until } = retention.retained;
-        let leaving = left_alone(rows, repository, target, &self.referrers, self.now);
+        // It came to be the only package since, or its manifest under a stronger class: nobody agreed to that.
+        let is_agreed =
+            |rule: &Rule| rule.approvals <= open.approvals && rule.cooling_off <= open.cooling_off;
+        let with = shared(rows, repository, target).filter(|it| is_agreed(&it.retained.rule));
+        let both = (target, with.as_ref().map(|it| &it.target));
+        let leaving = left_alone(rows, repository, both, &self.referrers, self.now);
         let Leaving { reference, manifests, tags, blobs } = leaving.ok_or_else(|| {
             // Dispositions are about what is there, or was never pushed whole.
             Error::ManifestUnknown(target.to_string())
@@ -437,7 +446,7 @@ impl Command for Execute {
             repository: repository.clone(),
             disposition: open.id.clone(),
             target: target.clone(),
-            retires_tags: rule.pins_tags(),
+            retires_tags: rule.pins_tags() || with.is_some_and(|it| it.retained.rule.pins_tags()),
             rule,
             from,
             until,

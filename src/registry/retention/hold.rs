@@ -1,6 +1,7 @@
 //! Holds: placed, listed, released.
 
 use super::item::{Found, Item, find, packages_of};
+use super::leaving::shared;
 use super::{MATTER, REASON, given, voided};
 use crate::clock::Micros;
 use crate::events::{
@@ -27,14 +28,18 @@ pub struct NewHold {
 }
 
 impl Registry {
-    /// Holds something, whatever its retention says, until somebody releases it. Drafts can be held too. From the
-    /// moment it returns nothing of it can be lost; proposals to dispose of it are void.
+    /// Holds something, whatever its retention says, until somebody releases it. Drafts can be held too, and by a legal
+    /// hold a whole repository. From the moment it returns nothing of it can be lost; proposals to dispose of it are
+    /// void.
     pub async fn place_hold(
         &self,
         repository: &RepositoryName,
         actor: Actor,
         new: NewHold,
     ) -> Result<Hold, Error> {
+        if new.item.is_none() && new.kind == HoldKind::Event {
+            return Err(Error::EventHoldOnAll);
+        }
         let command = PlaceHold {
             repository: repository.clone(),
             hold: HoldId::generate(),
@@ -174,10 +179,16 @@ impl ReleaseHold {
             return Vec::new();
         }
         let mut waiting = vec![target.clone()];
-        if let Target::Manifest(content) = target {
-            let packages = packages_of(rows, &self.repository, content).into_iter();
-            waiting.extend(packages.map(|it| Target::Package(it.id)).filter(|target| !others(target)));
-        }
+        let with: Vec<Target> = match target {
+            Target::Manifest(content) => {
+                let packages = packages_of(rows, &self.repository, content).into_iter();
+                packages.map(|it| Target::Package(it.id)).collect()
+            }
+            Target::Package(_) => {
+                shared(rows, &self.repository, target).into_iter().map(|it| it.target).collect()
+            }
+        };
+        waiting.extend(with.into_iter().filter(|target| !others(target)));
         let start = |target: Target| {
             let retention = retentions::get(rows, &self.repository, &target)?;
             let started = retention.retained.started(self.now)?;

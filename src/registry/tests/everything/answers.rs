@@ -7,6 +7,7 @@ use crate::events::Target;
 use crate::hash;
 use crate::oci::{self, Algorithm, RepositoryName};
 use crate::registry::Error;
+use crate::retention::HoldKind;
 
 impl World {
     /// What an answer says is so from then on.
@@ -97,6 +98,7 @@ impl World {
                 };
                 Some(target.is_some_and(|target| is_there(&target)))
             }
+            Call::Hold(_, None, HoldKind::Event) => Some(false),
             Call::Release(_, id) => Some(known.holds[id].is_in_force),
             Call::Abort(of, id) => {
                 let target = Target::Package(id.clone());

@@ -12,6 +12,8 @@ on_both![
     tags_of_what_was_immutable_are_never_used_again,
     a_package_in_parts_leaves_whole,
     an_approval_outlived_a_hold_on_something_around_it,
+    a_manifest_with_a_class_of_its_own_outlived_its_package,
+    what_was_disposed_of_said_nothing_of_it,
 ];
 
 fn user(name: &str) -> Actor {
@@ -278,5 +280,53 @@ async fn an_approval_outlived_a_hold_on_something_around_it(on: On) {
     assert_eq!(bench.status(&again).await, DispositionStatus::Voided);
     let done = bench.dispose("v1").await;
     assert_eq!(done.status, DispositionStatus::Executed, "what nobody holds leaves");
+    bench.check().await;
+}
+
+/// It needed a second disposition, which nobody could propose while there was a package, and nobody knew of after.
+async fn a_manifest_with_a_class_of_its_own_outlived_its_package(on: On) {
+    let bench = Bench::new(on).await;
+    let one = bench.package("transient", b"one", "v1").await;
+    let two = bench.package("transient", b"one", "v2").await;
+    let reference = bench.registry.package(&two).await.unwrap().reference.unwrap();
+    // As long as it is two packages its digest stands for neither.
+    bench.extend(reference.as_str(), Extension::Class("raw-evidence".to_owned())).await.unwrap();
+    bench.clock.advance(200 * DAY);
+    let only_package = bench.propose(one.as_str()).await.unwrap();
+    bench.execute(&only_package).await.unwrap();
+    let there = Reference::Digest(reference.clone());
+    assert!(bench.registry.manifest(&name("a"), &there).await.is_ok(), "it is another package too");
+    let both = bench.propose(two.as_str()).await.unwrap();
+    let early = bench.execute(&both).await;
+    assert!(matches!(early, Err(Error::NotApproved { missing: 1, .. })), "the stronger class: {early:?}");
+    bench.approve(&both, "bob").await.unwrap();
+    bench.clock.advance(2 * DAY);
+    bench.execute(&both).await.unwrap();
+    let gone = bench.registry.manifest(&name("a"), &there).await;
+    assert!(matches!(gone, Err(Error::Disposed { .. })), "{gone:?}");
+    assert!(bench.registry.retentions_over(&name("a"), None, 10).await.unwrap().0.is_empty());
+    bench.check().await;
+}
+
+/// A package that was disposed of led nowhere, its files looked as if they had never been, and an explanation said that
+/// anybody might delete it.
+async fn what_was_disposed_of_said_nothing_of_it(on: On) {
+    let bench = Bench::new(on).await;
+    let id = bench.package("transient", b"one", "v1").await;
+    let image = with(&bench.image(b"two").await, &annotated("transient"));
+    let plain = bench.publish(&image, &["v2"]).await.unwrap().digest;
+    bench.clock.advance(8 * DAY);
+    let done = bench.dispose(id.as_str()).await;
+    bench.dispose("v2").await;
+    let package = bench.registry.package(&id).await.unwrap();
+    let left = bench.registry.tombstone(&package).await.unwrap().unwrap();
+    assert_eq!(left.disposition, done.id);
+    let file = bench.registry.package_file(&id, &"x".parse().unwrap()).await;
+    assert!(matches!(&file, Err(Error::Disposed { disposition, .. }) if *disposition == done.id), "{file:?}");
+    let explained = bench.explain(id.as_str()).await.unwrap();
+    assert_eq!(explained.disposed, Some(left));
+    assert_eq!(explained.dispositions.iter().map(|it| it.id.clone()).collect::<Vec<_>>(), [done.id]);
+    let gone = bench.explain(plain.as_str()).await;
+    assert!(matches!(gone, Err(Error::Disposed { .. })), "{gone:?}");
     bench.check().await;
 }
