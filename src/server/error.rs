@@ -376,9 +376,6 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
             "explain": explain_path(repository, target.as_str()),
             "tombstone": disposition_path(repository, disposition),
         })),
-        registry::Error::DispositionEnded { disposition, status } => {
-            Some(json!({ "disposition": disposition, "status": status.as_str() }))
-        }
         registry::Error::NotApproved { disposition, missing } => {
             Some(json!({ "disposition": disposition, "missing": missing }))
         }
@@ -389,7 +386,8 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
             "tombstone": disposition_path(repository, disposition),
             "certificate": certificate_path(repository, disposition),
         })),
-        registry::Error::NotExecuted { disposition, status } => {
+        registry::Error::NotExecuted { disposition, status }
+        | registry::Error::DispositionEnded { disposition, status } => {
             Some(json!({ "disposition": disposition, "status": status.as_str() }))
         }
         registry::Error::DispositionOpen(disposition) => Some(json!({ "disposition": disposition })),

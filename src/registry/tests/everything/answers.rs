@@ -98,13 +98,12 @@ impl World {
                 };
                 Some(target.is_some_and(|target| is_there(&target)))
             }
-            Call::Hold(_, None, HoldKind::Event) => Some(false),
             Call::Release(_, id) => Some(known.holds[id].is_in_force),
             Call::Abort(of, id) => {
                 let target = Target::Package(id.clone());
                 Some(!known.is_held(of, None) && !known.is_held(of, Some(&target)))
             }
-            Call::Shorten(.., false) => Some(false),
+            Call::Hold(_, None, HoldKind::Event) | Call::Shorten(.., false) => Some(false),
             _ => None,
         }
     }

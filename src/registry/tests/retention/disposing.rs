@@ -238,7 +238,7 @@ async fn an_approval_outlived_a_hold_on_something_around_it(on: On) {
     let image = with(&bench.image(b"one").await, &annotated("raw-evidence"));
     let child = bench.publish(&image, &["v1"]).await.unwrap().digest;
     let index = bench.publish(&index_of(&[child]), &["all"]).await.unwrap().digest;
-    let over = bench.publish(&index_of(&[index.clone()]), &["over"]).await.unwrap().digest;
+    let over = bench.publish(&index_of(std::slice::from_ref(&index)), &["over"]).await.unwrap().digest;
     let twin = bench.package("raw-evidence", b"two", "v2").await;
     bench.package("raw-evidence", b"two", "v3").await;
     bench.clock.advance(200 * DAY);

@@ -6,7 +6,7 @@ use super::{Checked, Disposition, Hold, Kept, Package, Reference, must, told};
 use crate::clock::{Micros, SECOND};
 use crate::events::{Event, Fact, Target};
 use crate::oci::{Digest, RepositoryName};
-use crate::retention::{DispositionId, Mode, Rule};
+use crate::retention::{DispositionId, HoldKind, Mode, Rule};
 
 impl Reference {
     pub(super) fn of_dispositions(&mut self, event: &Event) -> Checked {
@@ -24,11 +24,7 @@ impl Reference {
                     "R6: a proposal is for the state there is",
                     &told(event),
                 )?;
-                let with = self.shared(&fact.repository, &fact.target);
-                let rules = with.iter().map(|(_, kept)| &kept.rule).chain([&kept.rule]);
-                let demanded = rules.fold((0, 0), |(approvals, cooling_off), rule| {
-                    (rule.approvals.max(approvals), rule.cooling_off.max(cooling_off))
-                });
+                let demanded = self.demanded(&fact.repository, &fact.target, &kept.rule);
                 must(
                     (fact.approvals, fact.cooling_off) == demanded,
                     "R6: as its rule demands",
@@ -117,6 +113,15 @@ impl Reference {
         }
     }
 
+    /// Approvals and seconds of cooling-off, for everything that leaves with something.
+    fn demanded(&self, repository: &RepositoryName, target: &Target, rule: &Rule) -> (u8, u32) {
+        let with = self.shared(repository, target);
+        let rules = with.iter().map(|(_, kept)| &kept.rule).chain([rule]);
+        rules.fold((0, 0), |(approvals, cooling_off), rule| {
+            (rule.approvals.max(approvals), rule.cooling_off.max(cooling_off))
+        })
+    }
+
     /// What the manifest of a package has of its own, when it is this package only.
     fn shared(&self, repository: &RepositoryName, target: &Target) -> Option<(Target, Kept)> {
         let Target::Package(id) = target else { return None };
@@ -132,7 +137,9 @@ impl Reference {
     }
 
     /// A hold was placed: it voids every open disposition of what it protects, also when it is released again.
-    pub(super) fn void_by(&mut self, hold: &Hold) {
+    pub(super) fn void_by(&mut self, hold: &Hold, event: &Event) -> Checked {
+        let starts_something = hold.kind == HoldKind::Legal || hold.target.is_some();
+        must(starts_something, "an event hold is on what its release starts", &told(event))?;
         let bears_on = |open: &Disposition| {
             let is_here = open.is_open && open.repository == hold.repository;
             is_here && hold.target.as_ref().is_none_or(|on| self.binds(&open.repository, &open.target, on))
@@ -142,6 +149,7 @@ impl Reference {
         for id in void {
             self.dispositions.get_mut(&id).expect("it was found").is_void = true;
         }
+        Ok(())
     }
 
     fn end(&mut self, id: &DispositionId, event: &Event) -> Checked {

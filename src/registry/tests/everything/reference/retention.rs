@@ -99,9 +99,7 @@ impl Reference {
                     kind: fact.kind,
                     is_in_force: true,
                 };
-                let starts_something = hold.kind == HoldKind::Legal || hold.target.is_some();
-                must(starts_something, "an event hold is on what its release starts", &told(event))?;
-                self.void_by(&hold);
+                self.void_by(&hold, event)?;
                 self.holds.insert(fact.hold.clone(), hold);
                 Ok(())
             }
