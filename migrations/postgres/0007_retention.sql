@@ -9,6 +9,10 @@ CREATE INDEX events_run ON events (subject, sequence)
 DROP INDEX events_package;
 CREATE INDEX events_package ON events (subject, sequence) WHERE subject >= 'pkg_' AND subject < 'pkg`';
 
+-- Which packages have some content, each once.
+DROP INDEX package_files_content;
+CREATE INDEX package_files_content ON package_files (repository, content, package);
+
 -- Since when nothing of its repository names a linked blob, as far as is known; a collection makes sure.
 ALTER TABLE blob_links ADD COLUMN unreferenced_since BIGINT;
 CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, repository, content)
@@ -59,6 +63,16 @@ CREATE TABLE holds (
 CREATE INDEX holds_repository ON holds (repository, id);
 CREATE INDEX holds_target ON holds (repository, target, state);
 ALTER TABLE holds SET (autovacuum_analyze_threshold = 500, autovacuum_analyze_scale_factor = 0.05);
+
+-- The newest hold on a thing, in force or not; an empty target is the whole repository.
+CREATE TABLE newest_holds (
+    repository TEXT COLLATE "C" NOT NULL,
+    target     TEXT COLLATE "C" NOT NULL,
+    hold       TEXT COLLATE "C" NOT NULL,
+    sequence   BIGINT           NOT NULL,
+    PRIMARY KEY (repository, target)
+);
+ALTER TABLE newest_holds SET (autovacuum_analyze_threshold = 500, autovacuum_analyze_scale_factor = 0.05);
 
 CREATE TABLE dispositions (
     id          TEXT COLLATE "C" NOT NULL PRIMARY KEY,

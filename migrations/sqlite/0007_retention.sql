@@ -10,6 +10,12 @@ DROP INDEX events_package;
 CREATE INDEX events_package ON events (subject, sequence) WHERE subject >= 'pkg_' AND subject < 'pkg`';
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('events', 'events_package', '1000000 100 1');
 
+-- Which packages have some content, each once.
+DROP INDEX package_files_content;
+CREATE INDEX package_files_content ON package_files (repository, content, package);
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('package_files', 'package_files_content', '10000000 10000 2 1');
+
 -- Since when nothing of its repository names a linked blob, as far as is known; a collection makes sure.
 ALTER TABLE blob_links ADD COLUMN unreferenced_since INTEGER;
 CREATE INDEX blob_links_unreferenced ON blob_links (unreferenced_since, repository, content)
@@ -58,6 +64,15 @@ CREATE TABLE holds (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX holds_repository ON holds (repository, id);
 CREATE INDEX holds_target ON holds (repository, target, state);
+
+-- The newest hold on a thing, in force or not; an empty target is the whole repository.
+CREATE TABLE newest_holds (
+    repository TEXT    NOT NULL,
+    target     TEXT    NOT NULL,
+    hold       TEXT    NOT NULL,
+    sequence   INTEGER NOT NULL,
+    PRIMARY KEY (repository, target)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE dispositions (
     id          TEXT    NOT NULL PRIMARY KEY,
@@ -191,6 +206,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('holds', 'holds', '10000 1'),
     ('holds', 'holds_repository', '10000 100 1'),
     ('holds', 'holds_target', '10000 100 2 1'),
+    ('newest_holds', 'newest_holds', '10000 100 1'),
     ('dispositions', 'dispositions', '100000 1'),
     ('dispositions', 'dispositions_repository', '100000 100 1'),
     ('dispositions', 'dispositions_target', '100000 100 2 1'),

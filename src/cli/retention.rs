@@ -189,10 +189,10 @@ impl Hold {
         match self {
             Self::Place(place) => {
                 let item = Item::find(&place.item, &place.remote).await?;
-                let asked = json!({
-                    "reference": item.reference, "kind": place.kind, "matter": place.matter,
-                    "reason": place.reason,
-                });
+                let mut asked = json!({ "kind": place.kind, "matter": place.matter, "reason": place.reason });
+                if let Some(reference) = &item.reference {
+                    asked["reference"] = reference.as_str().into();
+                }
                 let hold = item.client.place_hold(&item.repository, &asked).await?;
                 output::answer(place.remote.json, &hold, &shown(&hold["id"], "-"))?;
             }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+pub use crate::codec::unseen::is_unseen;
+
 /// A text in which nothing moves the cursor, ends the line or turns the order of what is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a>(&'a str);
@@ -15,14 +17,6 @@ pub fn shown(text: &str) -> Shown<'_> {
 /// A path as it can be shown.
 pub fn shown_path(path: &Path) -> String {
     shown(&path.to_string_lossy()).to_string()
-}
-
-/// Whether a character does something to a line, instead of standing in it.
-pub fn is_unseen(c: char) -> bool {
-    // The marks of writing direction are no control characters to Unicode.
-    let turns =
-        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || turns
 }
 
 impl fmt::Display for Shown<'_> {

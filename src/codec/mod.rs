@@ -9,9 +9,12 @@
 //!
 //! [`keys`] guards JSON of others, which is kept as it came.
 //!
+//! [`unseen`] tells characters that a text of one line must not have.
+//!
 //! The module is pure. It knows no event, no digest and no clock, and it reads and writes nothing
 //! but its arguments.
 
 pub mod cbor;
 pub mod jcs;
 pub mod keys;
+pub mod unseen;

@@ -226,7 +226,7 @@ impl Fact {
             Self::RetentionExtended(fact) => fact.target.as_str(),
             Self::RetentionStarted(fact) => fact.target.as_str(),
             Self::RetentionShortened(fact) => fact.target.as_str(),
-            Self::RetentionDenied(fact) => &fact.subject,
+            Self::RetentionDenied(fact) => fact.target.as_ref().map_or(&*fact.subject, Target::as_str),
             Self::HoldPlaced(fact) => {
                 fact.target.as_ref().map_or_else(|| fact.repository.as_str(), Target::as_str)
             }

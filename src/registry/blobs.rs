@@ -16,7 +16,8 @@ use crate::views::{self, contents, links, manifests, package_files, packages};
 /// Repositories looked at when a mount does not say where from.
 const DISCOVERY: i64 = 16;
 
-/// Manifests that name a blob and are asked whether they are protected, when somebody wants the blob to go.
+/// Manifests that name a blob, and packages, that are asked whether they are protected when somebody wants the blob to
+/// go.
 const NAMING: i64 = 64;
 
 /// How long a URL of the storage works at most; a backend may be told to give out shorter ones.
@@ -323,31 +324,58 @@ impl Registry {
         let content = held.ok_or_else(|| Error::BlobUnknown(digest.clone()))?.content;
         // Answers the usual refusal from an index, however many manifests and packages name the blob.
         let digests = contents::digests_of(&self.inner.db, &content).await?;
+        if let (named_by, Some(reason)) = self.keeping(repository, digest, &content, &digests).await? {
+            return Err(self.kept(repository, &actor, digest, named_by, reason).await);
+        }
+        let command = UnlinkBlob {
+            repository: repository.clone(),
+            content: content.clone(),
+            digest: digest.clone(),
+            digests: digests.clone(),
+        };
+        let Err(refusal) = self.submit(actor.clone(), command).await else { return Ok(()) };
+        // Something came to name it in between.
+        let by = match &refusal {
+            Error::BlobInUse { manifest, .. } => Target::Manifest(manifest.clone()),
+            Error::BlobInPackage { package, .. } => Target::Package(package.clone()),
+            _ => return Err(refusal),
+        };
+        let (mut named_by, _) = self.keeping(repository, digest, &content, &digests).await?;
+        named_by.push(by);
+        Err(self.kept(repository, &actor, digest, named_by, refusal).await)
+    }
+
+    /// What names a blob: [`NAMING`] manifests by each digest and packages, and how a refusal would put it.
+    async fn keeping(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        content: &Digest,
+        digests: &[Digest],
+    ) -> Result<(Vec<Target>, Option<Error>), Error> {
         let (mut named_by, mut reason) = (Vec::new(), None);
         // First, since the manifest that names it is kept by the same package.
-        if let Some(package) = packages::described_now(&self.inner.db, repository, &content).await? {
+        if let Some(package) = packages::described_now(&self.inner.db, repository, content).await? {
             reason = Some(Error::BlobInPackage { blob: digest.clone(), package: package.id.clone() });
             named_by.push(Target::Package(package.id));
         }
-        for named in &digests {
+        for named in digests {
             let manifests = manifests::naming_now(&self.inner.db, repository, named, NAMING).await?;
             for manifest in manifests {
                 reason.get_or_insert(Error::BlobInUse { blob: digest.clone(), manifest: manifest.clone() });
                 named_by.push(Target::Manifest(manifest));
             }
         }
-        if let Some(package) = package_files::having_now(&self.inner.db, repository, &content).await? {
+        let mut after = None;
+        for _ in 0..NAMING {
+            let having =
+                package_files::having_after(&self.inner.db, repository, content, after.as_ref()).await?;
+            let Some(package) = having else { break };
             reason.get_or_insert(Error::BlobInPackage { blob: digest.clone(), package: package.clone() });
-            named_by.push(Target::Package(package));
+            named_by.push(Target::Package(package.clone()));
+            after = Some(package);
         }
-        if let Some(reason) = reason {
-            return Err(self.kept(repository, &actor, digest, named_by, reason).await);
-        }
-        let command = UnlinkBlob { repository: repository.clone(), content, digest: digest.clone(), digests };
-        match self.submit(actor, command).await {
-            Err(error) => Err(self.named(repository, error).await),
-            Ok(_) => Ok(()),
-        }
+        Ok((named_by, reason))
     }
 
     /// A refusal that tells the manifest as clients know it. By its content only if it has left meanwhile.

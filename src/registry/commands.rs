@@ -162,7 +162,10 @@ impl Command for UnlinkBlob {
         if !links::exists(rows, &self.repository, &self.content) {
             return Err(Error::BlobUnknown(self.digest.clone()));
         }
-        // First, since the manifest that names it is kept by the same package.
+        // First: what is held is told so whatever else would keep the blob, and the attempt is on record.
+        let subject = self.digest.as_str();
+        protection::check_repository(rows, &self.repository, Action::DeleteBlob, subject)?;
+        // Before its manifest, which is kept by the same package.
         if let Some(package) = packages::described_by(rows, &self.repository, &self.content) {
             return Err(Error::BlobInPackage { blob: self.digest.clone(), package: package.id });
         }
@@ -176,8 +179,6 @@ impl Command for UnlinkBlob {
         if let Some(key) = objects::naming_one(rows, &self.repository, &self.content) {
             return Err(Error::BlobInObject { blob: self.digest.clone(), key });
         }
-        let subject = self.digest.as_str();
-        protection::check_repository(rows, &self.repository, Action::DeleteBlob, subject)?;
         let fact = BlobUnlinked { repository: self.repository.clone(), content: self.content.clone() };
         Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
     }

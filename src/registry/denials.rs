@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::retention::{Item, find};
 use super::{Error, Registry, protection};
 use crate::clock::{Micros, SECOND};
-use crate::events::{Actor, Command, Committed, Decision, Read, RetentionDenied, Rows};
+use crate::events::{Actor, Command, Committed, Decision, Read, RetentionDenied, Rows, Target, look};
 use crate::oci::RepositoryName;
 use crate::retention::Refused;
 
@@ -146,9 +147,11 @@ impl Registry {
         if let Err(error) = &submitted
             && is_weakening(error)
         {
+            let target = self.meant(repository, &subject).await;
             let (repository, action) = (repository.clone(), action.to_owned());
             let reasons = vec![error.to_string()];
-            self.note(&actor, RetentionDenied { repository, action, subject, reasons, count: 1 }).await;
+            let fact = RetentionDenied { repository, action, target, subject, reasons, count: 1 };
+            self.note(&actor, fact).await;
         }
         submitted
     }
@@ -157,12 +160,19 @@ impl Registry {
     pub(super) async fn audit(&self, actor: &Actor, error: &Error) {
         let fact = match error {
             Error::Protected(protected) => protected.denied(),
-            Error::TagRetired { repository, tag, disposition } => {
-                protection::retired(repository, tag, disposition)
+            Error::TagRetired { repository, tag, target, disposition } => {
+                protection::retired(repository, tag, target, disposition)
             }
             _ => return,
         };
         self.note(actor, fact).await;
+    }
+
+    /// What a tag, a digest or an id stands for now, if it can be found out.
+    async fn meant(&self, repository: &RepositoryName, subject: &str) -> Option<Target> {
+        let item: Item = subject.parse().ok()?;
+        let found = look(&self.inner.db, |rows| find(rows, repository, &item)).await.ok()?;
+        Some(found.ok()?.target())
     }
 
     async fn note(&self, actor: &Actor, fact: RetentionDenied) {
@@ -199,6 +209,7 @@ mod tests {
         RetentionDenied {
             repository: "a".parse().unwrap(),
             action: "tag.move".to_owned(),
+            target: None,
             subject: subject.to_owned(),
             reasons: vec!["held".to_owned()],
             count: 1,

@@ -7,7 +7,7 @@ use super::places::WrongPlace;
 use super::protection::Protected;
 use super::{DispositionStatus, Status};
 use crate::clock::Micros;
-use crate::events::Damage;
+use crate::events::{Damage, Target};
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
 use crate::package::mapping::Mismatch;
 use crate::package::{self, PackageId, PackagePath};
@@ -61,6 +61,8 @@ pub enum Error {
         repository: RepositoryName,
         /// The tag.
         tag: Tag,
+        /// What it named.
+        target: Target,
         /// What retired it.
         disposition: DispositionId,
     },
@@ -79,6 +81,11 @@ pub enum Error {
     /// To shorten a retention needs the special right and the will to use it.
     #[error("to shorten a retention one must ask to bypass governance, and have the right to")]
     BypassNeeded,
+    /// Whose retention the release of a hold on everything would start is not to be told.
+    #[error(
+        "an event hold is on one thing, whose retention its release starts; hold a whole repository by a legal hold"
+    )]
+    EventHoldOnAll,
     /// No hold of this repository has this id.
     #[error("hold {0} is not known in this repository")]
     HoldUnknown(HoldId),
@@ -163,7 +170,9 @@ pub enum Error {
     #[error("there is no such time in the log: it ends at {at}; say forever for later", at = rfc3339(LATEST))]
     TimeInvalid,
     /// A text that has to be given is missing, too long or not plain.
-    #[error("{field}: give a text of 1 to {most} bytes without control characters")]
+    #[error(
+        "{field}: give a text of 1 to {most} bytes without control characters and marks of writing direction"
+    )]
     TextInvalid {
         /// Which.
         field: &'static str,

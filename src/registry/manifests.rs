@@ -145,9 +145,8 @@ impl Registry {
         bytes: Bytes,
     ) -> Result<PushManifest, Error> {
         let manifest = oci::Manifest::parse(&bytes, Some(media_type))?;
-        let content = hash::digest(Algorithm::Blake3, &bytes);
-        let sha256 = hash::digest(Algorithm::Sha256, &bytes);
-        let named = (sha256.clone(), vec![content, sha256]);
+        let all = every_digest(&bytes);
+        let named = (all[1].clone(), all);
         // What the registry makes names nothing it does not hold.
         let push = self.prepare(repository, named, tags, manifest, bytes).await?;
         Ok(PushManifest { allow_sparse: false, ..push })
@@ -253,20 +252,20 @@ impl Registry {
 
 /// The digest a manifest is remembered by, and all of its digests with the content address first.
 fn digests(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Vec<Digest>), Error> {
-    let content = hash::digest(Algorithm::Blake3, bytes);
-    let sha256 = hash::digest(Algorithm::Sha256, bytes);
-    let mut all = vec![content, sha256.clone()];
+    let all = every_digest(bytes);
     let Reference::Digest(claimed) = reference else {
-        return Ok((sha256, all));
+        return Ok((all[1].clone(), all));
     };
-    let known = all.iter().find(|digest| digest.algorithm() == claimed.algorithm()).cloned();
-    let actual = known.unwrap_or_else(|| {
-        let digest = hash::digest(claimed.algorithm(), bytes);
-        all.push(digest.clone());
-        digest
-    });
+    let actual = all.iter().find(|digest| digest.algorithm() == claimed.algorithm()).cloned();
+    let actual = actual.expect("it is every digest");
     if actual != *claimed {
         return Err(Error::DigestMismatch { claimed: claimed.clone(), actual });
     }
     Ok((actual, all))
+}
+
+/// The content address, SHA-256 and SHA-512. All of them whatever the client uses: an index may name the manifest by
+/// another one than it is pushed by, and protects it all the same.
+fn every_digest(bytes: &[u8]) -> Vec<Digest> {
+    [Algorithm::Blake3, Algorithm::Sha256, Algorithm::Sha512].map(|it| hash::digest(it, bytes)).into()
 }

@@ -61,12 +61,12 @@ pub use packages::{
     FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Registered, Schema, Status,
 };
 pub use places::{WrongPlace, refuse_same_place};
-pub use protection::{Action, Protected};
+pub use protection::{Action, Protected, REUSE};
 pub use referrers::ReferrersPage;
 pub use retention::{
     Approval, Certificate, DisposalOptions, DisposalRun, Disposition, DispositionStatus, Eligible,
     Explanation, Extension, Hold, Item, ItemError, NewHold, Release, Retention, Scheduled, ScheduledStep,
-    StoredBlob, plan_disposal,
+    StoredBlob, Tombstone, plan_disposal,
 };
 pub use scrub::{
     Options as ScrubOptions, ScrubRun, ScrubState, ScrubStatus, TroubleCounts, Verified as VerifiedCopy,

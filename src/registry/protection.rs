@@ -4,26 +4,26 @@
 //! protects nothing. A manifest shares the protection of the packages it is, of every index that names it, and of the
 //! manifest it refers to; transitively. So an index keeps its children, and what is retained keeps its signatures.
 
-use std::collections::BTreeSet;
+mod gathering;
+
 use std::fmt;
 
+pub(super) use self::gathering::{
+    beneath, newest_hold, of_manifest, of_package, of_repository, of_target, reads, stands_for,
+};
 use super::Error;
 use crate::clock::Micros;
-use crate::events::{Read, RetentionDenied, Rows, Target};
-use crate::oci::{Algorithm, Digest, RepositoryName, Tag};
-use crate::package::PackageId;
-use crate::retention::{DispositionId, Facts, Hold, Reason, judge};
-use crate::views::packages::{Package, Status};
-use crate::views::{contents, holds, manifests, packages, referrers, retentions, tags, tombstones};
-
-/// Manifests and packages that are looked at for one answer; beyond, nothing is sure.
-const MOST: usize = 10_000;
-
-/// Indexes over indexes and referrers to referrers that are followed; each level is a question to the database.
-const DEEPEST: usize = 64;
+use crate::events::{RetentionDenied, Rows, Target};
+use crate::oci::{Digest, RepositoryName, Tag};
+use crate::retention::{DispositionId, Reason, judge};
+use crate::views::packages::Package;
+use crate::views::{manifests, tags, tombstones};
 
 /// Reasons a message or a fact tells.
 const TOLD: usize = 16;
+
+/// To use a tag again that was retired, as the log has it.
+pub const REUSE: &str = "tag.reuse";
 
 /// What somebody tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,8 @@ pub struct Protected {
     pub action: Action,
     /// On what: a digest, a tag, a key, an id, a path.
     pub subject: String,
+    /// What that is; `None` when only the whole repository is held.
+    pub target: Option<Target>,
     /// By which reference one can ask what protects it; `None` when the whole repository is held.
     pub about: Option<String>,
     /// What stands against it; at least one.
@@ -119,6 +121,7 @@ impl Protected {
         RetentionDenied {
             repository: self.repository.clone(),
             action: self.action.as_str().to_owned(),
+            target: self.target.clone(),
             subject: self.subject.clone(),
             reasons: self.reasons.iter().take(TOLD).map(Reason::to_string).collect(),
             count: 1,
@@ -126,138 +129,20 @@ impl Protected {
     }
 }
 
-/// An attempt to use a tag again that a disposition retired, for the log.
-pub(super) fn retired(repository: &RepositoryName, tag: &Tag, by: &DispositionId) -> RetentionDenied {
+/// An attempt to use a tag again that a disposition of something retired, for the log.
+pub(super) fn retired(
+    repository: &RepositoryName,
+    tag: &Tag,
+    target: &Target,
+    by: &DispositionId,
+) -> RetentionDenied {
     RetentionDenied {
         repository: repository.clone(),
-        action: "tag.reuse".to_owned(),
+        action: REUSE.to_owned(),
+        target: Some(target.clone()),
         subject: tag.to_string(),
         reasons: vec![format!("disposition {by} retired the tag for ever")],
         count: 1,
-    }
-}
-
-/// The first rows that [`of_manifest`] looks at.
-pub(super) fn reads(repository: &RepositoryName, content: &Digest) -> Vec<Read> {
-    let target = Target::Manifest(content.clone());
-    vec![
-        holds::on(repository, None),
-        holds::on(repository, Some(&target)),
-        retentions::read(repository, &target),
-        contents::of(content),
-        manifests::naming(repository, content),
-        referrers::of_manifest(repository, content),
-    ]
-}
-
-/// Everything that bears on whether a manifest may leave its repository.
-pub(super) fn of_manifest(rows: &Rows, repository: &RepositoryName, content: &Digest) -> Facts {
-    let mut gathering = Gathering::new(rows, repository);
-    gathering.closure(content.clone(), None);
-    gathering.facts
-}
-
-/// Everything that bears on whether a package may leave its repository; other packages of the same manifest do not.
-pub(super) fn of_package(rows: &Rows, package: &Package) -> Facts {
-    let mut gathering = Gathering::new(rows, &package.repository);
-    gathering.own(&Target::Package(package.id.clone()));
-    let reference = package.reference.as_ref().filter(|_| package.status == Status::Finalized);
-    if let Some(content) = reference.and_then(|reference| contents::content_of(rows, reference)) {
-        gathering.closure(content, Some(&package.id));
-    }
-    gathering.facts
-}
-
-/// What holds a draft.
-pub(super) fn of_draft(rows: &Rows, repository: &RepositoryName, id: &PackageId) -> Facts {
-    let mut gathering = Gathering::new(rows, repository);
-    gathering.own(&Target::Package(id.clone()));
-    gathering.facts
-}
-
-/// What holds a whole repository.
-pub(super) fn of_repository(rows: &Rows, repository: &RepositoryName) -> Facts {
-    Gathering::new(rows, repository).facts
-}
-
-struct Gathering<'a> {
-    rows: &'a Rows,
-    repository: &'a RepositoryName,
-    facts: Facts,
-    /// Things whose own records were looked at.
-    looked_at: usize,
-    seen: BTreeSet<Digest>,
-}
-
-impl<'a> Gathering<'a> {
-    fn new(rows: &'a Rows, repository: &'a RepositoryName) -> Self {
-        let facts = Facts::default();
-        let mut gathering = Self { rows, repository, facts, looked_at: 0, seen: BTreeSet::new() };
-        gathering.hold(None);
-        gathering
-    }
-
-    fn hold(&mut self, target: Option<&Target>) {
-        let by = target.map(Target::to_string);
-        let found = holds::in_force(self.rows, self.repository, target).into_iter();
-        let hold = |hold: holds::Hold| Hold { id: hold.id, kind: hold.kind, matter: hold.matter };
-        self.facts.held.extend(found.map(|found| (by.clone(), hold(found))));
-    }
-
-    fn own(&mut self, target: &Target) {
-        self.looked_at += 1;
-        let found = retentions::get(self.rows, self.repository, target);
-        self.facts.retained.extend(found.map(|found| (target.to_string(), found.retained)));
-        self.hold(Some(target));
-    }
-
-    /// A manifest and everything whose protection it shares, level by level. Of the packages that are the first one
-    /// only `package`, if there is one.
-    fn closure(&mut self, first: Digest, package: Option<&PackageId>) {
-        let mut level = vec![first];
-        for depth in 0..DEEPEST {
-            let mut next = Vec::new();
-            for content in level {
-                if !self.seen.insert(content.clone()) {
-                    continue;
-                }
-                if self.looked_at >= MOST {
-                    self.facts.is_cut = true;
-                    return;
-                }
-                self.own(&Target::Manifest(content.clone()));
-                let digests = contents::known(self.rows, &content);
-                if depth > 0 || package.is_none() {
-                    self.packages(&digests);
-                }
-                let parents = |digest: &Digest| manifests::parents(self.rows, self.repository, digest);
-                next.extend(digests.iter().flat_map(parents));
-                next.extend(self.subject(&content));
-            }
-            next.retain(|content| !self.seen.contains(content));
-            if next.is_empty() {
-                return;
-            }
-            level = next;
-        }
-        self.facts.is_cut = true;
-    }
-
-    fn packages(&mut self, digests: &[Digest]) {
-        let sha256 = digests.iter().filter(|digest| digest.algorithm() == Algorithm::Sha256);
-        for digest in sha256 {
-            for package in packages::named_by(self.rows, self.repository, digest) {
-                if package.status == Status::Finalized {
-                    self.own(&Target::Package(package.id));
-                }
-            }
-        }
-    }
-
-    /// The manifest it refers to, where anybody knows that digest.
-    fn subject(&self, content: &Digest) -> Option<Digest> {
-        let (subject, _) = referrers::subject_of(self.rows, self.repository, content)?;
-        contents::content_of(self.rows, &subject)
     }
 }
 
@@ -272,8 +157,8 @@ pub(super) fn check_delete(
     if verdict.is_free() {
         return Ok(());
     }
-    let subject = digest.to_string();
-    Err(refusal(repository, Action::DeleteManifest, subject.clone(), Some(subject), verdict.reasons))
+    let target = Some(stands_for(rows, repository, content));
+    Err(refusal(repository, Action::DeleteManifest, digest.as_str(), target, verdict.reasons))
 }
 
 /// Refuses to take a tag off what is held, what pins its tags, or what is retained and has no other tag.
@@ -289,8 +174,8 @@ pub(super) fn check_untag(
     if verdict.is_free() || !(verdict.pins_tags() || is_last()) {
         return Ok(());
     }
-    let subject = tag.to_string();
-    Err(refusal(repository, Action::DeleteTag, subject.clone(), Some(subject), verdict.reasons))
+    let target = Some(stands_for(rows, repository, content));
+    Err(refusal(repository, Action::DeleteTag, tag.as_str(), target, verdict.reasons))
 }
 
 /// Refuses a tag that was retired, and one on other content that is held or pins its tags.
@@ -301,8 +186,9 @@ pub(super) fn check_tag(
     content: &Digest,
     now: Micros,
 ) -> Result<(), Error> {
-    if let Some(disposition) = tombstones::retired_by(rows, repository, tag) {
-        return Err(Error::TagRetired { repository: repository.clone(), tag: tag.clone(), disposition });
+    if let Some((disposition, target)) = tombstones::retired_by(rows, repository, tag) {
+        let (repository, tag) = (repository.clone(), tag.clone());
+        return Err(Error::TagRetired { repository, tag, target, disposition });
     }
     let Some(before) = tags::content(rows, repository, tag).filter(|before| before != content) else {
         return Ok(());
@@ -311,8 +197,8 @@ pub(super) fn check_tag(
     if !verdict.pins_tags() {
         return Ok(());
     }
-    let subject = tag.to_string();
-    Err(refusal(repository, Action::MoveTag, subject.clone(), Some(subject), verdict.reasons))
+    let target = Some(stands_for(rows, repository, &before));
+    Err(refusal(repository, Action::MoveTag, tag.as_str(), target, verdict.reasons))
 }
 
 /// Refuses unless the retention of something is over and nothing holds it (R5).
@@ -322,31 +208,27 @@ pub(super) fn check_eligible(
     target: &Target,
     now: Micros,
 ) -> Result<(), Error> {
-    let facts = match target {
-        Target::Manifest(content) => of_manifest(rows, repository, content),
-        Target::Package(id) => packages::get(rows, id).map(|it| of_package(rows, &it)).unwrap_or_default(),
-    };
-    let verdict = judge(&facts, now);
+    let verdict = judge(&of_target(rows, repository, target), now);
     if verdict.is_eligible() {
         return Ok(());
     }
-    let subject = target.to_string();
-    Err(refusal(repository, Action::Dispose, subject.clone(), Some(subject), verdict.reasons))
+    Err(refusal(repository, Action::Dispose, target.as_str(), Some(target.clone()), verdict.reasons))
 }
 
-/// Refuses a change to a draft that is held.
-pub(super) fn check_draft(
+/// Refuses a change to a draft that is held, and to a package that is held or ever was retained.
+pub(super) fn check_package(
     rows: &Rows,
-    repository: &RepositoryName,
-    id: &PackageId,
+    package: &Package,
     action: Action,
     subject: &str,
+    now: Micros,
 ) -> Result<(), Error> {
-    let reasons = judge(&of_draft(rows, repository, id), 0).reasons;
+    let reasons = judge(&of_package(rows, package), now).reasons;
     if reasons.is_empty() {
         return Ok(());
     }
-    Err(refusal(repository, action, subject.to_owned(), Some(id.to_string()), reasons))
+    let target = Some(Target::Package(package.id.clone()));
+    Err(refusal(&package.repository, action, subject, target, reasons))
 }
 
 /// Refuses a change to what only its repository can protect.
@@ -360,7 +242,7 @@ pub(super) fn check_repository(
     if reasons.is_empty() {
         return Ok(());
     }
-    Err(refusal(repository, action, subject.to_owned(), None, reasons))
+    Err(refusal(repository, action, subject, None, reasons))
 }
 
 /// What protects a blob through a manifest or package that has it, if anything does.
@@ -371,28 +253,36 @@ pub(super) fn of_blob(
     named_by: &[Target],
     now: Micros,
 ) -> Option<Error> {
-    let facts = |target: &Target| match target {
-        Target::Manifest(content) => of_manifest(rows, repository, content),
-        Target::Package(id) => packages::get(rows, id).map(|it| of_package(rows, &it)).unwrap_or_default(),
-    };
-    let reasons = named_by.iter().map(|target| (target, judge(&facts(target), now).reasons));
+    let reasons =
+        named_by.iter().map(|target| (target, judge(&of_target(rows, repository, target), now).reasons));
     let (target, reasons) = reasons.into_iter().find(|(_, reasons)| !reasons.is_empty())?;
     // By the digest clients know a manifest by.
     let about = match target {
         Target::Manifest(content) => manifests::pushed_as(rows, repository, content).map(|it| it.to_string()),
         Target::Package(_) => None,
     };
+    let target = match target {
+        Target::Manifest(content) => stands_for(rows, repository, content),
+        Target::Package(_) => target.clone(),
+    };
     let about = Some(about.unwrap_or_else(|| target.to_string()));
-    Some(refusal(repository, Action::DeleteBlob, digest.to_string(), about, reasons))
+    let (repository, subject, target) = (repository.clone(), digest.to_string(), Some(target));
+    let action = Action::DeleteBlob;
+    Some(Error::Protected(Box::new(Protected { repository, action, subject, target, about, reasons })))
 }
 
+/// A refusal of what the client named, be it by a tag, a digest or an id. Whoever asks what protects a file of a
+/// package asks about the package.
 fn refusal(
     repository: &RepositoryName,
     action: Action,
-    subject: String,
-    about: Option<String>,
+    subject: &str,
+    target: Option<Target>,
     reasons: Vec<Reason>,
 ) -> Error {
-    let repository = repository.clone();
-    Error::Protected(Box::new(Protected { repository, action, subject, about, reasons }))
+    let is_in_package = matches!(action, Action::AbortPackage | Action::DropFile | Action::ReplaceFile);
+    let named = |target: &Target| if is_in_package { target.to_string() } else { subject.to_owned() };
+    let about = target.as_ref().map(named);
+    let (repository, subject) = (repository.clone(), subject.to_owned());
+    Error::Protected(Box::new(Protected { repository, action, subject, target, about, reasons }))
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::extension::retention;
 use super::respond::{Answer, Headers as _, full};
-use super::route::{RouteError, certificate_path, disposition_path};
+use super::route::{RouteError, certificate_path, disposition_path, explain_path};
 use crate::oci::{Digest, ErrorBody, ErrorCode, ReferenceError, received_range_status};
 use crate::registry;
 use crate::retention::rfc3339;
@@ -19,6 +19,12 @@ const MAX_MISSING: usize = 1000;
 pub(super) enum Error {
     Route(RouteError),
     Registry(registry::Error),
+    /// The registry said no to a change of a protection, or to a step of a disposition.
+    Refused {
+        error: registry::Error,
+        /// What was tried, what stands against it, and where to ask about it.
+        detail: serde_json::Value,
+    },
     /// The registry said no to a request on an upload; a client recovers from `Location` and `Range`.
     Upload {
         error: registry::Error,
@@ -137,6 +143,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::ArchiveInvalid { .. }
         | E::ClassDenied(_)
         | E::TextInvalid { .. }
+        | E::EventHoldOnAll
         | E::TimeInvalid
         | E::SchemaMissing(_)
         | E::SchemaInvalid { .. }
@@ -210,6 +217,14 @@ pub(super) fn answer(error: Error) -> Answer {
         Error::Registry(registry::Error::ReferencesUnknown(missing)) => references_unknown(&missing),
         Error::Registry(error) if error.is_damage() => damaged(&error),
         Error::Registry(error) => render(wire(&error), &error, detail(&error)).with_extras(&error),
+        Error::Refused { error, detail: mut known } => {
+            if let (Some(known), Some(serde_json::Value::Object(more))) =
+                (known.as_object_mut(), detail(&error))
+            {
+                known.extend(more);
+            }
+            render(wire(&error), &error, Some(known)).with_extras(&error)
+        }
         Error::Upload { error, location } => {
             let rendered = render(wire(&error), &error, detail(&error)).with_extras(&error);
             match error {
@@ -355,8 +370,14 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
             Some(json!({ "key": key }))
         }
         registry::Error::Protected(protected) => Some(retention::detail(protected)),
-        registry::Error::TagRetired { tag, disposition, .. } => {
-            Some(json!({ "reasons": [{ "kind": "disposition", "id": disposition, "tag": tag }] }))
+        registry::Error::TagRetired { repository, tag, target, disposition } => Some(json!({
+            "action": registry::REUSE,
+            "reasons": [{ "kind": "disposition", "id": disposition, "tag": tag, "by": target }],
+            "explain": explain_path(repository, target.as_str()),
+            "tombstone": disposition_path(repository, disposition),
+        })),
+        registry::Error::NotApproved { disposition, missing } => {
+            Some(json!({ "disposition": disposition, "missing": missing }))
         }
         registry::Error::HoldEnded { hold, at } => Some(json!({ "hold": hold, "released_at": rfc3339(*at) })),
         registry::Error::Disposed { repository, disposition, at, .. } => Some(json!({
@@ -365,7 +386,8 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
             "tombstone": disposition_path(repository, disposition),
             "certificate": certificate_path(repository, disposition),
         })),
-        registry::Error::NotExecuted { disposition, status } => {
+        registry::Error::NotExecuted { disposition, status }
+        | registry::Error::DispositionEnded { disposition, status } => {
             Some(json!({ "disposition": disposition, "status": status.as_str() }))
         }
         registry::Error::DispositionOpen(disposition) => Some(json!({ "disposition": disposition })),
@@ -394,6 +416,23 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
         }
         _ => None,
     }
+}
+
+/// Whether something was refused that would have changed a protection, or led on to a deletion.
+pub(super) fn is_refusal(error: &registry::Error) -> bool {
+    use registry::Error as E;
+    matches!(
+        error,
+        E::RetentionRefused(_)
+            | E::BypassNeeded
+            | E::OwnProposal(_)
+            | E::StaleRevision { .. }
+            | E::NotApproved { .. }
+            | E::CoolingOff { .. }
+            | E::DispositionEnded { .. }
+            | E::DispositionOpen(_)
+            | E::ClockFrozen { .. }
+    )
 }
 
 trait Extras {

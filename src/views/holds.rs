@@ -1,4 +1,4 @@
-//! Holds, in force and released.
+//! Holds, in force and released, and the newest there ever was on each thing.
 
 use crate::clock::Micros;
 use crate::db::{Column, Db, Error, Index, Key, Row, Table};
@@ -26,6 +26,19 @@ pub static HOLDS: Table = Table {
     ],
     key: 1,
     indexes: &[Index { columns: &[1, 2, 8] }],
+};
+
+/// One row per repository and thing that was ever held: a released hold still tells that protection grew.
+pub static NEWEST_HOLDS: Table = Table {
+    name: "newest_holds",
+    columns: &[
+        Column::text("repository"),
+        Column::text("target"),
+        Column::text("hold"),
+        Column::integer("sequence"),
+    ],
+    key: 2,
+    indexes: &[],
 };
 
 /// [`HOLDS`] by repository, target and state.
@@ -94,7 +107,7 @@ pub struct Holds;
 
 impl Projection for Holds {
     fn tables(&self) -> Vec<&'static Table> {
-        vec![&HOLDS]
+        vec![&HOLDS, &NEWEST_HOLDS]
     }
 
     fn reads(&self, event: &Event) -> Vec<Read> {
@@ -105,28 +118,32 @@ impl Projection for Holds {
     }
 
     fn apply(&self, event: &Event, rows: &Rows) -> Vec<Change> {
-        let hold = match &event.fact {
-            Fact::HoldPlaced(fact) => Hold {
-                id: fact.hold.clone(),
-                repository: fact.repository.clone(),
-                target: fact.target.clone(),
-                kind: fact.kind,
-                matter: fact.matter.clone(),
-                reason: fact.reason.clone(),
-                placed_by: event.actor.as_str().to_owned(),
-                placed_at: event.recorded_at,
-                released: None,
-                sequence: event.sequence,
-            },
+        match &event.fact {
+            Fact::HoldPlaced(fact) => {
+                let hold = Hold {
+                    id: fact.hold.clone(),
+                    repository: fact.repository.clone(),
+                    target: fact.target.clone(),
+                    kind: fact.kind,
+                    matter: fact.matter.clone(),
+                    reason: fact.reason.clone(),
+                    placed_by: event.actor.as_str().to_owned(),
+                    placed_at: event.recorded_at,
+                    released: None,
+                    sequence: event.sequence,
+                };
+                let mut newest = newest_key(&hold.repository, hold.target.as_ref());
+                newest.extend([hold.id.as_str().into(), hold.sequence.into()]);
+                vec![Change::Upsert(&HOLDS, hold.row()), Change::Upsert(&NEWEST_HOLDS, Row(newest))]
+            }
             Fact::HoldReleased(fact) => {
                 let Some(hold) = get(rows, &fact.hold) else { return Vec::new() };
                 let by = event.actor.as_str().to_owned();
                 let released = Some(Release { by, at: event.recorded_at, reason: fact.reason.clone() });
-                Hold { released, ..hold }
+                vec![Change::Upsert(&HOLDS, Hold { released, ..hold }.row())]
             }
-            _ => return Vec::new(),
-        };
-        vec![Change::Upsert(&HOLDS, hold.row())]
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -186,6 +203,21 @@ pub fn get(rows: &Rows, id: &HoldId) -> Option<Hold> {
 fn target_key(repository: &RepositoryName, target: Option<&Target>) -> Key {
     let target = target.map_or(REPOSITORY, Target::as_str);
     vec![repository.as_str().into(), target.into(), ACTIVE.into()]
+}
+
+fn newest_key(repository: &RepositoryName, target: Option<&Target>) -> Key {
+    vec![repository.as_str().into(), target.map_or(REPOSITORY, Target::as_str).into()]
+}
+
+/// The newest hold that ever was on something, or on the whole repository, and the event that placed it, among loaded
+/// rows.
+pub fn newest(
+    rows: &Rows,
+    repository: &RepositoryName,
+    target: Option<&Target>,
+) -> Option<(HoldId, Sequence)> {
+    let row = rows.get(&NEWEST_HOLDS, &newest_key(repository, target))?;
+    Some((row.text(2).parse().expect("views hold only checked ids"), row.integer(3)))
 }
 
 /// The read of the holds in force on something; on the whole repository without a target.

@@ -47,8 +47,11 @@ const BELOW: &str = "SELECT path FROM package_files WHERE package = $1 AND path 
 
 const HAVING: &str = "SELECT package FROM package_files WHERE repository = $1 AND content = $2 LIMIT 1";
 
+const HAVING_AFTER: &str = "SELECT package FROM package_files \
+    WHERE repository = $1 AND content = $2 AND package > $3 ORDER BY package LIMIT 1";
+
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[PAGE, FIND, BELOW, HAVING];
+pub static STATEMENTS: &[&str] = &[PAGE, FIND, BELOW, HAVING, HAVING_AFTER];
 
 /// The fold.
 #[derive(Debug)]
@@ -170,6 +173,20 @@ pub async fn having_now(
     content: &Digest,
 ) -> Result<Option<PackageId>, Error> {
     let rows = db.query(HAVING, vec![repository.as_str().into(), content.as_str().into()]).await?;
+    Ok(rows.first().map(|row| row.text(0).parse().expect("views hold only checked ids")))
+}
+
+/// The next package of the repository that has the content, by id, however often it has it. May be outdated by the time
+/// it is read.
+pub async fn having_after(
+    db: &Db,
+    repository: &RepositoryName,
+    content: &Digest,
+    after: Option<&PackageId>,
+) -> Result<Option<PackageId>, Error> {
+    let after = after.map_or("", PackageId::as_str);
+    let values = vec![repository.as_str().into(), content.as_str().into(), after.into()];
+    let rows = db.query(HAVING_AFTER, values).await?;
     Ok(rows.first().map(|row| row.text(0).parse().expect("views hold only checked ids")))
 }
 

@@ -91,7 +91,10 @@ impl Projection for Retentions {
                 upsert(&fact.repository, &fact.target, retained)
             }
             Fact::DispositionExecuted(fact) => {
-                vec![Change::Delete(&RETENTIONS, key(&fact.repository, &fact.target))]
+                // A manifest leaves only if nothing of its own keeps it any more.
+                let with = fact.manifests.iter().cloned().map(Target::Manifest);
+                let ended = with.chain([fact.target.clone()]);
+                ended.map(|target| Change::Delete(&RETENTIONS, key(&fact.repository, &target))).collect()
             }
             fact => {
                 let Some((repository, target)) = changed(fact) else { return Vec::new() };

@@ -128,6 +128,11 @@ fn key(repository: &RepositoryName, target: &Target) -> Key {
     vec![repository.as_str().into(), target.as_str().into()]
 }
 
+/// What is left of something, among loaded rows.
+pub fn get(rows: &Rows, repository: &RepositoryName, target: &Target) -> Option<Tombstone> {
+    rows.get(&TOMBSTONES, &key(repository, target)).map(Tombstone::from_row)
+}
+
 fn tag_key(repository: &RepositoryName, tag: &Tag) -> Key {
     vec![repository.as_str().into(), tag.as_str().into()]
 }
@@ -137,10 +142,11 @@ pub fn read_tag(repository: &RepositoryName, tag: &Tag) -> Read {
     Read::row(&RETIRED_TAGS, tag_key(repository, tag))
 }
 
-/// The disposition that retired a tag, among loaded rows.
-pub fn retired_by(rows: &Rows, repository: &RepositoryName, tag: &Tag) -> Option<DispositionId> {
+/// The disposition that retired a tag and what that was about, among loaded rows.
+pub fn retired_by(rows: &Rows, repository: &RepositoryName, tag: &Tag) -> Option<(DispositionId, Target)> {
     let row = rows.get(&RETIRED_TAGS, &tag_key(repository, tag))?;
-    Some(row.text(3).parse().expect("views hold only checked ids"))
+    let target = Target::parse(row.text(2)).expect("views hold only checked targets");
+    Some((row.text(3).parse().expect("views hold only checked ids"), target))
 }
 
 /// The read of what is left of the manifests with this SHA-256.

@@ -100,7 +100,10 @@ pub struct RetentionDenied {
     pub repository: RepositoryName,
     /// What was tried: `manifest.delete`, `tag.move`, …
     pub action: String,
-    /// What it was tried on: a digest, a tag, a key, an id.
+    /// What is protected there; `None` when only the whole repository is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// What it was tried on, as the client wrote it: a digest, a tag, a key, an id.
     pub subject: String,
     /// What stood against it, each as a short sentence.
     pub reasons: Vec<String>,
@@ -310,6 +313,7 @@ pub(super) mod tests {
             RetentionDenied {
                 repository: repository(),
                 action: "tag.move".to_owned(),
+                target: Some(target.clone()),
                 subject: "v1".to_owned(),
                 reasons: vec![reason()],
                 count: 2,

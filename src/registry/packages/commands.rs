@@ -21,17 +21,40 @@ const FILE: usize = 512;
 
 /// The draft a command is about.
 pub(super) fn draft(rows: &Rows, repository: &RepositoryName, id: &PackageId) -> Result<Package, Error> {
+    only_draft(known(rows, repository, id)?)
+}
+
+fn known(rows: &Rows, repository: &RepositoryName, id: &PackageId) -> Result<Package, Error> {
     let package = packages::get(rows, id).filter(|package| package.repository == *repository);
-    let package = package.ok_or_else(|| Error::PackageUnknown(id.clone()))?;
+    package.ok_or_else(|| Error::PackageUnknown(id.clone()))
+}
+
+fn only_draft(package: Package) -> Result<Package, Error> {
     if package.status.is_draft() {
         Ok(package)
     } else {
-        Err(Error::PackageNotDraft { package: id.clone(), status: package.status })
+        Err(Error::PackageNotDraft { package: package.id, status: package.status })
     }
 }
 
+/// The draft that a command takes something from. Of what is finalized it tells what protects it and not only that it
+/// is no draft: that is an attempt for the record.
+fn draft_to_lose(
+    rows: &Rows,
+    repository: &RepositoryName,
+    id: &PackageId,
+    (action, subject): (Action, &str),
+    now: Micros,
+) -> Result<Package, Error> {
+    let package = known(rows, repository, id)?;
+    if !package.status.is_draft() {
+        protection::check_package(rows, &package, action, subject, now)?;
+    }
+    only_draft(package)
+}
+
 /// A file of a draft, as refusals name it.
-fn in_package(package: &PackageId, path: &PackagePath) -> String {
+pub(super) fn in_package(package: &PackageId, path: &PackagePath) -> String {
     format!("{package}/{path}")
 }
 
@@ -73,22 +96,26 @@ pub(super) struct IngestFile {
     pub(super) file: File,
     /// Whether another file may stand at its path.
     pub(super) replace: bool,
+    /// Compliance time.
+    pub(super) now: Micros,
 }
 
 impl IngestFile {
     /// What the package has at the path now, if the file may come there.
     fn place(&self, rows: &Rows) -> Result<Option<File>, Error> {
         let (package, path) = (&self.package, &self.file.path);
-        let draft = draft(rows, &self.link.repository, package)?;
-        if let Some(before) = package_files::get(rows, package, path) {
-            if !self.replace {
-                return Err(Error::FileExists { package: package.clone(), path: path.clone() });
-            }
+        let (repository, before) = (&self.link.repository, package_files::get(rows, package, path));
+        if let Some(before) = before.filter(|_| self.replace) {
+            let attempt = (Action::ReplaceFile, &*in_package(package, path));
+            let draft = draft_to_lose(rows, repository, package, attempt, self.now)?;
             if before != self.file {
-                let (repository, action) = (&self.link.repository, Action::ReplaceFile);
-                protection::check_draft(rows, repository, package, action, &in_package(package, path))?;
+                protection::check_package(rows, &draft, attempt.0, attempt.1, self.now)?;
             }
             return Ok(Some(before));
+        }
+        let draft = draft(rows, repository, package)?;
+        if package_files::get(rows, package, path).is_some() {
+            return Err(Error::FileExists { package: package.clone(), path: path.clone() });
         }
         // Of the other way round, a path that is a folder already, finalize is sure.
         if let Some(folder) = path.folders().find(|folder| package_files::is_file(rows, package, folder)) {
@@ -137,6 +164,8 @@ pub(super) struct DropFile {
     pub(super) repository: RepositoryName,
     pub(super) package: PackageId,
     pub(super) path: PackagePath,
+    /// Compliance time.
+    pub(super) now: Micros,
 }
 
 impl Command for DropFile {
@@ -149,11 +178,11 @@ impl Command for DropFile {
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
-        draft(rows, &self.repository, &self.package)?;
+        let attempt = (Action::DropFile, &*in_package(&self.package, &self.path));
+        let draft = draft_to_lose(rows, &self.repository, &self.package, attempt, self.now)?;
         let file = package_files::get(rows, &self.package, &self.path)
             .ok_or_else(|| Error::FileUnknown { package: self.package.clone(), path: self.path.clone() })?;
-        let subject = in_package(&self.package, &self.path);
-        protection::check_draft(rows, &self.repository, &self.package, Action::DropFile, &subject)?;
+        protection::check_package(rows, &draft, attempt.0, attempt.1, self.now)?;
         let fact = PackageFileDropped {
             repository: self.repository.clone(),
             package: self.package.clone(),
@@ -172,6 +201,8 @@ pub(super) struct FailPackage {
     pub(super) reason: PackageFailure,
     /// Only if nothing happened to it since.
     pub(super) idle_since: Option<Micros>,
+    /// Compliance time.
+    pub(super) now: Micros,
 }
 
 impl Command for FailPackage {
@@ -183,20 +214,19 @@ impl Command for FailPackage {
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
-        let draft = match draft(rows, &self.repository, &self.package) {
-            // Said twice, or by a sweep on two replicas.
-            Err(Error::PackageNotDraft { status: Status::Failed, .. }) => return Ok(Decision::default()),
-            draft => draft?,
-        };
-        if self.idle_since.is_some_and(|since| draft.updated_at >= since) {
+        let package = known(rows, &self.repository, &self.package)?;
+        // Said twice, or by a sweep on two replicas.
+        let has_ended = package.status == Status::Failed;
+        if has_ended || self.idle_since.is_some_and(|since| package.updated_at >= since) {
             return Ok(Decision::default());
         }
         let (id, action) = (&self.package, Action::AbortPackage);
-        match protection::check_draft(rows, &self.repository, id, action, id.as_str()) {
+        match protection::check_package(rows, &package, action, id.as_str(), self.now) {
             // That nobody touches it is nobody's attempt.
             Err(Error::Protected(_)) if self.idle_since.is_some() => return Ok(Decision::default()),
             checked => checked?,
         }
+        only_draft(package)?;
         let fact = PackageFailed {
             repository: self.repository.clone(),
             package: self.package.clone(),

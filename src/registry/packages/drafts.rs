@@ -1,13 +1,14 @@
 //! Drafts: begun, filled, given up.
 
-use super::commands::{CreatePackage, DropFile, FailPackage, IngestFile};
+use super::commands::{CreatePackage, DropFile, FailPackage, IngestFile, in_package};
 use super::{NewFile, NewPackage, Package};
 use crate::clock::Micros;
-use crate::events::{PackageCreated, PackageFailure};
+use crate::events::{PackageCreated, PackageFailure, Rows, look};
 use crate::oci::media::is_media_type;
 use crate::oci::{Algorithm, Digest, RepositoryName, UploadId};
 use crate::package::{File, Invalid, PackageId, PackagePath, check_kind, guess_media_type};
 use crate::registry::commands::LinkBlob;
+use crate::registry::protection::{self, Action};
 use crate::registry::sessions::Owner;
 use crate::registry::uploads::run;
 use crate::registry::{Actor, Body, Error, Registry};
@@ -98,7 +99,7 @@ impl Registry {
         new: NewFile,
         body: Body,
     ) -> Result<File, Error> {
-        self.check_place(repository, id, &new).await?;
+        self.check_place(repository, &actor, id, &new).await?;
         let sealed = self.receive_whole(new.claimed.as_ref(), body).await?;
         let content = sealed.digests.content().clone();
         let sha256 = sealed.digests.get(Algorithm::Sha256).expect("every digester runs SHA-256").clone();
@@ -118,6 +119,7 @@ impl Registry {
             package: id.clone(),
             file: file.clone(),
             replace,
+            now: self.compliance_now(),
         };
         self.place(actor, sealed, command).await?;
         Ok(file)
@@ -133,7 +135,7 @@ impl Registry {
         blob: &Digest,
     ) -> Result<File, Error> {
         check(&new)?;
-        self.check_place(repository, id, &new).await?;
+        self.check_place(repository, &actor, id, &new).await?;
         let held = links::find(&self.inner.db, repository, blob).await?;
         let held = held.filter(|held| held.damage.is_none());
         let held = held.ok_or_else(|| Error::BlobUnknown(blob.clone()))?;
@@ -155,7 +157,8 @@ impl Registry {
         };
         let replace = new.replace;
         let file = file(new, held.content, sha256, held.size);
-        let command = IngestFile { link, package: id.clone(), file: file.clone(), replace };
+        let (package, now) = (id.clone(), self.compliance_now());
+        let command = IngestFile { link, package, file: file.clone(), replace, now };
         self.submit(actor, command).await?;
         Ok(file)
     }
@@ -168,7 +171,8 @@ impl Registry {
         id: &PackageId,
         path: &PackagePath,
     ) -> Result<(), Error> {
-        let command = DropFile { repository: repository.clone(), package: id.clone(), path: path.clone() };
+        let (repository, package, path) = (repository.clone(), id.clone(), path.clone());
+        let command = DropFile { repository, package, path, now: self.compliance_now() };
         self.submit(actor, command).await.map(drop)
     }
 
@@ -184,6 +188,7 @@ impl Registry {
             package: id.clone(),
             reason: PackageFailure::Aborted,
             idle_since: None,
+            now: self.compliance_now(),
         };
         self.submit(actor, command).await.map(drop)
     }
@@ -220,7 +225,8 @@ impl Registry {
         since: Micros,
     ) -> Result<bool, Error> {
         let reason = PackageFailure::Expired;
-        let command = FailPackage { repository, package, reason, idle_since: Some(since) };
+        let now = self.compliance_now();
+        let command = FailPackage { repository, package, reason, idle_since: Some(since), now };
         match self.submit(Actor::system(), command).await {
             Ok(committed) => Ok(!committed.events.is_empty()),
             // It was finalized in between.
@@ -233,11 +239,22 @@ impl Registry {
     async fn check_place(
         &self,
         repository: &RepositoryName,
+        actor: &Actor,
         id: &PackageId,
         new: &NewFile,
     ) -> Result<(), Error> {
         let package = self.package_in(repository, id).await?;
         if !package.status.is_draft() {
+            if new.replace && package_files::find(&self.inner.db, id, &new.path).await?.is_some() {
+                let (subject, now) = (in_package(id, &new.path), self.compliance_now());
+                let check = |rows: &Rows| {
+                    protection::check_package(rows, &package, Action::ReplaceFile, &subject, now)
+                };
+                if let Err(protected) = look(&self.inner.db, check).await? {
+                    self.audit(actor, &protected).await;
+                    return Err(protected);
+                }
+            }
             return Err(Error::PackageNotDraft { package: id.clone(), status: package.status });
         }
         if !new.replace && package_files::find(&self.inner.db, id, &new.path).await?.is_some() {

@@ -1,13 +1,14 @@
 //! What can be asked of packages.
 
 use super::{Filter, Package};
+use crate::events::Target;
 use crate::oci::{Digest, RepositoryName};
 use crate::package::{File, PackageId, PackagePath};
 use crate::registry::blobs::location;
 use crate::registry::tags::count;
-use crate::registry::{Blob, Error, Event, Registry};
+use crate::registry::{Blob, Error, Event, Registry, Status, Tombstone};
 use crate::retention::Classes;
-use crate::views::{self, links, package_files, packages, repositories};
+use crate::views::{self, links, package_files, packages, repositories, tombstones};
 
 /// What producers may say of all packages on a page, in bytes.
 const PAGE_BYTES: i64 = 1024 * 1024;
@@ -105,12 +106,29 @@ impl Registry {
     pub async fn package_file(&self, id: &PackageId, path: &PackagePath) -> Result<(File, Blob), Error> {
         let package = self.package(id).await?;
         let Some(file) = package_files::find(&self.inner.db, id, path).await? else {
-            return Err(Error::FileUnknown { package: id.clone(), path: path.clone() });
+            return Err(match self.tombstone(&package).await? {
+                Some(left) => Error::Disposed {
+                    reference: format!("{id}/{path}"),
+                    repository: package.repository,
+                    disposition: left.disposition,
+                    at: left.deleted_at,
+                },
+                None => Error::FileUnknown { package: id.clone(), path: path.clone() },
+            });
         };
         let blob = links::find(&self.inner.db, &package.repository, &file.content_address).await?;
         let blob = blob.ok_or_else(|| Error::FileInArchive { package: id.clone(), path: path.clone() })?;
         let blob = Blob::new(file.sha256.clone(), blob)?;
         Ok((file, blob))
+    }
+
+    /// What is left of a package that was disposed of.
+    pub async fn tombstone(&self, package: &Package) -> Result<Option<Tombstone>, Error> {
+        if package.status != Status::Deleted {
+            return Ok(None);
+        }
+        let target = Target::Package(package.id.clone());
+        Ok(tombstones::find(&self.inner.db, &package.repository, &target).await?)
     }
 
     /// Where the bytes of a file of this repository are by themselves.

@@ -9,8 +9,9 @@
 //! the retention (R6).
 
 use super::change::retention_of;
+use super::hold::placed;
 use super::item::Item;
-use super::leaving::{Leaving, left_alone};
+use super::leaving::{Leaving, left_alone, shared};
 use super::{Explanation, REASON, given};
 use crate::clock::{Micros, SECOND};
 use crate::events::{
@@ -21,7 +22,7 @@ use crate::oci::{Digest, RepositoryName};
 use crate::registry::compliance::refuse_frozen;
 use crate::registry::tags::count;
 use crate::registry::{Actor, Error, Registry, protection};
-use crate::retention::{DispositionId, Retained};
+use crate::retention::{DispositionId, Retained, Rule};
 use crate::views::dispositions::{self, Approval, Disposition, Status};
 use crate::views::retentions::{self, Retention};
 use crate::views::{contents, referrers, repositories};
@@ -72,7 +73,11 @@ impl Registry {
         let (found, _) = self.find_disposition(repository, id).await?;
         let subject = (repository, found.target.to_string());
         self.submit_weakening(actor, "disposition.approve", subject, command).await?;
-        Ok(self.find_disposition(repository, id).await?.0)
+        let (found, _) = self.find_disposition(repository, id).await?;
+        if found.status == Status::Voided {
+            return Err(Error::DispositionEnded { disposition: id.clone(), status: found.status });
+        }
+        Ok(found)
     }
 
     /// Ends a proposal.
@@ -155,7 +160,7 @@ impl Registry {
             match self.explain(repository, Some(&target.into())).await {
                 Ok(explanation) => explained.push(explanation),
                 // It was disposed of a moment ago.
-                Err(Error::PackageUnknown(_) | Error::ManifestUnknown(_)) => {}
+                Err(Error::PackageUnknown(_) | Error::ManifestUnknown(_) | Error::Disposed { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -216,24 +221,45 @@ impl Step {
         Err(Error::DispositionEnded { disposition: found.id, status: found.status })
     }
 
-    fn voided(&self, reason: &str) -> Fact {
+    /// That the disposition is over, and nothing else.
+    fn void(&self, reason: String) -> Decision {
         let (repository, disposition) = (self.repository.clone(), self.disposition.clone());
-        DispositionVoided { repository, disposition, reason: reason.to_owned() }.into()
+        let fact = DispositionVoided { repository, disposition, reason };
+        Decision { facts: vec![fact.into()], contents: Vec::new() }
     }
 }
 
 /// Why an open disposition cannot come to anything any more.
-fn groundless(rows: &Rows, disposition: &Disposition, now: Micros) -> Option<&'static str> {
+pub(super) fn groundless(rows: &Rows, disposition: &Disposition, now: Micros) -> Option<String> {
     let is_late = |approved: Micros| now > approved.saturating_add(LAPSES);
     if disposition.approved_at.is_some_and(is_late) {
-        return Some("nobody executed it within 30 days");
+        return Some("nobody executed it within 30 days".to_owned());
     }
     let (repository, target) = (&disposition.repository, &disposition.target);
     let revision = retentions::get(rows, repository, target).map(|retention| retention.revision);
     if revision != Some(disposition.revision) {
-        return Some("its retention was changed");
+        return Some("its retention was changed".to_owned());
     }
-    protection::check_eligible(rows, repository, target, now).err().map(|_| "it is held or retained again")
+    // Whoever agreed did not know of it, and its release does not bring that back.
+    let newest = protection::newest_hold(rows, repository, target);
+    if let Some((hold, _)) = newest.filter(|(_, sequence)| *sequence > disposition.sequence) {
+        return Some(placed(&hold));
+    }
+    let eligible = protection::check_eligible(rows, repository, target, now);
+    eligible.err().map(|_| "it is held or retained again".to_owned())
+}
+
+/// Until when an approved disposition cools off, if it does at all. Compliance time may be behind what was recorded;
+/// no cooling-off is none all the same.
+pub(super) fn cools_until(disposition: &Disposition, now: Micros) -> Option<Micros> {
+    let until = disposition.approved_at?.saturating_add(Micros::from(disposition.cooling_off) * SECOND);
+    (disposition.cooling_off > 0 && now < until).then_some(until)
+}
+
+/// How many approvals are missing.
+pub(super) fn missing(rows: &Rows, disposition: &Disposition) -> usize {
+    let given = dispositions::approvals(rows, &disposition.id).len();
+    usize::from(disposition.approvals).saturating_sub(given)
 }
 
 #[derive(Debug)]
@@ -255,21 +281,31 @@ impl Command for Propose {
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let (target, retention) = retention_of(rows, &self.repository, &self.item)?;
         let retention = retention.ok_or_else(|| Error::NotRetained(self.item.to_string()))?;
-        if let Some(open) = dispositions::open_about(rows, &self.repository, &target).pop() {
-            return Err(Error::DispositionOpen(open.id));
-        }
         refuse_frozen(rows)?;
         protection::check_eligible(rows, &self.repository, &target, self.now)?;
+        let mut facts = Vec::new();
+        for open in dispositions::open_about(rows, &self.repository, &target) {
+            let Some(reason) = groundless(rows, &open, self.now) else {
+                return Err(Error::DispositionOpen(open.id));
+            };
+            let (repository, disposition) = (self.repository.clone(), open.id);
+            facts.push(DispositionVoided { repository, disposition, reason }.into());
+        }
+        let rule = retention.retained.rule;
+        // What leaves with it is to be agreed to as well.
+        let with = shared(rows, &self.repository, &target).map(|it| it.retained.rule);
+        let with = with.as_ref();
         let fact = DispositionProposed {
             repository: self.repository.clone(),
             disposition: self.disposition.clone(),
             target,
             revision: retention.revision,
-            approvals: retention.retained.rule.approvals,
-            cooling_off: retention.retained.rule.cooling_off,
+            approvals: with.map_or(0, |it| it.approvals).max(rule.approvals),
+            cooling_off: with.map_or(0, |it| it.cooling_off).max(rule.cooling_off),
             reason: self.reason.clone(),
         };
-        Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
+        facts.push(fact.into());
+        Ok(Decision { facts, contents: Vec::new() })
     }
 }
 
@@ -303,6 +339,9 @@ impl Command for Approve {
             return Ok(Decision::default());
         }
         protection::check_eligible(rows, &open.repository, &open.target, self.now)?;
+        if let Some(reason) = groundless(rows, &open, self.now) {
+            return Ok(self.step.void(reason));
+        }
         refuse_frozen(rows)?;
         let fact = DispositionApproved {
             repository: open.repository,
@@ -355,8 +394,7 @@ impl Command for Void {
             Err(Error::DispositionEnded { .. }) => return Ok(Decision::default()),
             open => open?,
         };
-        let facts = groundless(rows, &open, self.now).map(|reason| self.step.voided(reason));
-        Ok(Decision { facts: facts.into_iter().collect(), contents: Vec::new() })
+        Ok(groundless(rows, &open, self.now).map_or_else(Decision::default, |why| self.step.void(why)))
     }
 }
 
@@ -377,27 +415,29 @@ impl Command for Execute {
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let open = self.step.open(rows)?;
-        let Some(approved_at) = open.approved_at else {
-            let given = dispositions::approvals(rows, &open.id).len();
-            let missing = usize::from(open.approvals).saturating_sub(given);
+        if open.approved_at.is_none() {
+            let missing = missing(rows, &open);
             return Err(Error::NotApproved { disposition: open.id, missing });
-        };
+        }
         let (repository, target) = (&open.repository, &open.target);
         // First: who tries to execute what is held again is told of the hold, and is on record.
         protection::check_eligible(rows, repository, target, self.now)?;
         refuse_frozen(rows)?;
         if let Some(reason) = groundless(rows, &open, self.now) {
-            return Ok(Decision { facts: vec![self.step.voided(reason)], contents: Vec::new() });
+            return Ok(self.step.void(reason));
         }
-        let from = approved_at.saturating_add(Micros::from(open.cooling_off) * SECOND);
-        // Compliance time may be behind what was recorded; no cooling-off is none all the same.
-        if open.cooling_off > 0 && self.now < from {
-            return Err(Error::CoolingOff { disposition: open.id, until: from });
+        if let Some(until) = cools_until(&open, self.now) {
+            return Err(Error::CoolingOff { disposition: open.id, until });
         }
         let retention = retentions::get(rows, repository, target);
         let retention = retention.ok_or_else(|| Error::NotRetained(target.to_string()))?;
         let Retained { rule, from, until, .. } = retention.retained;
-        let leaving = left_alone(rows, repository, target, &self.referrers, self.now);
+        // It came to be the only package since, or its manifest under a stronger class: nobody agreed to that.
+        let is_agreed =
+            |rule: &Rule| rule.approvals <= open.approvals && rule.cooling_off <= open.cooling_off;
+        let with = shared(rows, repository, target).filter(|it| is_agreed(&it.retained.rule));
+        let both = (target, with.as_ref().map(|it| &it.target));
+        let leaving = left_alone(rows, repository, both, &self.referrers, self.now);
         let Leaving { reference, manifests, tags, blobs } = leaving.ok_or_else(|| {
             // Dispositions are about what is there, or was never pushed whole.
             Error::ManifestUnknown(target.to_string())
@@ -406,7 +446,7 @@ impl Command for Execute {
             repository: repository.clone(),
             disposition: open.id.clone(),
             target: target.clone(),
-            retires_tags: rule.pins_tags(),
+            retires_tags: rule.pins_tags() || with.is_some_and(|it| it.retained.rule.pins_tags()),
             rule,
             from,
             until,

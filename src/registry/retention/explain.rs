@@ -10,6 +10,7 @@ use crate::retention::{Facts, Verdict, judge};
 use crate::views::dispositions::{self, Disposition};
 use crate::views::holds::{self, Hold};
 use crate::views::retentions::{self, Retention};
+use crate::views::tombstones::{self, Tombstone};
 use crate::views::{contents, manifests, referrers, repositories, tags};
 
 /// What stands for and against something, at one moment.
@@ -33,8 +34,10 @@ pub struct Explanation {
     pub retention: Option<Retention>,
     /// The holds on itself, or on the whole repository.
     pub holds: Vec<Hold>,
-    /// Its open dispositions.
+    /// Its open dispositions, and the one that ended it.
     pub dispositions: Vec<Disposition>,
+    /// What is left of it, if it was disposed of.
+    pub disposed: Option<Tombstone>,
     /// What protects it, its own records and those of what it is bound up with.
     pub facts: Facts,
     /// What that comes to.
@@ -65,7 +68,12 @@ impl Registry {
         item: Option<&Item>,
     ) -> Result<Explanation, Error> {
         let now = self.compliance_now();
-        look(&self.inner.db, |rows| explain(rows, repository, item, now)).await?
+        match look(&self.inner.db, |rows| explain(rows, repository, item, now)).await? {
+            Err(Error::ManifestUnknown(_)) if let Some(Item::Manifest(reference)) = item => {
+                Err(self.absent(repository, reference).await?)
+            }
+            explained => explained,
+        }
     }
 }
 
@@ -82,7 +90,7 @@ fn explain(
         (_, Some(package)) if package.status == Status::Finalized => {
             (protection::of_package(rows, package), package.reference.clone())
         }
-        (_, Some(package)) => (protection::of_draft(rows, repository, &package.id), None),
+        (_, Some(package)) => (protection::of_package(rows, package), None),
         (Found::Manifest(content, _), None) => {
             (protection::of_manifest(rows, repository, content), sha256(rows, content))
         }
@@ -102,6 +110,11 @@ fn explain(
     indexes.sort();
     indexes.dedup();
     let of_content = content.as_ref();
+    // Something can be pushed again after its disposition; a package cannot.
+    let disposed = found.package().filter(|package| package.status == Status::Deleted);
+    let disposed = disposed.and_then(|_| tombstones::get(rows, repository, &target));
+    let mut dispositions = dispositions::open_about(rows, repository, &target);
+    dispositions.extend(disposed.as_ref().and_then(|left| dispositions::get(rows, &left.disposition)));
     Ok(Explanation {
         repository: repository.clone(),
         reference,
@@ -111,7 +124,8 @@ fn explain(
         subject: of_content.and_then(|it| referrers::subject_of(rows, repository, it)).map(|it| it.0),
         retention: retentions::get(rows, repository, &target),
         holds: holds::in_force(rows, repository, Some(&target)),
-        dispositions: dispositions::open_about(rows, repository, &target),
+        dispositions,
+        disposed,
         target: Some(target),
         verdict: judge(&facts, now),
         facts,
@@ -135,6 +149,7 @@ fn whole(rows: &Rows, repository: &RepositoryName, now: Micros) -> Result<Explan
         retention: None,
         holds: holds::in_force(rows, repository, None),
         dispositions: Vec::new(),
+        disposed: None,
         verdict: judge(&facts, now),
         facts,
         at: now,

@@ -1,6 +1,7 @@
 //! Holds: placed, listed, released.
 
 use super::item::{Found, Item, find, packages_of};
+use super::leaving::shared;
 use super::{MATTER, REASON, given, voided};
 use crate::clock::Micros;
 use crate::events::{
@@ -8,7 +9,7 @@ use crate::events::{
 };
 use crate::oci::RepositoryName;
 use crate::registry::tags::count;
-use crate::registry::{Actor, Error, Registry, Status};
+use crate::registry::{Actor, Error, Registry, Status, protection};
 use crate::retention::{HoldId, HoldKind};
 use crate::views::holds::{self, Hold};
 use crate::views::{repositories, retentions};
@@ -27,14 +28,18 @@ pub struct NewHold {
 }
 
 impl Registry {
-    /// Holds something, whatever its retention says, until somebody releases it. Drafts can be held too. From the
-    /// moment it returns nothing of it can be lost; proposals to dispose of it are void.
+    /// Holds something, whatever its retention says, until somebody releases it. Drafts can be held too, and by a legal
+    /// hold a whole repository. From the moment it returns nothing of it can be lost; proposals to dispose of it are
+    /// void.
     pub async fn place_hold(
         &self,
         repository: &RepositoryName,
         actor: Actor,
         new: NewHold,
     ) -> Result<Hold, Error> {
+        if new.item.is_none() && new.kind == HoldKind::Event {
+            return Err(Error::EventHoldOnAll);
+        }
         let command = PlaceHold {
             repository: repository.clone(),
             hold: HoldId::generate(),
@@ -89,6 +94,11 @@ impl Registry {
     }
 }
 
+/// Why a disposition is over, to people.
+pub(super) fn placed(hold: &HoldId) -> String {
+    format!("hold {hold} was placed")
+}
+
 /// Something is held.
 #[derive(Debug)]
 struct PlaceHold {
@@ -136,9 +146,11 @@ impl Command for PlaceHold {
             }
             .into(),
         ];
-        if let Some(target) = &target {
-            let reason = format!("hold {} was placed", self.hold);
-            facts.extend(voided(rows, &self.repository, target, &reason));
+        // At once where it is seen from here; of the others the next step finds it out, or the sweep.
+        let reason = placed(&self.hold);
+        let held = target.iter().flat_map(|target| protection::beneath(rows, &self.repository, target));
+        for target in held {
+            facts.extend(voided(rows, &self.repository, &target, &reason));
         }
         Ok(Decision { facts, contents: Vec::new() })
     }
@@ -167,10 +179,16 @@ impl ReleaseHold {
             return Vec::new();
         }
         let mut waiting = vec![target.clone()];
-        if let Target::Manifest(content) = target {
-            let packages = packages_of(rows, &self.repository, content).into_iter();
-            waiting.extend(packages.map(|it| Target::Package(it.id)).filter(|target| !others(target)));
-        }
+        let with: Vec<Target> = match target {
+            Target::Manifest(content) => {
+                let packages = packages_of(rows, &self.repository, content).into_iter();
+                packages.map(|it| Target::Package(it.id)).collect()
+            }
+            Target::Package(_) => {
+                shared(rows, &self.repository, target).into_iter().map(|it| it.target).collect()
+            }
+        };
+        waiting.extend(with.into_iter().filter(|target| !others(target)));
         let start = |target: Target| {
             let retention = retentions::get(rows, &self.repository, &target)?;
             let started = retention.retained.started(self.now)?;

@@ -54,7 +54,7 @@ impl From<Target> for Item {
 }
 
 /// What an item is, among loaded rows.
-pub(super) enum Found {
+pub(in crate::registry) enum Found {
     Package(Box<Package>),
     /// A manifest by its content, with the finalized packages that it is, the oldest first.
     Manifest(Digest, Vec<Package>),
@@ -62,7 +62,7 @@ pub(super) enum Found {
 
 impl Found {
     /// What is retained or held when somebody names it: of a manifest that is one package, the package.
-    pub(super) fn target(&self) -> Target {
+    pub(in crate::registry) fn target(&self) -> Target {
         match self {
             Self::Package(package) => Target::Package(package.id.clone()),
             Self::Manifest(_, packages) if packages.len() == 1 => Target::Package(packages[0].id.clone()),
@@ -80,7 +80,11 @@ impl Found {
 }
 
 /// Looks an item up.
-pub(super) fn find(rows: &Rows, repository: &RepositoryName, item: &Item) -> Result<Found, Error> {
+pub(in crate::registry) fn find(
+    rows: &Rows,
+    repository: &RepositoryName,
+    item: &Item,
+) -> Result<Found, Error> {
     let unknown = || Error::ManifestUnknown(item.to_string());
     let content = match item {
         Item::Package(id) => {

@@ -12,6 +12,7 @@ use crate::oci::{Algorithm, Digest, RepositoryName, Tag};
 use crate::package::mapping::names;
 use crate::registry::protection;
 use crate::retention::judge;
+use crate::views::retentions::{self, Retention};
 use crate::views::{contents, manifests, package_files, packages, referrers, tags};
 
 /// What leaves.
@@ -26,11 +27,20 @@ pub(super) struct Leaving {
     pub(super) blobs: Vec<Digest>,
 }
 
-/// What nothing else keeps once `target` is gone. `None` when it is nowhere.
+/// The retention that the manifest of a package has of its own, when it is this package only: it came under a class
+/// before. Whoever names the manifest names the package, so both end together.
+pub(super) fn shared(rows: &Rows, repository: &RepositoryName, target: &Target) -> Option<Retention> {
+    let Target::Package(id) = target else { return None };
+    let content = contents::content_of(rows, &packages::get(rows, id)?.reference?)?;
+    let is_it = protection::stands_for(rows, repository, &content) == *target;
+    is_it.then(|| retentions::get(rows, repository, &Target::Manifest(content))).flatten()
+}
+
+/// What nothing else keeps once `target` is gone, and another retention that ends `with` it. `None` when it is nowhere.
 pub(super) fn left_alone(
     rows: &Rows,
     repository: &RepositoryName,
-    target: &Target,
+    (target, with): (&Target, Option<&Target>),
     referrers: &[Digest],
     now: Micros,
 ) -> Option<Leaving> {
@@ -40,7 +50,7 @@ pub(super) fn left_alone(
     };
     let digests = contents::known(rows, &content);
     let reference = digests.iter().find(|digest| digest.algorithm() == Algorithm::Sha256)?.clone();
-    let mut gone = Gone { rows, repository, target, now, contents: BTreeSet::new() };
+    let mut gone = Gone { rows, repository, target, with, now, contents: BTreeSet::new() };
     if gone.is_free(&content) && gone.is_only_package(&content) {
         gone.leave(content);
         for referrer in referrers {
@@ -66,6 +76,7 @@ struct Gone<'a> {
     rows: &'a Rows,
     repository: &'a RepositoryName,
     target: &'a Target,
+    with: Option<&'a Target>,
     now: Micros,
     contents: BTreeSet<Digest>,
 }
@@ -74,7 +85,9 @@ impl Gone<'_> {
     /// Whether nothing but what is disposed of protects a manifest.
     fn is_free(&self, content: &Digest) -> bool {
         let mut facts = protection::of_manifest(self.rows, self.repository, content);
-        facts.retained.retain(|(by, _)| by != self.target.as_str());
+        let is_ending =
+            |by: &str| by == self.target.as_str() || self.with.is_some_and(|it| by == it.as_str());
+        facts.retained.retain(|(by, _)| !is_ending(by));
         judge(&facts, self.now).is_free()
     }
 

@@ -19,17 +19,20 @@ mod stored;
 pub use crate::views::dispositions::{Approval, Disposition, Status as DispositionStatus};
 pub use crate::views::holds::{Hold, Release};
 pub use crate::views::retentions::Retention;
+pub use crate::views::tombstones::Tombstone;
 pub use certificate::Certificate;
 pub use change::Extension;
 pub use eligible::Eligible;
 pub use explain::Explanation;
 pub use hold::NewHold;
+pub(super) use item::find;
 pub use item::{Item, ItemError};
 pub(super) use policy::adopt;
 pub use schedule::{DisposalOptions, DisposalRun, Scheduled, ScheduledStep, plan_disposal};
 pub use stored::StoredBlob;
 
 use super::Error;
+use crate::codec::unseen::is_unseen;
 use crate::events::{DispositionVoided, Fact, Rows, Target};
 use crate::oci::RepositoryName;
 use crate::views::dispositions;
@@ -40,10 +43,11 @@ const MATTER: usize = 128;
 /// The longest reason, in bytes.
 pub(super) const REASON: usize = 1024;
 
-/// A text that somebody has to give, without the space around it.
+/// A text that somebody has to give, without the space around it. It stands in one line as it was written: nothing in it
+/// ends that or turns the order of what is read.
 pub(super) fn given(field: &'static str, text: &str, most: usize) -> Result<String, Error> {
     let text = text.trim();
-    if text.is_empty() || text.len() > most || text.chars().any(char::is_control) {
+    if text.is_empty() || text.len() > most || text.chars().any(is_unseen) {
         return Err(Error::TextInvalid { field, most });
     }
     Ok(text.to_owned())

@@ -15,8 +15,9 @@
 use std::time::Duration;
 
 use super::change::retention_of;
+use super::disposition::{cools_until, groundless, missing};
 use super::item::Item;
-use crate::clock::{Clock, Micros, SECOND};
+use crate::clock::{Clock, Micros};
 use crate::db::Db;
 use crate::events::{Rows, Target, look};
 use crate::oci::RepositoryName;
@@ -258,21 +259,18 @@ fn next(rows: &Rows, found: &Retention, now: Micros) -> ScheduledStep {
     if let Err(error) = may_leave {
         return Wait(error.to_string());
     }
-    if let Some(open) = dispositions::open_about(rows, repository, target).pop() {
+    // One that lost its ground is over, and the next proposal says so.
+    let open = dispositions::open_about(rows, repository, target).pop();
+    if let Some(open) = open.filter(|open| groundless(rows, open, now).is_none()) {
         if open.proposed_by != Actor::system().as_str() {
             return Wait(format!("{} was proposed by somebody, who goes on with it", open.id));
         }
-        let cooling_off = Micros::from(open.cooling_off) * SECOND;
-        return match open.approved_at.map(|at| at.saturating_add(cooling_off)) {
-            None => {
-                let given = dispositions::approvals(rows, &open.id).len();
-                let missing = usize::from(open.approvals).saturating_sub(given);
-                Wait(format!("{} needs {missing} more approvals", open.id))
-            }
-            Some(from) if open.cooling_off > 0 && now < from => {
-                Wait(format!("{} cools off until {}", open.id, rfc3339(from)))
-            }
-            Some(_) => Execute(open.id),
+        if open.approved_at.is_none() {
+            return Wait(format!("{} needs {} more approvals", open.id, missing(rows, &open)));
+        }
+        return match cools_until(&open, now) {
+            Some(until) => Wait(format!("{} cools off until {}", open.id, rfc3339(until))),
+            None => Execute(open.id),
         };
     }
     let closed = dispositions::closed_about(rows, repository, target).into_iter();

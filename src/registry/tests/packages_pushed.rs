@@ -143,7 +143,10 @@ async fn a_declared_package_is_recorded_once(on: On) {
     let native = bench.native("a", "v3").await;
     assert_ne!(native.id, ids[0]);
     assert_eq!(bench.push("a", "v4", &composed.manifest).await.unwrap().package.as_ref(), Some(&ids[0]));
-    assert_eq!(bench.types(&ids[0]).await, ["v1.package.finalized", "v1.retention.resolved"]);
+    assert_eq!(
+        bench.types(&ids[0]).await,
+        ["v1.package.finalized", "v1.retention.resolved", "v1.retention.denied"]
+    );
     bench.check().await;
 }
 

@@ -12,6 +12,7 @@ use super::super::respond::{Answer, Headers as _, empty, held, json as answer, l
 use super::super::route::{Disposing, Page, certificate_path, disposition_path};
 use super::super::service::Call;
 use super::input;
+use super::retention::refusal;
 use crate::clock::{Micros, SECOND};
 use crate::oci::RepositoryName;
 use crate::registry::{Approval, Disposition, DispositionStatus, Item};
@@ -50,20 +51,34 @@ pub(super) async fn dispatch(route: Disposing, call: &mut Call<'_>) -> Result<An
         Disposing::Approve(name, id) => {
             let asked: Approve = input::read(call).await?;
             let (registry, actor) = (&call.state.registry, call.actor.clone());
-            registry.approve_disposition(&name, actor, &id, asked.revision).await?;
-            get(call, &name, &id).await
+            let approved = registry.approve_disposition(&name, actor, &id, asked.revision).await;
+            done(call, &name, &id, ("disposition.approve", approved)).await
         }
         Disposing::Reject(name, id) => {
             let asked: Reject = input::read(call).await?;
             let (registry, actor) = (&call.state.registry, call.actor.clone());
-            registry.reject_disposition(&name, actor, &id, &asked.reason).await?;
-            get(call, &name, &id).await
+            let rejected = registry.reject_disposition(&name, actor, &id, &asked.reason).await;
+            done(call, &name, &id, ("disposition.reject", rejected)).await
         }
         Disposing::Execute(name, id) => {
-            call.state.registry.execute_disposition(&name, call.actor.clone(), &id).await?;
-            get(call, &name, &id).await
+            let executed = call.state.registry.execute_disposition(&name, call.actor.clone(), &id).await;
+            done(call, &name, &id, ("disposition.execute", executed)).await
         }
     }
+}
+
+/// What a step came to.
+async fn done(
+    call: &mut Call<'_>,
+    name: &RepositoryName,
+    id: &DispositionId,
+    (action, outcome): (&str, Result<Disposition, crate::registry::Error>),
+) -> Result<Answer, Error> {
+    let Err(error) = outcome else { return get(call, name, id).await };
+    let Ok((found, _)) = call.state.registry.find_disposition(name, id).await else {
+        return Err(error.into());
+    };
+    Err(refusal(&call.state.registry, name, (action, &Item::from(found.target)), error).await)
 }
 
 async fn propose(call: &mut Call<'_>, name: &RepositoryName) -> Result<Answer, Error> {
@@ -71,7 +86,10 @@ async fn propose(call: &mut Call<'_>, name: &RepositoryName) -> Result<Answer, E
     let item = asked.reference.parse::<Item>();
     let item = item.map_err(|error| input::refused(&format!("reference: {error}")))?;
     let (registry, actor) = (&call.state.registry, call.actor.clone());
-    let proposed = registry.propose_disposition(name, actor, &item, &asked.reason).await?;
+    let proposed = match registry.propose_disposition(name, actor, &item, &asked.reason).await {
+        Ok(proposed) => proposed,
+        Err(error) => return Err(refusal(registry, name, ("disposition.propose", &item), error).await),
+    };
     let location = disposition_path(name, &proposed.id);
     Ok(answer(StatusCode::CREATED, &shape(&proposed, None)).with(LOCATION, &location))
 }

@@ -11,7 +11,7 @@ use super::super::download::IMMUTABLE;
 use super::super::error::Error;
 use super::super::respond::{Answer, DIGEST, Headers as _, empty, held, json as answer, link};
 use super::super::room::PROJECTED;
-use super::super::route::{Page, package_path, plain};
+use super::super::route::{Page, certificate_path, disposition_path, package_path, plain};
 use super::super::service::Call;
 use super::retention::state;
 use super::{accept, events, files, input, shapes};
@@ -20,6 +20,7 @@ use crate::oci::RepositoryName;
 use crate::package::PackageId;
 use crate::package::mapping::names::{MANIFEST_CBOR, MANIFEST_JSON};
 use crate::registry::{Filter, Package, Target};
+use crate::retention::rfc3339;
 
 /// Packages of a page, at most and when nobody says. It ends earlier when their metadata get too large.
 const MAX_PAGE: usize = 100;
@@ -189,6 +190,12 @@ async fn shape_with_files(call: &mut Call<'_>, package: &Package) -> Result<Valu
     shape["files"] = files.iter().map(shapes::file).collect();
     if let Some(next) = next {
         shape["files_next"] = next.into();
+    }
+    if let Some(left) = call.state.registry.tombstone(package).await? {
+        shape["disposition"] = json!(left.disposition);
+        shape["deleted_at"] = rfc3339(left.deleted_at).into();
+        shape["tombstone"] = disposition_path(&package.repository, &left.disposition).into();
+        shape["certificate"] = certificate_path(&package.repository, &left.disposition).into();
     }
     Ok(shape)
 }

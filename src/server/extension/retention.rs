@@ -5,7 +5,7 @@ use http::header::{HeaderName, LOCATION};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::error::Error;
+use super::super::error::{Error, is_refusal};
 use super::super::respond::{Answer, Headers as _, json as answer, link};
 use super::super::route::{Page, Retention, explain_path, holds_path, plain};
 use super::super::service::Call;
@@ -13,7 +13,9 @@ use super::input;
 use super::shapes::location;
 use crate::clock::Micros;
 use crate::oci::RepositoryName;
-use crate::registry::{Damage, Explanation, Extension, Hold, Item, NewHold, Protected, StoredBlob, Target};
+use crate::registry::{
+    Damage, Explanation, Extension, Hold, Item, NewHold, Protected, Registry, StoredBlob, Target,
+};
 use crate::retention::{Floor, HoldId, HoldKind, Reason, Retained, parse_rfc3339, rfc3339};
 
 /// Reasons in one answer; there are seldom more than a few.
@@ -50,12 +52,18 @@ struct Shorten {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Place {
+    /// Not null, which may be meant for something whose name is missing.
+    #[serde(default, deserialize_with = "there")]
     reference: Option<String>,
     kind: String,
     #[serde(default)]
     matter: String,
     #[serde(default)]
     reason: String,
+}
+
+fn there<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(value).map(Some)
 }
 
 pub(super) async fn dispatch(route: Retention, call: &mut Call<'_>) -> Result<Answer, Error> {
@@ -109,8 +117,10 @@ async fn extend(call: &mut Call<'_>, name: &RepositoryName) -> Result<Answer, Er
     let item = item(&asked.reference)?;
     let registry = &call.state.registry;
     let actor = call.actor.clone();
-    let extended = registry.extend_retention(name, actor, &item, &extension, &asked.reason).await?;
-    Ok(answer(StatusCode::OK, &state(&extended)))
+    match registry.extend_retention(name, actor, &item, &extension, &asked.reason).await {
+        Ok(extended) => Ok(answer(StatusCode::OK, &state(&extended))),
+        Err(error) => Err(refusal(registry, name, ("retention.extend", &item), error).await),
+    }
 }
 
 async fn shorten(call: &mut Call<'_>, name: &RepositoryName) -> Result<Answer, Error> {
@@ -118,8 +128,10 @@ async fn shorten(call: &mut Call<'_>, name: &RepositoryName) -> Result<Answer, E
     let bypass = call.header(&BYPASS) == Some("true");
     let (item, until, actor) = (item(&asked.reference)?, moment(&asked.until)?, call.actor.clone());
     let registry = &call.state.registry;
-    let shortened = registry.shorten_retention(name, actor, &item, until, &asked.reason, bypass).await?;
-    Ok(answer(StatusCode::OK, &state(&shortened)))
+    match registry.shorten_retention(name, actor, &item, until, &asked.reason, bypass).await {
+        Ok(shortened) => Ok(answer(StatusCode::OK, &state(&shortened))),
+        Err(error) => Err(refusal(registry, name, ("retention.shorten", &item), error).await),
+    }
 }
 
 async fn place(call: &mut Call<'_>, name: &RepositoryName) -> Result<Answer, Error> {
@@ -210,7 +222,7 @@ pub(super) fn state(explained: &Explanation) -> Value {
         "retain_at_least": retained.and_then(|it| it.floor).map(floor),
         "waits_for_event": retained.is_some_and(Retained::is_waiting),
         "revision": explained.retention.as_ref().map(|it| it.revision),
-        "is_deletable": explained.verdict.is_free(),
+        "is_deletable": explained.disposed.is_none() && explained.verdict.is_free(),
         "is_eligible": explained.is_eligible(),
         "reasons": reasons,
         "at": rfc3339(explained.at),
@@ -263,6 +275,24 @@ pub(in crate::server) fn detail(protected: &Protected) -> Value {
         None => holds_path(&protected.repository),
     };
     json!({ "action": protected.action.as_str(), "reasons": reasons, "explain": explain })
+}
+
+/// A refusal to change a protection or to go on with a disposition, with what protects it now.
+pub(super) async fn refusal(
+    registry: &Registry,
+    name: &RepositoryName,
+    (action, item): (&str, &Item),
+    error: crate::registry::Error,
+) -> Error {
+    if !is_refusal(&error) {
+        return error.into();
+    }
+    // Without reasons, if it is gone meanwhile.
+    let explained = registry.explain(name, Some(item)).await;
+    let reasons = explained.map(|it| it.verdict.reasons).unwrap_or_default();
+    let reasons: Vec<Value> = reasons.iter().take(REASONS).map(reason).collect();
+    let explain = explain_path(name, &item.to_string());
+    Error::Refused { error, detail: json!({ "action": action, "reasons": reasons, "explain": explain }) }
 }
 
 /// One thing that stands against a deletion.

@@ -117,7 +117,7 @@ fn schemas() -> Value {
                 "created_at": time, "updated_at": time, "finalized_at": time, "expires_at": time_or_never,
                 "file_count": number, "size": number, "files": list("File"), "files_next": text,
                 "manifest_digest": digest("blake3"), "content_manifest": digest("blake3"),
-                "reference": digest("sha256"), "failure": text,
+                "reference": digest("sha256"), "failure": text, "disposition": text, "deleted_at": time, "tombstone": text, "certificate": text,
                 "eligibility": { "$ref": "#/components/schemas/Retention" },
             }),
         ),

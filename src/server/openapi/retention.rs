@@ -92,7 +92,7 @@ pub(super) fn schemas() -> Value {
         "Holds": object(&[], json!({ "holds": list(shape("Hold")) })),
         "NewHold": object(
             &["reference"],
-            json!({ "reference": text_or_none, "kind": kind, "matter": matter, "reason": reason }),
+            json!({ "reference": text, "kind": kind, "matter": matter, "reason": reason }),
         ),
         "Extend": object(
             &["until", "class"],

@@ -54,6 +54,19 @@ fn what_was_disposed_of_is_gone_for_ever_and_said_to_be() {
     assert_eq!((&left["status"], &left["ended_by"]), (&json!("executed"), &json!("anonymous")));
     let package = shaped(&client.get(pack.path("")).expect(200), "Package");
     assert_eq!((&package["status"], &package["files"]), (&json!("deleted"), &json!([])));
+    let certificate = format!("{}/certificate", proposed.location());
+    assert_eq!(
+        (&package["tombstone"], &package["certificate"]),
+        (&json!(proposed.location()), &json!(certificate))
+    );
+    let file = client.get(pack.path("/files/x")).refused(410, "MANIFEST_UNKNOWN");
+    assert_eq!(file.json()["errors"][0]["detail"]["tombstone"], proposed.location());
+    let explain = repo.path(format!("_artifactstore/explain?reference={}", pack.id));
+    let explained = shaped(&client.get(explain).expect(200), "Explanation");
+    assert_eq!(
+        (&explained["is_deletable"], &explained["dispositions"][0]["id"]),
+        (&json!(false), &left["id"])
+    );
     assert!(repo.tags().is_empty());
     let listed = client.get(format!("{dispositions}?status=executed")).expect(200);
     assert_eq!(shaped(&listed, "Dispositions")["dispositions"].as_array().unwrap().len(), 1);
@@ -223,9 +236,10 @@ fn what_weakens_a_protection_and_is_refused_names_the_rule_and_is_on_record() {
     let (pack, _) = package(&repo, "raw-evidence", b"one", "v1");
     let (immutable, _) = package(&repo, "release-evidence", b"two", "v2");
     let refused = |answer: Response, status: u16, word: &str| {
-        let answer = answer.refused(status, "DENIED");
         let message = answer.json()["errors"][0]["message"].as_str().unwrap().to_owned();
         assert!(message.contains(word), "{message}");
+        assert!(answer.json()["errors"][0]["detail"]["action"].is_string(), "{answer}");
+        reasons(&repo, answer, status)[0].clone()
     };
     let shorten = |id: &str, bypass: &str| {
         let body = json!({ "reference": id, "until": "2001-01-01T00:00:00Z", "reason": "a mistake" });
@@ -233,7 +247,8 @@ fn what_weakens_a_protection_and_is_refused_names_the_rule_and_is_on_record() {
         client.send(&request.header("artifactstore-bypass-governance-retention", bypass))
     };
     let earlier = json!({ "reference": pack.id, "until": "2001-01-01T00:00:00Z", "reason": "x" });
-    refused(extend(&repo, &earlier), 409, "only ever extended");
+    let present = refused(extend(&repo, &earlier), 409, "only ever extended");
+    assert_eq!(present["until"], pack.read()["expires_at"], "it says how long it lasts already");
     let weaker = json!({ "reference": immutable.id, "class": "raw-evidence", "reason": "x" });
     refused(extend(&repo, &weaker), 409, "raw-evidence");
     refused(shorten(&pack.id, "false"), 403, "bypass governance");

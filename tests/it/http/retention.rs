@@ -19,7 +19,11 @@ pub(super) fn place(repo: &Repo, body: &Value) -> Response {
 }
 
 pub(super) fn legal(reference: Option<&str>) -> Value {
-    json!({ "reference": reference, "kind": "legal", "matter": "case 7", "reason": "the court asked" })
+    let mut body = json!({ "kind": "legal", "matter": "case 7", "reason": "the court asked" });
+    if let Some(reference) = reference {
+        body["reference"] = reference.into();
+    }
+    body
 }
 
 pub(super) fn extend(repo: &Repo, body: &Value) -> Response {
@@ -225,6 +229,8 @@ fn what_makes_no_hold_and_no_extension_is_refused_with_the_rule() {
         ("matter", json!("x".repeat(129)), "1 to 128 bytes"),
         ("kind", json!("moral"), "legal or event"),
         ("reference", json!("a b"), "a tag, a digest or the id"),
+        ("reference", Value::Null, "null, expected a string"),
+        ("matter", json!("7\u{202e}1"), "matter: give a text"),
         ("colour", json!("red"), "colour"),
     ] {
         let refused = asked(field, value).refused(400, "MANIFEST_INVALID");
@@ -232,6 +238,9 @@ fn what_makes_no_hold_and_no_extension_is_refused_with_the_rule() {
         assert!(message.contains(word), "{field}: {message}");
     }
     asked("reference", json!("v9")).refused(404, "MANIFEST_UNKNOWN");
+    let mut on_all = legal(None);
+    on_all["kind"] = json!("event");
+    place(&repo, &on_all).refused(400, "MANIFEST_INVALID");
     for (body, status) in [
         (json!({ "reference": "v1", "until": "2001-01-01T00:00:00Z", "reason": "x" }), 409),
         (json!({ "reference": "v1", "class": "transient", "reason": "x" }), 409),
@@ -299,4 +308,20 @@ fn an_explanation_tells_where_the_bytes_are() {
     assert_eq!(explain("v2")["stored"].as_array().unwrap().len(), 2, "a config and a layer");
     let whole = shaped(&repo.client.get(repo.path("_artifactstore/explain")).expect(200), "Explanation");
     assert_eq!(whole["stored"], json!([]));
+}
+
+/// The answer told that it is no draft, without reasons, and nothing was on record.
+#[test]
+fn what_is_finalized_and_retained_was_refused_without_its_reasons() {
+    let server = Server::start();
+    let repo = Repo::new(&server.client(), "a");
+    let client = &repo.client;
+    let (pack, _) = package(&repo, "release-evidence", b"one", "v1");
+    for (answer, status) in [
+        (client.delete(pack.path("")), 405),
+        (client.delete(pack.path("/files/x")), 405),
+        (client.send(&pack.put("x?replace=true", b"two")), 403),
+    ] {
+        assert_eq!(reasons(&repo, answer, status)[0]["class"], "release-evidence");
+    }
 }

@@ -8,7 +8,7 @@ use crate::events::Target;
 use crate::hash;
 use crate::oci::{self, Algorithm, RepositoryName};
 use crate::registry::{Error, Extension, Item};
-use crate::retention::Floor;
+use crate::retention::{Floor, HoldKind};
 
 impl World {
     /// What an answer says is so from then on.
@@ -125,7 +125,7 @@ impl World {
                 let target = Target::Package(id.clone());
                 Some(!known.is_held(of, None) && !known.is_held(of, Some(&target)))
             }
-            Call::Shorten(.., false) => Some(false),
+            Call::Hold(_, None, HoldKind::Event) | Call::Shorten(.., false) => Some(false),
             _ => None,
         }
     }

@@ -161,7 +161,7 @@ impl World {
             Deed::Hold { at: of, what, is_event } => {
                 let kind = if is_event { HoldKind::Event } else { HoldKind::Legal };
                 match what {
-                    What::Repository => Call::Hold(at(of), None, HoldKind::Legal),
+                    What::Repository => Call::Hold(at(of), None, kind),
                     what => Call::Hold(at(of), Some(self.item(&at(of), what)?), kind),
                 }
             }

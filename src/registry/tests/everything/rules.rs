@@ -136,6 +136,28 @@ impl Reference {
         content: &Digest,
         only: Option<&PackageId>,
     ) -> Protection<'_> {
+        self.of_targets(repository, self.members(repository, content, only))
+    }
+
+    /// Whether what protects one thing protects another.
+    pub(super) fn binds(&self, repository: &RepositoryName, of: &Target, by: &Target) -> bool {
+        let members = match of {
+            Target::Manifest(content) => self.members(repository, content, None),
+            Target::Package(id) => match self.packages.get(id).and_then(|it| it.reference.as_ref()) {
+                Some(reference) => self.members(repository, &self.content(reference), Some(id)),
+                None => BTreeSet::from([of.clone()]),
+            },
+        };
+        members.contains(by)
+    }
+
+    /// What protects a manifest, by what it is bound up with.
+    fn members(
+        &self,
+        repository: &RepositoryName,
+        content: &Digest,
+        only: Option<&PackageId>,
+    ) -> BTreeSet<Target> {
         let mut targets = BTreeSet::new();
         for member in self.bound_up(repository, content) {
             let packages = self.packages.iter().filter(|(_, it)| {
@@ -148,7 +170,7 @@ impl Reference {
             targets.extend(packages.cloned().map(Target::Package));
             targets.insert(Target::Manifest(member));
         }
-        self.of_targets(repository, targets)
+        targets
     }
 
     /// What protects a package or a manifest that is to be disposed of.

@@ -61,16 +61,11 @@ async fn a_draft_becomes_a_package(on: On) {
     assert_eq!(content.files, manifest.files);
     assert_eq!(content.package.retention_class, None, "what nobody asked for is not in it");
 
-    for refused in [
-        bench.ingest("a/b", &id, "late", b"x").await.map(drop),
-        bench.drop_file("a/b", &id, "empty").await,
-        bench.abort("a/b", &id).await,
-    ] {
-        let status = Status::Finalized;
-        assert!(
-            matches!(&refused, Err(Error::PackageNotDraft { status: s, .. }) if *s == status),
-            "{refused:?}"
-        );
+    let refused = bench.ingest("a/b", &id, "late", b"x").await;
+    let status = Status::Finalized;
+    assert!(matches!(&refused, Err(Error::PackageNotDraft { status: s, .. }) if *s == status), "{refused:?}");
+    for refused in [bench.drop_file("a/b", &id, "empty").await, bench.abort("a/b", &id).await] {
+        assert!(matches!(&refused, Err(Error::Protected(_))), "{refused:?}");
     }
     assert_eq!(
         bench.types(&id).await,
@@ -80,7 +75,9 @@ async fn a_draft_becomes_a_package(on: On) {
             "v1.package.file_ingested",
             "v1.package.file_ingested",
             "v1.package.finalized",
-            "v1.retention.resolved"
+            "v1.retention.resolved",
+            "v1.retention.denied",
+            "v1.retention.denied"
         ]
     );
     bench.check().await;

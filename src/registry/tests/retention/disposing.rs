@@ -11,6 +11,9 @@ on_both![
     what_others_need_stays,
     tags_of_what_was_immutable_are_never_used_again,
     a_package_in_parts_leaves_whole,
+    an_approval_outlived_a_hold_on_something_around_it,
+    a_manifest_with_a_class_of_its_own_outlived_its_package,
+    what_was_disposed_of_said_nothing_of_it,
 ];
 
 fn user(name: &str) -> Actor {
@@ -225,5 +228,105 @@ async fn a_package_in_parts_leaves_whole(on: On) {
     assert!(!is_there(&index).await && !is_there(&child).await);
     assert!(is_there(&shared).await, "another index names it");
     bench.delete_blob("a", &sha256(b"one")).await.unwrap();
+    bench.check().await;
+}
+
+/// A hold on something else that bears on what was approved did not end the approval: once it was released, what was
+/// agreed to before anybody knew of it was carried out.
+async fn an_approval_outlived_a_hold_on_something_around_it(on: On) {
+    let bench = Bench::new(on).await;
+    let image = with(&bench.image(b"one").await, &annotated("raw-evidence"));
+    let child = bench.publish(&image, &["v1"]).await.unwrap().digest;
+    let index = bench.publish(&index_of(&[child]), &["all"]).await.unwrap().digest;
+    let over = bench.publish(&index_of(std::slice::from_ref(&index)), &["over"]).await.unwrap().digest;
+    let twin = bench.package("raw-evidence", b"two", "v2").await;
+    bench.package("raw-evidence", b"two", "v3").await;
+    bench.clock.advance(200 * DAY);
+    let around = [
+        ("v1", None),
+        ("v1", Some(index.as_str())),
+        ("v1", Some(over.as_str())),
+        (twin.as_str(), None),
+        (twin.as_str(), Some("v3")),
+    ];
+    for (what, held) in around {
+        let disposition = bench.propose(what).await.unwrap();
+        assert_eq!(bench.approve(&disposition, "bob").await.unwrap(), DispositionStatus::Approved);
+        bench.clock.advance(2 * DAY);
+        let hold = bench.hold(legal(held)).await.unwrap();
+        bench.release(&hold).await.unwrap();
+        let executed = bench.execute(&disposition).await;
+        assert!(matches!(executed, Err(Error::DispositionEnded { .. })), "{what} {held:?}: {executed:?}");
+        let (ended, _) = bench.registry.find_disposition(&name("a"), &disposition).await.unwrap();
+        assert_eq!(ended.status, DispositionStatus::Voided);
+        assert!(ended.end.unwrap().reason.contains(hold.as_str()), "it says which hold");
+    }
+    // Nor does an approval count that comes after it, and nobody waits for the sweep to begin again.
+    let before = bench.propose("v1").await.unwrap();
+    let hold = bench.hold(legal(None)).await.unwrap();
+    bench.release(&hold).await.unwrap();
+    let late = bench.approve(&before, "bob").await;
+    assert!(matches!(late, Err(Error::DispositionEnded { .. })), "{late:?}");
+    let before = bench.propose("v1").await.unwrap();
+    let hold = bench.hold(legal(None)).await.unwrap();
+    bench.release(&hold).await.unwrap();
+    let again = bench.propose("v1").await.unwrap();
+    assert_eq!(bench.status(&before).await, DispositionStatus::Voided);
+    // An index that is gone when its child is executed held it all the same.
+    let hold = bench.hold(legal(Some("over"))).await.unwrap();
+    bench.release(&hold).await.unwrap();
+    bench.delete(over.as_str()).await.unwrap();
+    bench.approve(&again, "bob").await.unwrap_err();
+    assert_eq!(bench.status(&again).await, DispositionStatus::Voided);
+    let done = bench.dispose("v1").await;
+    assert_eq!(done.status, DispositionStatus::Executed, "what nobody holds leaves");
+    bench.check().await;
+}
+
+/// It needed a second disposition, which nobody could propose while there was a package, and nobody knew of after.
+async fn a_manifest_with_a_class_of_its_own_outlived_its_package(on: On) {
+    let bench = Bench::new(on).await;
+    let one = bench.package("transient", b"one", "v1").await;
+    let two = bench.package("transient", b"one", "v2").await;
+    let reference = bench.registry.package(&two).await.unwrap().reference.unwrap();
+    // As long as it is two packages its digest stands for neither.
+    bench.extend(reference.as_str(), Extension::Class("raw-evidence".to_owned())).await.unwrap();
+    bench.clock.advance(200 * DAY);
+    let only_package = bench.propose(one.as_str()).await.unwrap();
+    bench.execute(&only_package).await.unwrap();
+    let there = Reference::Digest(reference.clone());
+    assert!(bench.registry.manifest(&name("a"), &there).await.is_ok(), "it is another package too");
+    let both = bench.propose(two.as_str()).await.unwrap();
+    let early = bench.execute(&both).await;
+    assert!(matches!(early, Err(Error::NotApproved { missing: 1, .. })), "the stronger class: {early:?}");
+    bench.approve(&both, "bob").await.unwrap();
+    bench.clock.advance(2 * DAY);
+    bench.execute(&both).await.unwrap();
+    let gone = bench.registry.manifest(&name("a"), &there).await;
+    assert!(matches!(gone, Err(Error::Disposed { .. })), "{gone:?}");
+    assert!(bench.registry.retentions_over(&name("a"), None, 10).await.unwrap().0.is_empty());
+    bench.check().await;
+}
+
+/// A package that was disposed of led nowhere, its files looked as if they had never been, and an explanation said that
+/// anybody might delete it.
+async fn what_was_disposed_of_said_nothing_of_it(on: On) {
+    let bench = Bench::new(on).await;
+    let id = bench.package("transient", b"one", "v1").await;
+    let image = with(&bench.image(b"two").await, &annotated("transient"));
+    let plain = bench.publish(&image, &["v2"]).await.unwrap().digest;
+    bench.clock.advance(8 * DAY);
+    let done = bench.dispose(id.as_str()).await;
+    bench.dispose("v2").await;
+    let package = bench.registry.package(&id).await.unwrap();
+    let left = bench.registry.tombstone(&package).await.unwrap().unwrap();
+    assert_eq!(left.disposition, done.id);
+    let file = bench.registry.package_file(&id, &"x".parse().unwrap()).await;
+    assert!(matches!(&file, Err(Error::Disposed { disposition, .. }) if *disposition == done.id), "{file:?}");
+    let explained = bench.explain(id.as_str()).await.unwrap();
+    assert_eq!(explained.disposed, Some(left));
+    assert_eq!(explained.dispositions.iter().map(|it| it.id.clone()).collect::<Vec<_>>(), [done.id]);
+    let gone = bench.explain(plain.as_str()).await;
+    assert!(matches!(gone, Err(Error::Disposed { .. })), "{gone:?}");
     bench.check().await;
 }

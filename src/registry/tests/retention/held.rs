@@ -14,6 +14,7 @@ on_both![
     a_release_changes_no_date,
     holds_are_listed,
     what_makes_no_hold_is_refused,
+    an_event_hold_on_all_of_a_repository_started_nothing,
 ];
 
 async fn a_hold_keeps_what_nothing_retains(on: On) {
@@ -220,9 +221,12 @@ async fn what_makes_no_hold_is_refused(on: On) {
     let bench = Bench::new(on).await;
     let id = bench.package("raw-evidence", b"one", "v1").await;
     let before = bench.registry.last_sequence();
-    for (matter, reason, field) in
-        [("", "why", "matter"), ("case", " \t", "reason"), ("a\nb", "why", "matter")]
-    {
+    for (matter, reason, field) in [
+        ("", "why", "matter"),
+        ("case", " \t", "reason"),
+        ("a\nb", "why", "matter"),
+        ("7\u{202e}1", "why", "matter"),
+    ] {
         let new = NewHold { matter: matter.to_owned(), reason: reason.to_owned(), ..legal(Some("v1")) };
         let refused = bench.hold(new).await;
         assert!(matches!(refused, Err(Error::TextInvalid { field: is, .. }) if is == field), "{refused:?}");
@@ -256,5 +260,17 @@ async fn what_makes_no_hold_is_refused(on: On) {
     bench.abort("a", &draft).await.unwrap();
     let gone = bench.hold(legal(Some(draft.as_str()))).await;
     assert!(matches!(gone, Err(Error::NothingLeft { .. })), "{gone:?}");
+    bench.check().await;
+}
+
+/// It was taken; its release started no retention, and that of another hold did while it was in force.
+async fn an_event_hold_on_all_of_a_repository_started_nothing(on: On) {
+    let bench = Bench::new(on).await;
+    bench.package("raw-evidence", b"one", "v1").await;
+    let before = bench.registry.last_sequence();
+    let refused = bench.hold(NewHold { item: None, ..event("v1") }).await;
+    assert!(matches!(refused, Err(Error::EventHoldOnAll)), "{refused:?}");
+    assert_eq!(bench.registry.last_sequence(), before);
+    bench.hold(legal(None)).await.unwrap();
     bench.check().await;
 }

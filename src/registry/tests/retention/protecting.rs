@@ -15,6 +15,10 @@ on_both![
     what_is_over_still_leaves_by_a_disposition_only,
     refusals_are_on_record_and_counted,
     a_blob_of_something_retained_stays_and_the_attempt_is_on_record,
+    an_attempt_on_a_finalized_package_left_no_trace,
+    an_attempt_on_a_blob_that_a_draft_has_too_left_no_trace,
+    a_refusal_was_filed_under_what_the_client_typed,
+    a_child_named_by_sha512_was_deleted_by_sha256,
 ];
 
 async fn an_image_comes_under_the_class_it_asks_for(on: On) {
@@ -223,5 +227,110 @@ async fn a_blob_of_something_retained_stays_and_the_attempt_is_on_record(on: On)
     let Err(Error::Protected(protected)) = kept else { panic!("{kept:?}") };
     assert_eq!(protected.about, Some(sha256(&retained).to_string()), "as its client knows it");
     assert_eq!(bench.denials().await, [("blob.delete".to_owned(), sha256(b"one").to_string(), 1)]);
+    bench.check().await;
+}
+
+/// "It is no draft" was all that was said, and nothing was written down.
+async fn an_attempt_on_a_finalized_package_left_no_trace(on: On) {
+    let bench = Bench::new(on).await;
+    let id = bench.package("release-evidence", b"one", "v1").await;
+    let replace = NewFile { replace: true, ..new_file("x") };
+    let attempts = [
+        (bench.put("a", &id, replace, b"two").await.map(drop), Action::ReplaceFile),
+        (bench.drop_file("a", &id, "x").await, Action::DropFile),
+        (bench.abort("a", &id).await, Action::AbortPackage),
+    ];
+    for (refused, action) in attempts {
+        let Err(Error::Protected(protected)) = &refused else { panic!("{refused:?}") };
+        assert_eq!((protected.action, protected.about.as_deref()), (action, Some(id.as_str())));
+        assert!(matches!(protected.reasons[0], Reason::Retained { .. }), "{refused:?}");
+    }
+    let file = format!("{id}/x");
+    let tried = |action: &str, subject: &str| (action.to_owned(), subject.to_owned(), 1);
+    assert_eq!(
+        bench.denials().await,
+        [tried("file.replace", &file), tried("file.drop", &file), tried("package.abort", id.as_str())]
+    );
+    // What only adds takes nothing away.
+    let added = bench.ingest("a", &id, "y", b"two").await;
+    assert!(matches!(added, Err(Error::PackageNotDraft { .. })), "{added:?}");
+    assert_eq!(bench.denials().await.len(), 3);
+    bench.check().await;
+}
+
+/// Only one package that has the blob was asked, and a draft may be the first; an object's key was not asked at all.
+async fn an_attempt_on_a_blob_that_a_draft_has_too_left_no_trace(on: On) {
+    let bench = Bench::new(on).await;
+    let blob = sha256(b"one");
+    for _ in 0..3 {
+        let draft = bench.draft("a", Description::default()).await;
+        for path in ["x", "y"] {
+            bench.ingest("a", &draft, path, b"one").await.unwrap();
+        }
+    }
+    let free = bench.delete_blob("a", &blob).await;
+    assert!(matches!(free, Err(Error::BlobInPackage { .. })), "{free:?}");
+    let kept_by = bench.draft("a", Description::default()).await;
+    bench.ingest("a", &kept_by, "x", b"one").await.unwrap();
+    let hold = bench.hold(legal(Some(kept_by.as_str()))).await.unwrap();
+    let kept = bench.delete_blob("a", &blob).await;
+    assert!(is_held_by(&kept, &hold), "{kept:?}");
+    assert_eq!(bench.denials().await, [("blob.delete".to_owned(), blob.to_string(), 1)]);
+    let store = bench.registry.keyed_store(&name("a"), Actor::anonymous());
+    let body = Bytes::from_static(b"object");
+    store.put(&"k".parse().unwrap(), NewObject::default(), whole(&body)).await.unwrap();
+    let named = bench.delete_blob("a", &sha256(b"object")).await;
+    assert!(matches!(named, Err(Error::BlobInObject { .. })), "{named:?}");
+    let hold = bench.hold(legal(None)).await.unwrap();
+    let kept = bench.delete_blob("a", &sha256(b"object")).await;
+    assert!(is_held_by(&kept, &hold), "{kept:?}");
+    assert_eq!(bench.denials().await[1..], [("blob.delete".to_owned(), sha256(b"object").to_string(), 1)]);
+    bench.check().await;
+}
+
+/// Whoever asked for the events of a package did not see who had tried to delete it.
+async fn a_refusal_was_filed_under_what_the_client_typed(on: On) {
+    let bench = Bench::new(on).await;
+    let id = bench.package("release-evidence", b"one", "v1").await;
+    let reference = bench.registry.package(&id).await.unwrap().reference.unwrap();
+    bench.delete(reference.as_str()).await.unwrap_err();
+    bench.delete("v1").await.unwrap_err();
+    bench.publish(&bench.image(b"two").await, &["v1"]).await.unwrap_err();
+    bench.delete_blob("a", &sha256(b"one")).await.unwrap_err();
+    bench.shorten("v1", BEGIN, true).await.unwrap_err();
+    bench.shorten(reference.as_str(), BEGIN, true).await.unwrap_err();
+    let events = bench.registry.package_events(&id, 0, 100).await.unwrap();
+    let denied: Vec<_> = events
+        .into_iter()
+        .filter_map(|event| match event.fact {
+            Fact::RetentionDenied(fact) => Some((fact.action, fact.subject)),
+            _ => None,
+        })
+        .collect();
+    let tried = |action: &str, subject: &str| (action.to_owned(), subject.to_owned());
+    assert_eq!(
+        denied,
+        [
+            tried("manifest.delete", reference.as_str()),
+            tried("tag.delete", "v1"),
+            tried("tag.move", "v1"),
+            tried("blob.delete", sha256(b"one").as_str()),
+            tried("retention.shorten", "v1"),
+            tried("retention.shorten", reference.as_str()),
+        ]
+    );
+    bench.check().await;
+}
+
+/// Nobody had computed the digest that the index names it by, so nothing was known to name it.
+async fn a_child_named_by_sha512_was_deleted_by_sha256(on: On) {
+    let bench = Bench::new(on).await;
+    let child = bench.image(b"one").await;
+    let index = index_of(&[crate::hash::digest(Algorithm::Sha512, &child)]);
+    let index = with(&index, &annotated("release-evidence"));
+    bench.publish(&index, &["all"]).await.unwrap();
+    bench.publish(&child, &["v1"]).await.unwrap();
+    let kept = bench.delete(sha256(&child).as_str()).await;
+    assert!(matches!(kept, Err(Error::Protected(_))), "{kept:?}");
     bench.check().await;
 }

@@ -95,7 +95,7 @@ async fn nothing_changes(bench: &Bench, attack: &Attack) {
     let denials = bench.denials().await;
     let recorded = i64::try_from(denials.len() - denied).unwrap();
     assert_eq!(after.sequence - before.sequence, recorded, "{denials:?}");
-    assert_eq!(recorded, 11, "{denials:?}");
+    assert_eq!(recorded, 14, "{denials:?}");
     assert_eq!(bench.backend.list("", None, 1000).await.unwrap().objects.len(), objects);
     assert_eq!(bench.download(&attack.package, "x").await, b"one");
     bench.check().await;

@@ -107,10 +107,14 @@ pub(super) struct Disposition {
     pub(super) repository: RepositoryName,
     pub(super) target: Target,
     pub(super) revision: i64,
+    /// Approvals, and seconds of cooling-off.
+    pub(super) demanded: (u8, u32),
     pub(super) proposer: String,
     pub(super) approvals: BTreeSet<String>,
     pub(super) approved_at: Option<Micros>,
     pub(super) is_open: bool,
+    /// Whether a hold on it or on anything that protects it was placed since.
+    pub(super) is_void: bool,
 }
 
 #[derive(Debug, Default)]
@@ -137,8 +141,8 @@ pub(super) struct Reference {
     pub(super) told: BTreeMap<&'static str, u64>,
     /// The tags of this command that nobody may move.
     pinned: BTreeSet<Tag>,
-    /// What leaves with the disposition of this command: the target and its repository, and manifests.
-    leaving: Option<(RepositoryName, Target, BTreeSet<Digest>)>,
+    /// What leaves with the disposition of this command: the targets and their repository, and manifests.
+    leaving: Option<(RepositoryName, BTreeSet<Target>, BTreeSet<Digest>)>,
 }
 
 impl Reference {
@@ -159,8 +163,8 @@ impl Reference {
                 *self.told.entry(event.fact.type_name()).or_default() += 1;
                 self.event(event)?;
             }
-            if let Some((repository, target, _)) = self.leaving.take() {
-                self.kept.remove(&(repository, target));
+            if let Some((repository, targets, _)) = self.leaving.take() {
+                self.kept.retain(|(of, target), _| *of != repository || !targets.contains(target));
             }
             self.is_whole(command)?;
         }

@@ -73,8 +73,8 @@ impl Reference {
     /// R5: nothing that is protected goes, but what is disposed of, and then only that.
     fn check_delete(&self, repository: &RepositoryName, content: &Digest, event: &Event) -> Checked {
         let mut protection = self.protection(repository, content, None);
-        if let Some((_, target, with)) = &self.leaving {
-            protection.kept.retain(|(by, _)| by != target);
+        if let Some((_, targets, with)) = &self.leaving {
+            protection.kept.retain(|(by, _)| !targets.contains(by));
             must(with.contains(content), "R5: what leaves with a disposition belongs to it", &told(event))?;
         }
         must(protection.is_free(), "R5: what is protected stays", &(told(event), &protection))

@@ -60,7 +60,7 @@ impl Reference {
             }
             Fact::PackageDeleted(fact) => {
                 let target = Target::Package(fact.package.clone());
-                let is_disposed = self.leaving.as_ref().is_some_and(|(_, it, _)| *it == target);
+                let is_disposed = self.leaving.as_ref().is_some_and(|(_, they, _)| they.contains(&target));
                 must(is_disposed, "R5: a package leaves by a disposition", &told(event))?;
                 self.packages.get_mut(&fact.package).expect("it was disposed of").has_ended = true;
                 Ok(())

@@ -94,6 +94,7 @@ impl Reference {
                     kind: fact.kind,
                     is_in_force: true,
                 };
+                self.void_by(&hold, event)?;
                 self.holds.insert(fact.hold.clone(), hold);
                 Ok(())
             }
