@@ -5,6 +5,7 @@ use super::*;
 on_both![
     another_copy_in_the_storage_takes_the_place_of_a_damaged_one,
     a_copy_that_is_no_better_is_left_alone,
+    a_repair_that_could_not_be_written_ended_the_pass,
     a_damaged_copy_is_kept_aside_as_long_as_its_content_is,
 ];
 
@@ -58,6 +59,28 @@ async fn a_copy_that_is_no_better_is_left_alone(on: On) {
     let done = vault.cycle().await;
     assert_eq!((done.damaged, done.repaired), (1, 0));
     assert_eq!(vault.cycle().await.repaired, 1);
+    vault.check().await;
+}
+
+async fn a_repair_that_could_not_be_written_ended_the_pass(on: On) {
+    let vault = Vault::new(on).await;
+    let contents = [bytes(1), bytes(2), pattern(LARGE), bytes(3)];
+    for content in &contents {
+        vault.push("a", content).await;
+        vault.backend.put(&another_key(content), content.clone()).await.unwrap();
+        vault.damage(content, Wrong::Flipped).await;
+    }
+    // Small ones are put in one go, the large one is staged; and the storage cannot say what copies there are.
+    vault.faults.arm(Op::Put, 1, Fault::Fail(Cause::NoSpace));
+    vault.faults.arm(Op::Put, 2, Fault::Fail(Cause::Kind(std::io::ErrorKind::TimedOut)));
+    vault.faults.arm(Op::Stage, 1, Fault::Fail(Cause::ReadOnly));
+    let done = vault.cycle().await;
+    assert_eq!((done.blobs, done.damaged, done.repaired), (4, 4, 1));
+    vault.faults.fail(Op::List, Cause::Broken);
+    let done = vault.cycle().await;
+    assert_eq!((done.blobs, done.damaged, done.repaired), (4, 3, 2));
+    assert_eq!(vault.cycle().await.repaired, 1);
+    assert_eq!(vault.cycle().await.damaged, 0);
     vault.check().await;
 }
 
