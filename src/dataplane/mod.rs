@@ -2,13 +2,15 @@
 //!
 //! - [`Ingest`] takes a stream in one pass: received, hashed with SHA-256 and BLAKE3 and written side by
 //!   side, compared with what the client claimed, then made durable under a key that is never reused.
-//! - [`DataPlane::open`] serves an object or a range of it.
+//! - [`DataPlane::open`] serves an object or a range of it; [`DataPlane::compared`] a whole one whose last bytes come only
+//!   when all of them are what was stored.
 //! - [`DataPlane::verify`] re-digests what is stored.
 //!
 //! Nothing here knows repositories or events. Bytes become durable here first; the event that names them
 //! comes after.
 
 mod checkpoint;
+mod compared;
 mod copy;
 mod digester;
 mod ingest;
@@ -27,6 +29,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 pub use checkpoint::Checkpoint;
+pub use compared::Compared;
 pub use digester::Digester;
 pub use ingest::{Ingest, Received, Sealed, Staging, Stored, Suspended};
 pub use verify::{Finding, Reading, Verdict};

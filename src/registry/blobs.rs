@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::collection::{KeepLink, rules};
 use super::commands::{LinkBlob, UnlinkBlob};
 use super::uploads::run;
-use super::{Actor, Body, ByteRange, Error, Object, Registry, protection};
+use super::{Actor, Body, Error, Registry, protection};
 use crate::clock::{Micros, SECOND};
 use crate::dataplane::{self, Location, Received, Sealed, Stored};
 use crate::events::{Command, Committed, Fact, Target, look};
@@ -34,6 +34,7 @@ pub struct Blob {
     /// Bytes.
     pub size: u64,
     pub(super) location: Location,
+    pub(super) content: Digest,
     /// Since when nothing of its repository seems to name it.
     unused_since: Option<Micros>,
 }
@@ -91,11 +92,6 @@ impl Registry {
             }
             Ok(_) => Ok(blob),
         }
-    }
-
-    /// Opens a blob's bytes, or a range of them.
-    pub async fn open_blob(&self, blob: &Blob, range: Option<ByteRange>) -> Result<Object, Error> {
-        Ok(self.inner.data.open(&blob.location, range).await?)
     }
 
     /// A URL of the storage under which anyone can GET the blob's bytes for a few minutes, if the storage gives out
@@ -411,8 +407,9 @@ impl Blob {
         if let Some(damage) = held.blob.damage {
             return Err(Error::BlobDamaged { digest, damage });
         }
+        let (content, unused_since) = (held.blob.content.clone(), held.unused_since);
         let location = location(held.blob);
-        Ok(Self { digest, size: location.size, location, unused_since: held.unused_since })
+        Ok(Self { digest, size: location.size, location, content, unused_since })
     }
 }
 

@@ -29,6 +29,7 @@ mod protection;
 mod referrers;
 mod retention;
 mod scrub;
+mod serving;
 mod sessions;
 mod signing;
 mod store;
@@ -42,6 +43,8 @@ mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 pub use blobs::{Blob, PushedBlob};
 pub use collection::{
@@ -101,6 +104,8 @@ pub struct Options {
     pub max_blob: u64,
     /// Whether an image manifest may name blobs that its repository does not hold. An index may always.
     pub allow_sparse: bool,
+    /// Whether a blob that is read as a whole is compared with its content address on the way.
+    pub verify_reads: bool,
     /// Memory for manifests that are asked for often, bytes.
     pub manifest_cache: u64,
     /// How long nothing may happen to a draft of a package before it is given up.
@@ -124,6 +129,7 @@ impl Default for Options {
             max_manifest: 4 * 1024 * 1024,
             max_blob: u64::MAX,
             allow_sparse: false,
+            verify_reads: true,
             manifest_cache: 32 * 1024 * 1024,
             draft_expiry: Duration::from_hours(7 * 24),
             gc: CollectionOptions::default(),
@@ -154,6 +160,8 @@ struct Inner {
     policy: Policy,
     denials: denials::Denials,
     compliance: Arc<compliance::Keeper>,
+    /// Bounds how many copies that seem damaged are read again at once.
+    looks: Semaphore,
     /// Bounds what is spent on large packages at once.
     composing: packages::Weights,
     /// Bounds what is spent on metadata at once.
@@ -201,6 +209,7 @@ impl Registry {
             policy,
             denials: denials::Denials::default(),
             compliance,
+            looks: Semaphore::new(scrub::LOOKS),
             composing: packages::Weights::default(),
             checks: packages::Checks::default(),
             opened_at,

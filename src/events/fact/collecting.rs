@@ -114,7 +114,7 @@ impl Damage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlobCorrupted {
-    /// The cycle that found it.
+    /// The cycle that found it; empty for a reader or a push.
     pub run: String,
     /// The content.
     pub content: Digest,
@@ -132,7 +132,7 @@ pub struct BlobCorrupted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlobUnreadable {
-    /// The cycle that tried to.
+    /// The cycle that tried to; empty for a reader or a push.
     pub run: String,
     /// The content.
     pub content: Digest,

@@ -4,6 +4,7 @@ mod finding;
 mod passes;
 mod readers;
 mod repairing;
+mod serving;
 mod verified;
 
 use super::*;
