@@ -148,3 +148,50 @@ async fn readers_of_one_damaged_blob_at_once_put_it_on_record_once() {
     }
     assert_eq!(vault.events_after(before).await, ["v1.blob.corrupted"]);
 }
+
+#[tokio::test]
+async fn the_files_of_a_damaged_archive_were_those_of_a_package() {
+    use crate::registry::tests::packages_pushed::{archive, artifact, packed};
+    for options in [true, false] {
+        let vault = Vault::with(On::Sqlite, |it| it.verify_reads = options).await;
+        // Damaged between the frames, at the end, and where the archive is read no further.
+        for (seed, at) in (1..).zip([600, 300_000, usize::MAX]) {
+            let content: Vec<u8> = pattern(400_000).iter().map(|byte| byte ^ seed).collect();
+            let tar = Bytes::from(packed("run/report.json", &content));
+            vault.push("src", &tar).await;
+            let key = vault.key_of(&tar).await;
+            let mut other = tar.to_vec();
+            let at = at.min(tar.len() - 1);
+            other[at] ^= 1;
+            vault.write(&key, other.into()).await;
+            let empty = Bytes::from_static(crate::package::mapping::names::EMPTY_CONFIG);
+            vault.push("pkg", &empty).await;
+            let (from, to, digest) = (name("src"), name("pkg"), sha256(&tar));
+            let mounted = vault.registry.mount_blob(&to, Actor::anonymous(), &digest, Some(&from));
+            assert!(mounted.await.unwrap().is_some());
+            let manifest = Bytes::from(artifact(&[archive(&tar)]));
+            let put = async || {
+                let (actor, reference) = (Actor::anonymous(), "v1".parse().unwrap());
+                let bytes = manifest.clone();
+                vault.registry.push_manifest(&name("pkg"), actor, &reference, vec![], None, bytes).await
+            };
+            let before = vault.registry.last_sequence();
+            let refused = put().await.unwrap_err();
+            assert!(refused.is_damage(), "{refused:?}");
+            assert_eq!(vault.events_after(before).await, ["v1.blob.corrupted"]);
+            // From then on whoever has the archive is asked for it.
+            let refused = put().await.unwrap_err();
+            assert!(
+                matches!(&refused, Error::ReferencesUnknown(it) if *it == [digest.clone()]),
+                "{refused:?}"
+            );
+            vault.push("pkg", &tar).await;
+            let id = put().await.unwrap().package.unwrap();
+            let files = vault.registry.package_files(&id, "", 10).await.unwrap();
+            assert_eq!(files[0].file.sha256, sha256(&content));
+        }
+        let packages = vault.registry.packages(&name("pkg"), &Filter::default(), "", 10).await.unwrap();
+        assert_eq!(packages.len(), 3);
+        vault.check().await;
+    }
+}
