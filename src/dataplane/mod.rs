@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 
 pub use checkpoint::Checkpoint;
 pub use compared::Compared;
@@ -220,6 +220,16 @@ impl DataPlane {
             Ok(found) => Ok(found.size == location.size),
             Err(storage::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same, and that its first byte can be read: of one too large to be read just to know.
+    pub async fn is_readable(&self, location: &Location) -> Result<bool, Error> {
+        let first = (location.size > 0).then_some(ByteRange { start: 0, end: 1 });
+        match self.open(location, first).await {
+            Ok(mut object) => Ok(object.body.next().await.transpose()?.is_some() || first.is_none()),
+            Err(Error::Missing { .. } | Error::Size { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

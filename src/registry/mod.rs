@@ -35,6 +35,7 @@ mod signing;
 mod store;
 mod sweep;
 mod tags;
+mod troubles;
 mod uploads;
 mod verify;
 
@@ -160,6 +161,7 @@ struct Inner {
     policy: Policy,
     denials: denials::Denials,
     compliance: Arc<compliance::Keeper>,
+    troubles: Arc<troubles::Troubles>,
     /// Bounds how many copies that seem damaged are read again at once.
     looks: Semaphore,
     /// Bounds what is spent on large packages at once.
@@ -189,7 +191,12 @@ impl Registry {
     ) -> Result<Self, Error> {
         let cache = Arc::new(cache::Cache::new(options.manifest_cache));
         let compliance = Arc::new(compliance::Keeper::new(clock.clone(), micros(options.clock.jump)));
-        let told = Told { cache: Arc::clone(&cache), compliance: Arc::clone(&compliance) };
+        let troubles = Arc::<troubles::Troubles>::default();
+        let told = Told {
+            cache: Arc::clone(&cache),
+            compliance: Arc::clone(&compliance),
+            troubles: Arc::clone(&troubles),
+        };
         let observer: Arc<dyn Observer> = Arc::new(told);
         let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
         let uploads = uploads::Active::default();
@@ -209,6 +216,7 @@ impl Registry {
             policy,
             denials: denials::Denials::default(),
             compliance,
+            troubles,
             looks: Semaphore::new(scrub::LOOKS),
             composing: packages::Weights::default(),
             checks: packages::Checks::default(),
@@ -287,17 +295,20 @@ fn micros(duration: Duration) -> Micros {
 struct Told {
     cache: Arc<cache::Cache>,
     compliance: Arc<compliance::Keeper>,
+    troubles: Arc<troubles::Troubles>,
 }
 
 impl Observer for Told {
     fn committed(&self, events: &[Event]) {
         self.cache.committed(events);
         self.compliance.committed(events);
+        self.troubles.committed(events);
     }
 
     fn lost_track(&self) {
         self.cache.lost_track();
         self.compliance.lost_track();
+        self.troubles.lost_track();
     }
 }
 

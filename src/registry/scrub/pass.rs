@@ -164,7 +164,10 @@ impl<'a> Pass<'a> {
         let is_news = self.record(&blob.content, &blob.backend, &blob.key, shown.clone()).await?;
         match shown {
             Shown::Whole => self.progress.done.recovered += u64::from(is_news),
-            Shown::Unreadable(_) => self.progress.done.unreadable += 1,
+            Shown::Unreadable(_) => {
+                self.progress.done.unreadable += 1;
+                self.progress.done.repaired += u64::from(self.repair(blob).await?);
+            }
             Shown::Damaged(..) if self.is_damaged_still(blob).await? => {
                 self.progress.done.damaged += 1;
                 self.progress.done.repaired += u64::from(self.repair(blob).await?);

@@ -2,6 +2,7 @@
 
 mod finding;
 mod passes;
+mod pushing;
 mod readers;
 mod repairing;
 mod serving;
