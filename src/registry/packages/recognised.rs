@@ -237,7 +237,9 @@ impl Registry {
         digests: &[Digest],
     ) -> Result<Vec<blobs::Blob>, Error> {
         let found = links::find_all(&self.inner.db, repository, digests).await?;
-        let missing = digests.iter().zip(&found).filter(|(_, blob)| blob.is_none());
+        // What is damaged is repaired when it is pushed again.
+        let is_missing = |blob: &Option<blobs::Blob>| blob.as_ref().is_none_or(|blob| blob.damage.is_some());
+        let missing = digests.iter().zip(&found).filter(|(_, blob)| is_missing(blob));
         let missing: Vec<Digest> = missing.map(|(digest, _)| digest.clone()).collect();
         if missing.is_empty() {
             Ok(found.into_iter().flatten().collect())
