@@ -2,7 +2,8 @@
 
 -- Truth: the events of one run of a collection.
 CREATE INDEX events_run ON events (subject, sequence)
-    WHERE type IN ('v1.blob.released', 'v1.blob.condemned', 'v1.blob.delete_intended', 'v1.blob.purged');
+    WHERE type IN ('v1.blob.released', 'v1.blob.condemned', 'v1.blob.delete_intended', 'v1.blob.purged',
+        'v1.orphan.removed');
 
 -- Truth: everything about a package, its retention and its holds too.
 DROP INDEX events_package;
@@ -141,7 +142,7 @@ CREATE TABLE compliance_clock (
 CREATE TABLE gc_runs (
     run          TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     started_at   BIGINT           NOT NULL,
-    finished_at  BIGINT           NOT NULL,
+    finished_at  BIGINT,
     released     BIGINT           NOT NULL,
     condemned    BIGINT           NOT NULL,
     purged       BIGINT           NOT NULL,

@@ -2,7 +2,8 @@
 
 -- Truth: the events of one run of a collection.
 CREATE INDEX events_run ON events (subject, sequence)
-    WHERE type IN ('v1.blob.released', 'v1.blob.condemned', 'v1.blob.delete_intended', 'v1.blob.purged');
+    WHERE type IN ('v1.blob.released', 'v1.blob.condemned', 'v1.blob.delete_intended', 'v1.blob.purged',
+        'v1.orphan.removed');
 
 -- Truth: everything about a package, its retention and its holds too.
 DROP INDEX events_package;
@@ -138,7 +139,7 @@ CREATE TABLE compliance_clock (
 CREATE TABLE gc_runs (
     run          TEXT    NOT NULL PRIMARY KEY,
     started_at   INTEGER NOT NULL,
-    finished_at  INTEGER NOT NULL,
+    finished_at  INTEGER,
     released     INTEGER NOT NULL,
     condemned    INTEGER NOT NULL,
     purged       INTEGER NOT NULL,

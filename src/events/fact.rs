@@ -20,7 +20,7 @@ pub use blobs::{BlobLinked, BlobRepaired, BlobStored, BlobUnlinked, ContentDiges
 pub use collecting::{
     BlobCorrupted, BlobRecovered, BlobRevived, BlobUnreadable, BlobsCondemned, BlobsDeleteIntended,
     BlobsKept, BlobsPurged, BlobsReleased, ClockResynchronised, ClockTicked, Copy, Damage, GcCompleted,
-    ScrubCompleted, manifest_key,
+    Orphan, OrphansRemoved, ScrubCompleted, manifest_key,
 };
 pub use manifests::{ManifestDeleted, ManifestPushed, Reference, Role, Subject, TagDeleted, TagMoved};
 pub use objects::{ObjectDeleted, ObjectStored};
@@ -121,6 +121,7 @@ facts! {
     "v1.blob.revived" => BlobRevived,
     "v1.blob.delete_intended" => BlobsDeleteIntended,
     "v1.blob.purged" => BlobsPurged,
+    "v1.orphan.removed" => OrphansRemoved,
     "v1.blob.corrupted" => BlobCorrupted,
     "v1.blob.unreadable" => BlobUnreadable,
     "v1.blob.recovered" => BlobRecovered,
@@ -158,6 +159,7 @@ impl Fact {
             | Self::BlobRevived(_)
             | Self::BlobsDeleteIntended(_)
             | Self::BlobsPurged(_)
+            | Self::OrphansRemoved(_)
             | Self::BlobCorrupted(_)
             | Self::BlobUnreadable(_)
             | Self::BlobRecovered(_)
@@ -242,6 +244,7 @@ impl Fact {
             Self::BlobRevived(fact) => fact.content.as_str(),
             Self::BlobsDeleteIntended(fact) => &fact.run,
             Self::BlobsPurged(fact) => &fact.run,
+            Self::OrphansRemoved(fact) => &fact.run,
             Self::BlobCorrupted(fact) => fact.content.as_str(),
             Self::BlobUnreadable(fact) => fact.content.as_str(),
             Self::BlobRecovered(fact) => fact.content.as_str(),

@@ -44,10 +44,10 @@ pub use fact::{
     CertificateIssued, ClockResynchronised, ClockTicked, ContentDigested, Copy, Damage, DispositionApproved,
     DispositionExecuted, DispositionProposed, DispositionRejected, DispositionVoided, Fact, FactError,
     GcCompleted, HoldPlaced, HoldReleased, ManifestDeleted, ManifestPushed, ObjectDeleted, ObjectStored,
-    PackageCreated, PackageDeleted, PackageFailed, PackageFailure, PackageFileDropped, PackageFileIngested,
-    PackageFileReplaced, PackageFinalized, PolicyChanged, Reference, RetentionDenied, RetentionExtended,
-    RetentionResolved, RetentionShortened, RetentionStarted, Role, SchemaRegistered, ScrubCompleted, Subject,
-    TagDeleted, TagMoved, manifest_key,
+    Orphan, OrphansRemoved, PackageCreated, PackageDeleted, PackageFailed, PackageFailure,
+    PackageFileDropped, PackageFileIngested, PackageFileReplaced, PackageFinalized, PolicyChanged, Reference,
+    RetentionDenied, RetentionExtended, RetentionResolved, RetentionShortened, RetentionStarted, Role,
+    SchemaRegistered, ScrubCompleted, Subject, TagDeleted, TagMoved, manifest_key,
 };
 pub use head::Head;
 pub use log::{Log, Observer};

@@ -5,17 +5,23 @@
 //!
 //! Every statement comes to the same when it is repeated.
 
-use super::Error;
+use std::time::Duration;
+
+use super::{Error, micros};
 use crate::clock::{Micros, SECOND};
 use crate::db::{self, Db, Operational};
 
 /// A lease that is not renewed ends after this long: its process is gone.
 pub(super) const LEASE: Micros = 60 * SECOND;
 
+/// No lease ends later than this: one that seems to was taken by a clock that was wrong, and is void. More than the
+/// clocks of replicas are apart.
+const LONGEST: Micros = 10 * LEASE;
+
 const CLAIM: &str = "INSERT INTO maintenance (name, lease, lease_until, position, updated_at) \
     VALUES ($1, $2, $3, NULL, 0) ON CONFLICT (name) DO UPDATE SET lease = $2, lease_until = $3 \
-    WHERE maintenance.lease IS NULL OR maintenance.lease_until < $4 OR maintenance.lease = $2 \
-    RETURNING position";
+    WHERE maintenance.lease IS NULL OR maintenance.lease_until < $4 OR maintenance.lease_until > $5 \
+    OR maintenance.lease = $2 RETURNING position";
 
 const FIND: &str = "SELECT lease, lease_until, updated_at, position FROM maintenance WHERE name = $1";
 
@@ -59,6 +65,14 @@ pub(super) struct State {
     pub(super) position: Option<String>,
 }
 
+/// Whether what was begun then, or never (0), is to be done again. A beginning that is still to come was noted by a clock
+/// that was wrong, and says nothing.
+pub(super) fn is_due(begun_at: Micros, period: Duration, now: Micros) -> bool {
+    let period = micros(period);
+    // A little early: timers and clocks do not agree to the microsecond.
+    begun_at > now || begun_at.saturating_add(period - period / 10) <= now
+}
+
 impl Maintenance {
     pub(super) fn new(db: &Db) -> Self {
         Self(db.operational())
@@ -71,7 +85,7 @@ impl Maintenance {
         holder: &str,
         now: Micros,
     ) -> Result<Option<Lease>, Error> {
-        let args = vec![name.into(), holder.into(), (now + LEASE).into(), now.into()];
+        let args = vec![name.into(), holder.into(), (now + LEASE).into(), now.into(), (now + LONGEST).into()];
         let rows = self.0.query(CLAIM, args).await?;
         Ok(rows.first().map(|row| Lease {
             table: self.0.clone(),
@@ -86,7 +100,7 @@ impl Maintenance {
     pub(super) async fn state(&self, name: &'static str, now: Micros) -> Result<State, Error> {
         let rows = self.0.query(FIND, vec![name.into()]).await?;
         let Some(row) = rows.first() else { return Ok(State { holder: None, begun_at: 0, position: None }) };
-        let holder = row.optional_text(0).filter(|_| row.integer(1) >= now);
+        let holder = row.optional_text(0).filter(|_| (now..=now + LONGEST).contains(&row.integer(1)));
         let position = row.optional_text(3).map(str::to_owned);
         Ok(State { holder: holder.map(str::to_owned), begun_at: row.integer(2), position })
     }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::blobs::{self, State as BlobState};
+use super::blobs::{self, Blob, State as BlobState};
 use super::contents::stored_digest;
 use crate::clock::Micros;
 use crate::db::{Column, Db, Error, Index, Key, Row, Table, Value};
@@ -165,7 +165,11 @@ impl Projection for Damages {
             Fact::BlobRepaired(fact) => {
                 vec![read(&fact.lost), Read::row(&blobs::BLOBS, blobs::key(&fact.content))]
             }
-            Fact::BlobsPurged(fact) => fact.copies.iter().map(|copy| of(&copy.content)).collect(),
+            Fact::BlobStored(fact) => vec![of(&fact.content)],
+            Fact::BlobsPurged(fact) => {
+                let aside = fact.aside.iter().map(|copy| read(&copy.key));
+                fact.copies.iter().map(|copy| of(&copy.content)).chain(aside).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -201,17 +205,19 @@ impl Projection for Damages {
                 end(&mut row, event, State::Replaced, Some(&fact.key));
                 vec![Change::Upsert(table, row)]
             }
+            // The copy before it is as good as gone, and its deletion may have ended half-way.
+            Fact::BlobStored(fact) => released(event, rows, &fact.content),
             Fact::BlobsPurged(fact) => {
                 let is_end = |copy: &&Copy| {
                     let blob = blobs::get(rows, &copy.content);
                     // As the fold of blobs: otherwise a push has stored another copy meanwhile.
                     blob.is_some_and(|blob| blob.state == BlobState::Deleting && blob.key == copy.key)
                 };
-                fact.copies
-                    .iter()
-                    .filter(is_end)
-                    .flat_map(|copy| released(event, rows, &copy.content))
-                    .collect()
+                let of_contents = fact.copies.iter().filter(is_end);
+                let of_contents = of_contents.flat_map(|copy| released(event, rows, &copy.content));
+                let aside = fact.aside.iter().filter_map(|copy| rows.get(&DAMAGES, &key(&copy.key)));
+                let aside = aside.filter(|row| state(row).is_kept()).map(|row| release(event, row));
+                of_contents.chain(aside).collect()
             }
             _ => Vec::new(),
         }
@@ -269,13 +275,14 @@ fn end(row: &mut Row, event: &Event, state: State, by: Option<&str>) {
 fn released(event: &Event, rows: &Rows, content: &Digest) -> Vec<Change> {
     let rows = rows.lookup(&DAMAGES, BY_CONTENT, &[content.as_str().into()]);
     let kept = rows.into_iter().filter(|row| state(row).is_kept() && row.text(BACKEND) != DATABASE);
-    let release = |row: &Row| {
-        let mut row = row.clone();
-        let by = row.optional_text(REPLACED_BY).map(str::to_owned);
-        end(&mut row, event, State::Released, by.as_deref());
-        Change::Upsert(&DAMAGES, row)
-    };
-    kept.map(release).collect()
+    kept.map(|row| release(event, row)).collect()
+}
+
+fn release(event: &Event, row: &Row) -> Change {
+    let mut row = row.clone();
+    let by = row.optional_text(REPLACED_BY).map(str::to_owned);
+    end(&mut row, event, State::Released, by.as_deref());
+    Change::Upsert(&DAMAGES, row)
 }
 
 fn state(row: &Row) -> State {
@@ -306,13 +313,51 @@ pub fn read(copy: &str) -> Read {
     Read::row(&DAMAGES, key(copy))
 }
 
-fn of(content: &Digest) -> Read {
+/// The read of the damaged copies of some content.
+pub fn of(content: &Digest) -> Read {
     Read::lookup(&DAMAGES, BY_CONTENT, vec![content.as_str().into()])
 }
 
 /// What is wrong with a copy, if that is open, among loaded rows.
 pub fn open_trouble(rows: &Rows, copy: &str) -> Option<Trouble> {
     rows.get(&DAMAGES, &key(copy)).map(damaged).filter(|it| it.state == State::Open).map(|it| it.trouble)
+}
+
+/// The damaged copies of a blob that are kept aside, among loaded rows.
+pub fn aside(rows: &Rows, blob: &Blob) -> Vec<Copy> {
+    let rows = rows.lookup(&DAMAGES, BY_CONTENT, &[blob.content.as_str().into()]);
+    rows.into_iter().filter_map(|row| kept_aside(row, blob)).collect()
+}
+
+/// The same of several blobs, in the database.
+pub async fn aside_now(db: &Db, blobs: &[Blob]) -> Result<Vec<Copy>, Error> {
+    let mut copies = Vec::new();
+    let mut tx = db.snapshot().await?;
+    for chunk in blobs.chunks(CHUNK) {
+        let mut wanted: Vec<Key> = chunk.iter().map(|blob| vec![blob.content.as_str().into()]).collect();
+        wanted.sort();
+        for row in tx.load(&DAMAGES, Some(BY_CONTENT), &wanted).await? {
+            let blob = chunk.iter().find(|blob| blob.content.as_str() == row.text(1));
+            copies.extend(blob.and_then(|blob| kept_aside(&row, blob)));
+        }
+    }
+    Ok(copies)
+}
+
+fn kept_aside(row: &Row, blob: &Blob) -> Option<Copy> {
+    let is_aside = state(row).is_kept() && row.text(0) != blob.key && row.text(BACKEND) != DATABASE;
+    is_aside.then(|| Copy {
+        content: blob.content.clone(),
+        size: blob.size,
+        backend: row.text(BACKEND).to_owned(),
+        key: row.text(0).to_owned(),
+        version: None,
+    })
+}
+
+/// Whether a damaged copy is kept, among loaded rows.
+pub fn is_kept(rows: &Rows, copy: &str) -> bool {
+    rows.get(&DAMAGES, &key(copy)).is_some_and(|row| state(row).is_kept())
 }
 
 /// Up to `limit` copies that are damaged or unreadable, by key, after a text that need not be one.

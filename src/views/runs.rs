@@ -1,10 +1,10 @@
 //! What collections and scrubs came to.
 
 use crate::clock::Micros;
-use crate::db::{Column, Db, Error, Row, Table};
+use crate::db::{Column, Db, Error, Row, Table, Value};
 use crate::events::{Change, Event, Fact, GcCompleted, Projection, Read, Rows, ScrubCompleted};
 
-/// One row per collection.
+/// One row per collection that did something, or of which somebody wanted to know.
 pub static GC_RUNS: Table = Table {
     name: "gc_runs",
     columns: &[
@@ -72,11 +72,14 @@ impl Projection for Runs {
         vec![&GC_RUNS, &SCRUB_RUNS]
     }
 
-    fn reads(&self, _: &Event) -> Vec<Read> {
-        Vec::new()
+    fn reads(&self, event: &Event) -> Vec<Read> {
+        part(&event.fact).map(|(run, _)| Read::row(&GC_RUNS, vec![run.into()])).into_iter().collect()
     }
 
-    fn apply(&self, event: &Event, _: &Rows) -> Vec<Change> {
+    fn apply(&self, event: &Event, rows: &Rows) -> Vec<Change> {
+        if let Some((run, part)) = part(&event.fact) {
+            return vec![under_way(event, rows, run, part)];
+        }
         match &event.fact {
             Fact::GcCompleted(fact) => {
                 let row = Row(vec![
@@ -115,22 +118,76 @@ impl Projection for Runs {
     }
 }
 
-/// Up to `limit` collections, the newest first, before a run if one is given, each with when it ended.
+/// What one event of a collection adds to what it did.
+#[derive(Default)]
+struct Part {
+    released: usize,
+    condemned: usize,
+    purged: usize,
+    purged_bytes: u64,
+    orphans: usize,
+}
+
+/// The run of an event of a collection that is no end of it.
+fn part(fact: &Fact) -> Option<(&str, Part)> {
+    match fact {
+        Fact::BlobsReleased(fact) => {
+            Some((&fact.run, Part { released: fact.contents.len(), ..Part::default() }))
+        }
+        Fact::BlobsCondemned(fact) => {
+            Some((&fact.run, Part { condemned: fact.contents.len(), ..Part::default() }))
+        }
+        Fact::BlobsDeleteIntended(fact) => Some((&fact.run, Part::default())),
+        Fact::BlobsPurged(fact) => {
+            let purged_bytes = fact.copies.iter().map(|copy| copy.size).sum();
+            let purged = fact.copies.len() + fact.aside.len();
+            Some((&fact.run, Part { purged, purged_bytes, ..Part::default() }))
+        }
+        Fact::OrphansRemoved(fact) => {
+            Some((&fact.run, Part { orphans: fact.objects.len(), ..Part::default() }))
+        }
+        _ => None,
+    }
+}
+
+/// The row of a collection that did something: from then on it is known of, were it to end without a word.
+fn under_way(event: &Event, rows: &Rows, run: &str, part: Part) -> Change {
+    let before = rows.get(&GC_RUNS, &[run.into()]);
+    let sum = |at: usize, more: u64| -> Value {
+        (before.map_or(0, |row| row.integer(at)) + more.cast_signed()).into()
+    };
+    let started_at = before.map_or(event.recorded_at, |row| row.integer(1));
+    let row = Row(vec![
+        run.into(),
+        started_at.into(),
+        Value::Null,
+        sum(3, part.released as u64),
+        sum(4, part.condemned as u64),
+        sum(5, part.purged as u64),
+        sum(6, part.purged_bytes),
+        sum(7, part.orphans as u64),
+        Value::Null,
+        event.sequence.into(),
+    ]);
+    Change::Upsert(&GC_RUNS, row)
+}
+
+/// Up to `limit` collections, the newest first, before a run if one is given, each with when it ended if it did.
 pub async fn collections(
     db: &Db,
     before: Option<&str>,
     limit: i64,
-) -> Result<Vec<(GcCompleted, Micros)>, Error> {
+) -> Result<Vec<(GcCompleted, Option<Micros>)>, Error> {
     let rows = db.query(COLLECTIONS, vec![before.unwrap_or(LAST).into(), limit.into()]).await?;
     Ok(rows.iter().map(collected).collect())
 }
 
-/// A collection that ended, and when.
-pub async fn collection(db: &Db, run: &str) -> Result<Option<(GcCompleted, Micros)>, Error> {
+/// A collection, and when it ended if it did.
+pub async fn collection(db: &Db, run: &str) -> Result<Option<(GcCompleted, Option<Micros>)>, Error> {
     Ok(db.query(COLLECTION, vec![run.into()]).await?.first().map(collected))
 }
 
-fn collected(row: &Row) -> (GcCompleted, Micros) {
+fn collected(row: &Row) -> (GcCompleted, Option<Micros>) {
     let run = GcCompleted {
         run: row.text(0).to_owned(),
         started_at: row.integer(1),
@@ -141,7 +198,7 @@ fn collected(row: &Row) -> (GcCompleted, Micros) {
         orphans: row.integer(7).unsigned_abs(),
         failure: row.optional_text(8).map(str::to_owned),
     };
-    (run, row.integer(2))
+    (run, row.optional_integer(2))
 }
 
 /// Up to `limit` cycles of the scrub, the newest first, before a run if one is given, each with when it ended.

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The services of a run, and the tests of the program on PostgreSQL and a bucket.
 
-NEED_SERVICES=(test production load replicas conformance clients schemathesis)
+NEED_SERVICES=(test production load replicas conformance clients schemathesis long)
 SERVICES=
 
 section_services() {

@@ -52,6 +52,15 @@ section_load() { count_cargo load --release --no-fail-fast --test load -- --igno
 # Several servers over one PostgreSQL and one bucket, killed and cut off: the long part, as above.
 section_replicas() { count_cargo replicas --release --no-fail-fast --test replicas -- --ignored; }
 
+# The same at full length: histories of more than 20 000 operations on each engine, ten minutes of garbage on each pair,
+# and how much slower pushes are meanwhile.
+section_long() {
+    ARTIFACTSTORE_TEST_HISTORIES=180 count_cargo long-histories --release --lib -- everything --nocapture
+    LOAD_GC_SECONDS=600 count_cargo long-garbage --release --test load -- garbage --nocapture
+    LOAD_GC_SECONDS=600 count_cargo long-replicas --release --test replicas -- garbage --nocapture
+    check "cargo bench push-gc put-over-tag" cargo bench --bench registry -- push-gc put-over-tag
+}
+
 section_build() {
     check "cargo build --release" cargo build --release --bin artifactstore
 }

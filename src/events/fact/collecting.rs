@@ -72,6 +72,10 @@ pub struct BlobsDeleteIntended {
     pub run: String,
     /// The copies, by content.
     pub copies: Vec<Copy>,
+    /// Damaged copies of the same contents, which were kept aside: they go with them. Of their sizes nothing is known:
+    /// these are the contents'.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aside: Vec<Copy>,
 }
 
 /// These copies are gone.
@@ -82,6 +86,31 @@ pub struct BlobsPurged {
     pub run: String,
     /// The copies, by content.
     pub copies: Vec<Copy>,
+    /// Damaged copies that were kept aside, and are gone as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aside: Vec<Copy>,
+}
+
+/// An object in a storage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Orphan {
+    /// Its key.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Objects that no event names were seen twice, and are about to be removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrphansRemoved {
+    /// The run that found them.
+    pub run: String,
+    /// The backend that holds them.
+    pub backend: String,
+    /// The objects, by key.
+    pub objects: Vec<Orphan>,
 }
 
 /// What is wrong with a stored copy.
@@ -255,8 +284,14 @@ pub(super) mod tests {
             BlobsKept { repository: repository.clone(), contents: contents.clone(), is_named: true }.into(),
             BlobsCondemned { run: run(), contents }.into(),
             BlobRevived { content: content.clone() }.into(),
-            BlobsDeleteIntended { run: run(), copies: copies.clone() }.into(),
-            BlobsPurged { run: run(), copies }.into(),
+            BlobsDeleteIntended { run: run(), copies: copies.clone(), aside: copies.clone() }.into(),
+            BlobsPurged { run: run(), copies: copies.clone(), aside: copies }.into(),
+            OrphansRemoved {
+                run: run(),
+                backend: backend.clone(),
+                objects: vec![Orphan { key: key.clone(), size: 7 }],
+            }
+            .into(),
             BlobCorrupted {
                 run: run(),
                 content: content.clone(),

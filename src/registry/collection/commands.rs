@@ -7,14 +7,14 @@ use super::rules::{self, Naming, Unused};
 use crate::clock::Micros;
 use crate::events::{
     BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged, BlobsReleased, Command, Copy, Decision,
-    Fact, GcCompleted, Read, Rows,
+    Fact, GcCompleted, OrphansRemoved, Read, Rows,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::Error;
 use crate::registry::commands::link_read;
 use crate::registry::compliance::refuse_frozen;
 use crate::views::blobs::{self, Blob, State};
-use crate::views::{contents, holds, links, manifests, objects, package_files, packages};
+use crate::views::{contents, damages, holds, links, manifests, objects, package_files, packages};
 
 fn blob_read(content: &Digest) -> Read {
     Read::row(&blobs::BLOBS, blobs::key(content))
@@ -203,25 +203,28 @@ impl Command for IntendDeletes {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
-        self.contents.iter().flat_map(|content| [blob_read(content), links::of(content)]).collect()
+        let of = |content| [blob_read(content), links::of(content), damages::of(content)];
+        self.contents.iter().flat_map(of).collect()
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
-        let mut copies: Vec<Copy> = Vec::new();
+        let (mut copies, mut aside): (Vec<Copy>, Vec<Copy>) = (Vec::new(), Vec::new());
         for content in &self.contents {
             let Some(blob) = blobs::get(rows, content) else { continue };
             let is_due = blobs::condemned_at(rows, content).is_some_and(|at| at < self.before);
             if rules::may_delete(blob.state, links::count(rows, content)) && is_due {
+                aside.extend(damages::aside(rows, &blob));
                 copies.push(copy(blob));
             }
         }
-        if !copies.is_empty() {
-            refuse_frozen(rows)?;
+        if copies.is_empty() {
+            return Ok(Decision::default());
         }
-        copies.sort_by(|a, b| a.content.cmp(&b.content));
-        let fact = || BlobsDeleteIntended { run: self.run.clone(), copies: copies.clone() };
-        let facts = if copies.is_empty() { Vec::new() } else { vec![fact().into()] };
-        Ok(Decision { facts, contents: Vec::new() })
+        refuse_frozen(rows)?;
+        sort(&mut copies);
+        sort(&mut aside);
+        let fact = BlobsDeleteIntended { run: self.run.clone(), copies, aside };
+        Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
     }
 }
 
@@ -231,18 +234,24 @@ pub(super) fn copy(blob: Blob) -> Copy {
     Copy { content, size, backend, key, version }
 }
 
+fn sort(copies: &mut [Copy]) {
+    copies.sort_by(|a, b| (&a.content, &a.key).cmp(&(&b.content, &b.key)));
+}
+
 /// Copies whose deletion was intended are gone from the storage.
 #[derive(Debug)]
 pub(super) struct RecordPurged {
     pub(super) run: String,
     pub(super) copies: Vec<Copy>,
+    pub(super) aside: Vec<Copy>,
 }
 
 impl Command for RecordPurged {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
-        self.copies.iter().map(|copy| blob_read(&copy.content)).collect()
+        let aside = self.aside.iter().map(|copy| damages::read(&copy.key));
+        self.copies.iter().map(|copy| blob_read(&copy.content)).chain(aside).collect()
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
@@ -252,10 +261,31 @@ impl Command for RecordPurged {
             !blob.is_some_and(|blob| blob.key == copy.key && blob.state == State::Purged)
         };
         let mut copies: Vec<Copy> = self.copies.iter().filter(is_news).cloned().collect();
-        copies.sort_by(|a, b| a.content.cmp(&b.content));
-        let fact = || BlobsPurged { run: self.run.clone(), copies: copies.clone() };
-        let facts = if copies.is_empty() { Vec::new() } else { vec![fact().into()] };
-        Ok(Decision { facts, contents: Vec::new() })
+        let is_kept = |copy: &&Copy| damages::is_kept(rows, &copy.key);
+        let mut aside: Vec<Copy> = self.aside.iter().filter(is_kept).cloned().collect();
+        if copies.is_empty() && aside.is_empty() {
+            return Ok(Decision::default());
+        }
+        sort(&mut copies);
+        sort(&mut aside);
+        let fact = BlobsPurged { run: self.run.clone(), copies, aside };
+        Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
+    }
+}
+
+/// Objects that no event names are about to be removed.
+#[derive(Debug)]
+pub(super) struct RecordOrphans(pub(super) OrphansRemoved);
+
+impl Command for RecordOrphans {
+    type Rejection = Error;
+
+    fn reads(&self) -> Vec<Read> {
+        Vec::new()
+    }
+
+    fn decide(&self, _: &Rows) -> Result<Decision, Error> {
+        Ok(Decision { facts: vec![self.0.clone().into()], contents: Vec::new() })
     }
 }
 

@@ -34,7 +34,7 @@ pub use options::Options;
 pub use plan::{Plan, Tally, plan};
 pub use runs::{CollectionRun, RunStatus};
 
-use super::maintenance::Maintenance;
+use super::maintenance::{Maintenance, is_due};
 use super::{Actor, Error, Registry, micros};
 use crate::clock::Micros;
 use crate::events::GcCompleted;
@@ -61,10 +61,7 @@ impl Registry {
     pub async fn collect_if_due(&self) -> Result<Option<CollectionRun>, Error> {
         let now = self.inner.clock.now();
         let state = Maintenance::new(&self.inner.db).state(LEASE, now).await?;
-        // A little early: timers and clocks do not agree to the microsecond.
-        let interval = micros(self.inner.options.gc.interval);
-        let is_due = state.begun_at.saturating_add(interval - interval / 10) <= now;
-        if !is_due || state.holder.is_some() {
+        if !is_due(state.begun_at, self.inner.options.gc.interval, now) || state.holder.is_some() {
             return Ok(None);
         }
         self.run(runs::new_id(), false).await

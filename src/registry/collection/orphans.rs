@@ -8,11 +8,13 @@
 use std::collections::HashSet;
 
 use super::Options;
+use super::commands::RecordOrphans;
 use super::run::Run;
 use crate::clock::{Micros, SECOND};
 use crate::dataplane::{DataPlane, Location};
 use crate::db::{Db, Operational};
-use crate::registry::{Error, micros};
+use crate::events::{Orphan, OrphansRemoved};
+use crate::registry::{Actor, Error, micros};
 use crate::storage::{Key, Metadata};
 use crate::views::{blobs, damages};
 
@@ -132,9 +134,10 @@ impl Run<'_> {
         loop {
             self.renew().await?;
             let (objects, next) = unnamed(db, data, after.as_ref(), before).await?;
+            let mut due = Vec::new();
             for object in objects {
                 match seen.first(&object.key).await? {
-                    Some(at) if at.saturating_add(again) <= now => self.remove_orphan(&seen, &object).await?,
+                    Some(at) if at.saturating_add(again) <= now => due.push(object),
                     None if room > 0 => {
                         seen.note(&object, now).await?;
                         room -= 1;
@@ -142,6 +145,7 @@ impl Run<'_> {
                     Some(_) | None => {}
                 }
             }
+            self.remove(&seen, due).await?;
             after = next;
             looked += PAGE;
             if after.is_none() || looked >= LOOKS {
@@ -154,15 +158,38 @@ impl Run<'_> {
         self.lease.note(after.map(|key| key.to_string())).await
     }
 
-    async fn remove_orphan(&mut self, seen: &Seen, object: &Metadata) -> Result<(), Error> {
+    /// Removes the objects of a page that still no row names. First it is recorded which: afterwards nothing tells.
+    async fn remove(&mut self, seen: &Seen, due: Vec<Metadata>) -> Result<(), Error> {
         let (db, data) = (&self.registry.inner.db, &self.registry.inner.data);
-        let key = object.key.as_str();
-        if !named(db, &[key]).await?.is_empty() {
-            return seen.forget(&object.key).await;
+        let keys: Vec<&str> = due.iter().map(|object| object.key.as_str()).collect();
+        let named = named(db, &keys).await?;
+        let (named, orphans): (Vec<_>, Vec<_>) =
+            due.iter().partition(|object| named.contains(object.key.as_str()));
+        for object in named {
+            seen.forget(&object.key).await?;
         }
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        self.registry.note_freeze().await?;
+        self.registry.refuse_while_frozen()?;
+        let orphan = |object: &&Metadata| Orphan { key: object.key.to_string(), size: object.size };
+        let objects = orphans.iter().map(orphan).collect();
+        let (run, backend) = (self.done.run.clone(), data.id().to_owned());
+        self.registry
+            .submit(Actor::system(), RecordOrphans(OrphansRemoved { run, backend, objects }))
+            .await?;
+        for object in orphans {
+            self.remove_orphan(seen, object).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_orphan(&mut self, seen: &Seen, object: &Metadata) -> Result<(), Error> {
+        let data = &self.registry.inner.data;
         self.renew().await?;
         self.pace.wait(1).await;
-        let (backend, key) = (data.id().to_owned(), key.to_owned());
+        let (backend, key) = (data.id().to_owned(), object.key.to_string());
         let location = Location { backend, key, size: object.size, version: None };
         match data.delete(&location).await {
             Ok(_) => {

@@ -10,9 +10,9 @@ use crate::dataplane::{self, Location};
 use crate::events::{Copy, Fact, GcCompleted};
 use crate::registry::maintenance::Lease;
 use crate::registry::pace::Pace;
-use crate::registry::{Actor, Error, Registry, micros};
-use crate::views::blobs::{self, Stage};
-use crate::views::links;
+use crate::registry::{Actor, Error, Registry, micros, places};
+use crate::views::blobs::{self, Blob, Stage};
+use crate::views::{damages, links};
 
 /// Objects deleted at once.
 const AT_ONCE: usize = 8;
@@ -30,13 +30,15 @@ pub(super) struct Run<'a> {
     /// Objects that could not be deleted, and why the last of them could not.
     failed: u64,
     last: Option<dataplane::Error>,
+    /// Whether the storage was found to be the registry's.
+    is_our_place: bool,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(registry: &'a Registry, lease: Lease, run: String) -> Self {
         let pace = Pace::new(registry.inner.options.gc.rate.into());
         let done = GcCompleted { run, started_at: registry.inner.clock.now(), ..GcCompleted::default() };
-        Self { registry, lease, pace, done, failed: 0, last: None }
+        Self { registry, lease, pace, done, failed: 0, last: None, is_our_place: false }
     }
 
     /// Does everything there is to do. Any error but that of single deletes ends it.
@@ -64,9 +66,13 @@ impl<'a> Run<'a> {
             let db = &self.registry.inner.db;
             let page = blobs::leaving(db, Stage::Deleting, Micros::MAX, after.as_ref(), BATCH).await?;
             let Some(last) = page.last() else { return Ok(()) };
+            if self.registry.is_frozen() {
+                return Ok(());
+            }
             after = Some(last.clone());
-            let copies = page.into_iter().map(|leaving| copy(leaving.blob)).collect();
-            self.delete(copies).await?;
+            let blobs: Vec<Blob> = page.into_iter().map(|leaving| leaving.blob).collect();
+            let aside = damages::aside_now(db, &blobs).await?;
+            self.delete(blobs.into_iter().map(copy).collect(), aside).await?;
         }
     }
 
@@ -129,30 +135,32 @@ impl<'a> Run<'a> {
             let command = IntendDeletes { run: self.done.run.clone(), contents, before };
             let committed = self.registry.submit(Actor::system(), command).await?;
             // Exactly what the log says, and nothing that was found before.
-            let intended = committed.events.into_iter().filter_map(|event| match event.fact {
-                Fact::BlobsDeleteIntended(fact) => Some(fact.copies),
-                _ => None,
-            });
-            self.delete(intended.flatten().collect()).await?;
+            for event in committed.events {
+                if let Fact::BlobsDeleteIntended(fact) = event.fact {
+                    self.delete(fact.copies, fact.aside).await?;
+                }
+            }
         }
     }
 
-    /// Deletes copies whose deletion was recorded as intended, and records those that are gone.
-    async fn delete(&mut self, copies: Vec<Copy>) -> Result<(), Error> {
+    /// Deletes copies whose deletion was recorded as intended, and records those that are gone. Damaged ones that were
+    /// kept aside go first: content is gone when nothing is left of it.
+    async fn delete(&mut self, mut copies: Vec<Copy>, aside: Vec<Copy>) -> Result<(), Error> {
+        let mut aside_gone = Vec::with_capacity(aside.len());
+        let mut end = self.delete_all(&aside, &mut aside_gone).await;
         let mut gone = Vec::with_capacity(copies.len());
-        let mut end = Ok(());
-        for chunk in copies.chunks(AT_ONCE) {
-            end = self.delete_some(chunk, &mut gone).await;
-            if end.is_err() {
-                break;
-            }
+        if end.is_ok() {
+            let is_left =
+                |copy: &Copy| aside.iter().any(|it| it.content == copy.content && !aside_gone.contains(it));
+            copies.retain(|copy| !is_left(copy));
+            end = self.delete_all(&copies, &mut gone).await;
         }
-        if !gone.is_empty() {
-            let command = RecordPurged { run: self.done.run.clone(), copies: gone };
+        if !(gone.is_empty() && aside_gone.is_empty()) {
+            let command = RecordPurged { run: self.done.run.clone(), copies: gone, aside: aside_gone };
             let committed = self.registry.submit(Actor::system(), command).await?;
             for event in &committed.events {
                 if let Fact::BlobsPurged(fact) = &event.fact {
-                    self.done.purged += fact.copies.len() as u64;
+                    self.done.purged += (fact.copies.len() + fact.aside.len()) as u64;
                     self.done.purged_bytes += fact.copies.iter().map(|copy| copy.size).sum::<u64>();
                 }
             }
@@ -160,7 +168,16 @@ impl<'a> Run<'a> {
         end
     }
 
+    async fn delete_all(&mut self, copies: &[Copy], gone: &mut Vec<Copy>) -> Result<(), Error> {
+        for chunk in copies.chunks(AT_ONCE) {
+            self.delete_some(chunk, gone).await?;
+        }
+        Ok(())
+    }
+
     async fn delete_some(&mut self, copies: &[Copy], gone: &mut Vec<Copy>) -> Result<(), Error> {
+        self.registry.refuse_while_frozen()?;
+        self.check_place().await?;
         self.renew().await?;
         self.pace.wait(copies.len() as u64).await;
         let data = &self.registry.inner.data;
@@ -170,6 +187,15 @@ impl<'a> Run<'a> {
                 Ok(_) => gone.push(copy.clone()),
                 Err(error) => self.failed_to_delete(&copy.key, error)?,
             }
+        }
+        Ok(())
+    }
+
+    /// What is not there counts as deleted, so it must be our storage where it is not. Once in a run.
+    async fn check_place(&mut self) -> Result<(), Error> {
+        if !self.is_our_place {
+            places::check_place(&self.registry.inner.db, &self.registry.inner.data).await?;
+            self.is_our_place = true;
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ impl RunStatus {
 pub struct CollectionRun {
     /// How far it is.
     pub status: RunStatus,
-    /// What it did. Of a run that did not end only its id and when it began are known here: the events tell the rest.
+    /// What it did, as far as it is on record.
     pub done: GcCompleted,
     /// When it ended.
     pub finished_at: Option<Micros>,
@@ -56,6 +56,17 @@ impl CollectionRun {
         Self { status: RunStatus::Running, done, finished_at: None }
     }
 
+    /// What is on record of a run, given the one that is at work.
+    fn known(done: GcCompleted, finished_at: Option<Micros>, holder: Option<&str>) -> Self {
+        match finished_at {
+            Some(at) => Self::ended(done, at),
+            None if holder == Some(done.run.as_str()) => {
+                Self { status: RunStatus::Running, done, finished_at: None }
+            }
+            None => Self { status: RunStatus::Interrupted, done, finished_at: None },
+        }
+    }
+
     pub(super) fn ended(done: GcCompleted, finished_at: Micros) -> Self {
         let status = if done.failure.is_some() { RunStatus::Failed } else { RunStatus::Completed };
         Self { status, done, finished_at: Some(finished_at) }
@@ -63,11 +74,18 @@ impl CollectionRun {
 }
 
 impl Registry {
-    /// Up to `limit` collections that ended, the newest first, before the run given.
+    /// Up to `limit` collections that did something, or that somebody asked for, the newest first, before the run given.
     pub async fn gc_runs(&self, before: Option<&str>, limit: usize) -> Result<Vec<CollectionRun>, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let ended = runs::collections(&self.inner.db, before, limit).await?;
-        Ok(ended.into_iter().map(|(done, at)| CollectionRun::ended(done, at)).collect())
+        // First who is at work: a run that ends meanwhile is on record then.
+        let holder = self.collecting().await?;
+        let runs = runs::collections(&self.inner.db, before, limit).await?;
+        Ok(runs.into_iter().map(|(done, at)| CollectionRun::known(done, at, holder.as_deref())).collect())
+    }
+
+    /// The run that is at work.
+    async fn collecting(&self) -> Result<Option<String>, Error> {
+        Ok(Maintenance::new(&self.inner.db).state(LEASE, self.inner.clock.now()).await?.holder)
     }
 
     /// A collection, whether it ended or not.
@@ -76,20 +94,15 @@ impl Registry {
         let began = run.strip_prefix(PREFIX).filter(|ulid| ulid.len() == 26);
         let began = began.and_then(|ulid| ulid::Ulid::from_string(&ulid.to_uppercase()).ok());
         let began = began.ok_or_else(unknown)?;
+        let holder = self.collecting().await?;
         if let Some((done, at)) = runs::collection(&self.inner.db, run).await? {
-            return Ok(CollectionRun::ended(done, at));
+            return Ok(CollectionRun::known(done, at, holder.as_deref()));
         }
-        let state = Maintenance::new(&self.inner.db).state(LEASE, self.inner.clock.now()).await?;
-        let status = if state.holder.as_deref() == Some(run) {
-            RunStatus::Running
-        } else if self.gc_run_events(run, 0, 1).await?.is_empty() {
+        if holder.as_deref() != Some(run) {
             return Err(unknown());
-        } else {
-            RunStatus::Interrupted
-        };
+        }
         let started_at = i64::try_from(began.timestamp_ms()).unwrap_or(0).saturating_mul(1000);
-        let done = GcCompleted { run: run.to_owned(), started_at, ..GcCompleted::default() };
-        Ok(CollectionRun { status, done, finished_at: None })
+        Ok(CollectionRun::begun(run.to_owned(), started_at))
     }
 
     /// What a collection did to which objects: up to `limit` of its events in order, after the one given; fewer where

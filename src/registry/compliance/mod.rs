@@ -106,6 +106,12 @@ impl Registry {
         self.inner.compliance.read().is_frozen
     }
 
+    /// Refuses what cannot be undone while time is in doubt.
+    pub(super) fn refuse_while_frozen(&self) -> Result<(), Error> {
+        let reading = self.inner.compliance.read();
+        if reading.is_frozen { Err(reading.frozen()) } else { Ok(()) }
+    }
+
     async fn take_tick(&self, anyway: bool) -> Result<ClockReading, Error> {
         self.learn_tick().await?;
         let reading = self.inner.compliance.read();

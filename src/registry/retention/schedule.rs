@@ -21,9 +21,9 @@ use crate::db::Db;
 use crate::events::{Rows, Target, look};
 use crate::oci::RepositoryName;
 use crate::registry::compliance::{ClockReading, read_clock, refuse_frozen};
-use crate::registry::maintenance::{Lease, Maintenance};
+use crate::registry::maintenance::{Lease, Maintenance, is_due};
 use crate::registry::tags::count;
-use crate::registry::{Actor, Error, Options, Registry, micros, protection};
+use crate::registry::{Actor, Error, Options, Registry, protection};
 use crate::retention::{DispositionId, rfc3339};
 use crate::setting::{Kind, Setting, Values};
 use crate::views::dispositions::{self, Status};
@@ -161,10 +161,7 @@ impl Registry {
         let options = &self.inner.options.disposal;
         let now = self.inner.clock.now();
         let state = Maintenance::new(&self.inner.db).state(LEASE, now).await?;
-        // A little early: timers and clocks do not agree to the microsecond.
-        let interval = micros(options.interval);
-        let is_due = state.begun_at.saturating_add(interval - interval / 10) <= now || state.begun_at > now;
-        if !options.enabled || !is_due || state.holder.is_some() {
+        if !options.enabled || !is_due(state.begun_at, options.interval, now) || state.holder.is_some() {
             return Ok(None);
         }
         self.dispose_by_schedule().await

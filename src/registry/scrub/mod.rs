@@ -34,9 +34,8 @@ pub use options::Options;
 pub use runs::{ScrubRun, ScrubState, ScrubStatus, TroubleCounts};
 pub use verified::Verified;
 
-use super::maintenance::Maintenance;
-use super::{Error, Registry, micros};
-use crate::clock::Micros;
+use super::maintenance::{Maintenance, is_due};
+use super::{Error, Registry};
 use crate::views::runs as ended;
 use pass::Pass;
 use progress::Progress;
@@ -59,17 +58,12 @@ impl Registry {
         let options = &self.inner.options.scrub;
         let now = self.inner.clock.now();
         let state = Maintenance::new(&self.inner.db).state(LEASE, now).await?;
-        let is_due = |begun_at: Micros, period: Duration| {
-            let period = micros(period);
-            // A little early: timers and clocks do not agree to the microsecond.
-            begun_at.saturating_add(period - period / 10) <= now
-        };
-        if state.holder.is_some() || !is_due(state.begun_at, options.interval) {
+        if state.holder.is_some() || !is_due(state.begun_at, options.interval, now) {
             return Ok(None);
         }
         if state.position.as_deref().and_then(Progress::read).is_none() {
             let last = ended::scrubs(&self.inner.db, None, 1).await?;
-            if last.first().is_some_and(|(last, _)| !is_due(last.started_at, options.cycle)) {
+            if last.first().is_some_and(|(last, _)| !is_due(last.started_at, options.cycle, now)) {
                 return Ok(None);
             }
         }

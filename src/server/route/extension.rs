@@ -171,6 +171,10 @@ impl Extension {
             },
             ["retention", "classes"] => read(method, || Ok(Self::RetentionClasses)),
             ["gc"] => match *method {
+                // What is ignored elsewhere would delete something here.
+                Method::POST if query.text("dry_run")?.is_some() => {
+                    Err(refused("dry_run", "it belongs into the body, as {\"dry_run\": true}"))
+                }
                 Method::POST => Ok(Self::CollectGarbage),
                 _ => Err(RouteError::Method(&["POST"])),
             },

@@ -55,6 +55,9 @@ fn garbage_is_foretold_collected_and_accounted_for() {
 fn what_is_no_request_for_a_collection_is_refused() {
     let server = hasty();
     let client = server.client();
+    // It collected: what is ignored elsewhere is deleted by here.
+    let misplaced = client.post(format!("{GC}?dry_run=true")).expect(400);
+    assert!(misplaced.to_string().contains("belongs into the body"), "{misplaced}");
     for body in [r#"{"dry_run":"yes"}"#, r#"{"dryrun":true}"#, "[true]", "{"] {
         client.send(&Request::post(GC).body(body)).expect(400);
     }

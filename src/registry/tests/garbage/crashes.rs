@@ -10,6 +10,9 @@ on_both![
     one_object_that_cannot_be_deleted_does_not_keep_the_others,
     one_replica_collects_at_a_time,
     a_killed_run_is_known_as_interrupted,
+    a_clock_that_was_ahead_for_a_moment_stopped_every_run,
+    what_was_intended_before_the_clock_froze_was_deleted_all_the_same,
+    a_storage_that_is_not_ours_made_everything_purged,
     a_run_that_is_not_due_or_finds_nothing_leaves_no_trace,
 ];
 
@@ -140,7 +143,74 @@ async fn a_killed_run_is_known_as_interrupted(on: On) {
     shop.restart().await;
     let run = shop.registry.gc_run(&id).await.unwrap();
     assert_eq!((run.status, run.finished_at), (RunStatus::Interrupted, None));
+    assert_eq!((run.done.released, run.done.condemned), (1, 0));
     assert_eq!(shop.registry.gc_run_events(&id, 0, 10).await.unwrap().len(), 1);
+    assert_eq!(shop.registry.gc_runs(None, 10).await.unwrap(), [run]);
+    shop.check().await;
+}
+
+async fn a_clock_that_was_ahead_for_a_moment_stopped_every_run(on: On) {
+    let shop = Shop::new(on).await;
+    shop.clock.jump(365 * DAY);
+    assert!(shop.registry.collect_if_due().await.unwrap().is_some());
+    assert!(shop.registry.scrub_if_due().await.unwrap().is_some());
+    shop.clock.jump(-365 * DAY);
+    assert!(shop.registry.collect_if_due().await.unwrap().is_some());
+    assert!(shop.registry.scrub_if_due().await.unwrap().is_some());
+    assert!(shop.registry.collect_if_due().await.unwrap().is_none(), "one was just now");
+    // The same of a lease whose holder died in that time.
+    shop.clock.jump(365 * DAY);
+    let hold = shop.faults.hold(Op::List);
+    let registry = shop.registry.clone();
+    let run = tokio::spawn(async move { registry.collect().await });
+    hold.reached().await;
+    run.abort();
+    assert!(run.await.unwrap_err().is_cancelled());
+    assert!(shop.registry.collect().await.unwrap().is_none(), "it may still be at it");
+    shop.clock.jump(-365 * DAY);
+    assert!(shop.registry.collect().await.unwrap().is_some());
+}
+
+async fn what_was_intended_before_the_clock_froze_was_deleted_all_the_same(on: On) {
+    let mut shop = Shop::hasty(on).await;
+    // The clock begins with the first retention.
+    let config = shop.push("kept", "{}").await;
+    let mut manifest: serde_json::Value = serde_json::from_slice(&config_only(&config)).unwrap();
+    manifest["annotations"] = serde_json::json!({ "dev.artifactstore.retention.class": "transient" });
+    shop.put("kept", &manifest.to_string().into()).await.unwrap();
+    shop.push("a", "garbage").await;
+    shop.after(1).await;
+    shop.after(1).await;
+    shop.clock.advance(1);
+    let hold = shop.faults.hold(Op::Delete);
+    let registry = shop.registry.clone();
+    let run = tokio::spawn(async move { registry.collect().await });
+    hold.reached().await;
+    run.abort();
+    assert!(run.await.unwrap_err().is_cancelled());
+    shop.restart().await;
+    shop.clock.jump(300 * DAY);
+    let objects = shop.objects().await.len();
+    assert_eq!(shop.run().await.done.purged, 0);
+    assert_eq!(shop.objects().await.len(), objects);
+    shop.registry.resynchronise_clock(Actor::user("ada"), "it was looked at").await.unwrap();
+    assert_eq!(shop.run().await.done.purged, 1);
+    shop.check().await;
+}
+
+async fn a_storage_that_is_not_ours_made_everything_purged(on: On) {
+    let mut shop = Shop::hasty(on).await;
+    shop.registry.bind().await.unwrap();
+    let blob = shop.push("a", "garbage").await;
+    shop.after(1).await;
+    shop.after(1).await;
+    // The bucket of another name, or a folder that is not mounted.
+    let other = Faulty::new(Arc::new(Memory::with_clock(shop.clock.clock())));
+    shop.db.close().await;
+    (shop.db, shop.registry) = Shop::open(&shop.place, &shop.clock, &other, &shop.options).await;
+    let run = shop.after(1).await;
+    assert_eq!((run.status, run.done.purged), (RunStatus::Failed, 0), "{run:?}");
+    assert_eq!(shop.state_of(&blob).await, Some(State::Deleting));
 }
 
 async fn a_run_that_is_not_due_or_finds_nothing_leaves_no_trace(on: On) {

@@ -8,6 +8,8 @@ on_both![
     a_repair_that_could_not_be_written_ended_the_pass,
     a_copy_that_cannot_be_read_was_never_repaired,
     a_damaged_copy_is_kept_aside_as_long_as_its_content_is,
+    what_was_kept_aside_was_not_in_the_record_of_the_purge,
+    damage_of_a_copy_that_was_being_deleted_stayed_open_for_ever,
 ];
 
 /// A key of one more copy of some content.
@@ -132,5 +134,90 @@ async fn a_damaged_copy_is_kept_aside_as_long_as_its_content_is(on: On) {
     assert_eq!(vault.keys().await, []);
     let row = views::damages::among(&vault.db, &[damaged.as_str()]).await.unwrap();
     assert_eq!(row[0].state, DamageState::Released);
+    vault.check().await;
+}
+
+/// Pushed, damaged, found so and pushed again: the damaged copy is kept aside.
+async fn aside(vault: &Vault, content: &Bytes) -> Key {
+    vault.push("a", content).await;
+    let damaged = vault.damage(content, Wrong::Flipped).await;
+    vault.cycle().await;
+    vault.push("a", content).await;
+    damaged
+}
+
+fn hasty(options: &mut Options) {
+    options.gc.grace = Duration::ZERO;
+    options.gc.quarantine = Duration::ZERO;
+}
+
+async fn what_was_kept_aside_was_not_in_the_record_of_the_purge(on: On) {
+    let mut vault = Vault::with(on, hasty).await;
+    let content = bytes(1);
+    let damaged = aside(&vault, &content).await;
+    let current = vault.key_of(&content).await;
+    for _ in 0..2 {
+        vault.clock.advance(1);
+        vault.registry.collect().await.unwrap().unwrap();
+    }
+    // The copy aside cannot be deleted: then the content is not gone.
+    vault.clock.advance(1);
+    vault.faults.fail(Op::Delete, Cause::Broken);
+    let run = vault.registry.collect().await.unwrap().unwrap();
+    assert_eq!((run.status, run.done.purged), (RunStatus::Failed, 0));
+    assert_eq!(vault.keys().await.len(), 2);
+    vault.restart().await;
+    vault.clock.advance(1);
+    let before = vault.registry.last_sequence();
+    let run = vault.registry.collect().await.unwrap().unwrap();
+    assert_eq!((run.status, run.done.purged), (RunStatus::Completed, 2));
+    assert_eq!(vault.keys().await, []);
+    let events = vault.registry.events(before, 10).await.unwrap();
+    let Fact::BlobsPurged(purged) = &events[0].fact else { panic!("{events:?}") };
+    let keys =
+        |copies: &[crate::events::Copy]| copies.iter().map(|copy| copy.key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&purged.copies), [current.to_string()]);
+    assert_eq!(keys(&purged.aside), [damaged.to_string()]);
+    let row = views::damages::among(&vault.db, &[damaged.as_str()]).await.unwrap();
+    assert_eq!(row[0].state, DamageState::Released);
+    vault.check().await;
+}
+
+async fn damage_of_a_copy_that_was_being_deleted_stayed_open_for_ever(on: On) {
+    let mut vault = Vault::with(on, |options| {
+        hasty(options);
+        options.gc.orphan_grace = Duration::ZERO;
+    })
+    .await;
+    let content = bytes(1);
+    let digest = vault.push("a", &content).await;
+    let old = vault.damage(&content, Wrong::Truncated).await;
+    vault.cycle().await;
+    for _ in 0..2 {
+        vault.clock.advance(1);
+        vault.registry.collect().await.unwrap().unwrap();
+    }
+    // Killed between the intent and the deed; then the content is pushed again.
+    vault.clock.advance(1);
+    let hold = vault.faults.hold(Op::Delete);
+    let registry = vault.registry.clone();
+    let run = tokio::spawn(async move { registry.collect().await });
+    hold.reached().await;
+    run.abort();
+    assert!(run.await.unwrap_err().is_cancelled());
+    vault.restart().await;
+    assert_eq!(vault.push("a", &content).await, digest);
+    let manifest = image(&digest, &[]);
+    let reference = Reference::Digest(sha256(&manifest));
+    let (actor, a) = (Actor::anonymous(), name("a"));
+    vault.registry.push_manifest(&a, actor, &reference, vec![], None, manifest).await.unwrap();
+    assert_eq!(vault.registry.damaged("", 10).await.unwrap(), []);
+    assert_eq!(vault.cycle().await.damaged, 0);
+    for _ in 0..3 {
+        vault.clock.advance(DAY);
+        vault.registry.collect().await.unwrap().unwrap();
+    }
+    assert!(!vault.keys().await.contains(&old), "nothing keeps it any more");
+    assert_eq!(vault.pull("a", &digest).await.unwrap(), content);
     vault.check().await;
 }
