@@ -288,9 +288,8 @@ impl Registry {
             }
             Ok(Verdict::Damaged(_)) | Err(_) => true,
         };
-        if is_told && let Err(error) = self.look_again(content, &location).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(key = location.key, error, "What is wrong with a copy was not recorded");
+        if is_told {
+            self.put_on_record(content, &location).await;
         }
         Ok(Live::Lost(location.key))
     }

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use futures_util::stream;
 
 use super::{Blob, ByteRange, ByteStream, Error, Object, Registry};
-use crate::dataplane::{self, Compared};
+use crate::dataplane::{self, Compared, Location};
+use crate::oci::Digest;
 use crate::storage;
 
-/// How long a reader is kept waiting for a finding, so that whoever asks next, often the same, is told of the damage.
+/// How long somebody is kept waiting for a finding, so that whoever asks next, often the same, is told of the damage.
 /// A large object takes longer to be read again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -55,18 +56,23 @@ impl Registry {
                 error = &error as &dyn std::error::Error,
                 "Stored bytes of {content} were not served"
             );
-            let (registry, content, location) = (self.clone(), blob.content.clone(), blob.location.clone());
-            // In a task of its own: it goes on when the reader goes away.
-            let look = tokio::spawn(async move {
-                if let Err(error) = registry.look_again(&content, &location).await {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(key = location.key, error, "What is wrong with a copy was not recorded");
-                }
-            });
-            // Longer than that it goes on without anybody waiting.
-            drop(tokio::time::timeout(PATIENCE, look).await);
+            self.put_on_record(&blob.content, &blob.location).await;
         }
         Error::Data(error)
+    }
+
+    /// Looks at a copy again and records what is wrong with it. Waits for that, but not for long: then it goes on by
+    /// itself.
+    pub(super) async fn put_on_record(&self, content: &Digest, location: &Location) {
+        let (registry, content, location) = (self.clone(), content.clone(), location.clone());
+        // In a task of its own: it goes on when whoever asked goes away.
+        let look = tokio::spawn(async move {
+            if let Err(error) = registry.look_again(&content, &location).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(key = location.key, error, "What is wrong with a copy was not recorded");
+            }
+        });
+        drop(tokio::time::timeout(PATIENCE, look).await);
     }
 }
 
