@@ -7,7 +7,7 @@ use crate::hash::Hasher;
 use crate::oci::{Algorithm, Digest};
 
 /// Below this many bytes hashing inline is cheaper than handing it to another thread.
-const INLINE: usize = 32 * 1024;
+pub(super) const INLINE: usize = 32 * 1024;
 
 /// SHA-256 and BLAKE3 over one stream, and a third algorithm when the client asked for it (CAS-2).
 ///

@@ -2,13 +2,15 @@
 //!
 //! - [`Ingest`] takes a stream in one pass: received, hashed with SHA-256 and BLAKE3 and written side by
 //!   side, compared with what the client claimed, then made durable under a key that is never reused.
-//! - [`DataPlane::open`] serves an object or a range of it.
+//! - [`DataPlane::open`] serves an object or a range of it; [`DataPlane::compared`] a whole one whose last bytes come only
+//!   when all of them are what was stored.
 //! - [`DataPlane::verify`] re-digests what is stored.
 //!
 //! Nothing here knows repositories or events. Bytes become durable here first; the event that names them
 //! comes after.
 
 mod checkpoint;
+mod compared;
 mod copy;
 mod digester;
 mod ingest;
@@ -24,9 +26,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 
 pub use checkpoint::Checkpoint;
+pub use compared::Compared;
 pub use digester::Digester;
 pub use ingest::{Ingest, Received, Sealed, Staging, Stored, Suspended};
 pub use verify::{Finding, Reading, Verdict};
@@ -217,6 +220,16 @@ impl DataPlane {
             Ok(found) => Ok(found.size == location.size),
             Err(storage::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same, and that its first byte can be read: of one too large to be read just to know.
+    pub async fn is_readable(&self, location: &Location) -> Result<bool, Error> {
+        let first = (location.size > 0).then_some(ByteRange { start: 0, end: 1 });
+        match self.open(location, first).await {
+            Ok(mut object) => Ok(object.body.next().await.transpose()?.is_some() || first.is_none()),
+            Err(Error::Missing { .. } | Error::Size { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::collection::{KeepLink, rules};
 use super::commands::{LinkBlob, UnlinkBlob};
 use super::uploads::run;
-use super::{Actor, Body, ByteRange, Error, Object, Registry, protection};
+use super::{Actor, Body, Error, Registry, protection};
 use crate::clock::{Micros, SECOND};
-use crate::dataplane::{self, Location, Received, Sealed, Stored};
+use crate::dataplane::{self, Finding, Location, Received, Sealed, Stored, Verdict};
 use crate::events::{Command, Committed, Fact, Target, look};
 use crate::oci::{Digest, Reference, RepositoryName};
 use crate::storage::StagingId;
@@ -23,6 +23,10 @@ const NAMING: i64 = 64;
 /// How long a URL of the storage works at most; a backend may be told to give out shorter ones.
 const URL_TTL: Duration = Duration::from_mins(5);
 
+/// A copy of at most this many bytes is read and compared before it is kept in the place of the same content that was
+/// pushed.
+const COMPARED: u64 = 16 << 20;
+
 /// An object whose event took longer than this is looked at once more: a collection may have taken it for nobody's. It
 /// looks twice, with more time than this in between.
 const PROMPT: Micros = 10 * 60 * SECOND;
@@ -35,6 +39,7 @@ pub struct Blob {
     /// Bytes.
     pub size: u64,
     pub(super) location: Location,
+    pub(super) content: Digest,
     /// Since when nothing of its repository seems to name it.
     unused_since: Option<Micros>,
 }
@@ -62,8 +67,8 @@ impl Registry {
     }
 
     /// The same for somebody who asks because it need not be pushed then: what seems unused begins its grace again,
-    /// so that it is still there when a manifest names it. What is damaged is unknown here: pushed again, it is
-    /// repaired.
+    /// so that it is still there when a manifest names it. What is damaged or cannot be read is unknown here:
+    /// pushed again, it is repaired.
     pub async fn blob_to_rely_on(
         &self,
         repository: &RepositoryName,
@@ -74,6 +79,9 @@ impl Registry {
             Err(Error::BlobDamaged { digest, .. }) => return Err(Error::BlobUnknown(digest)),
             blob => blob?,
         };
+        if self.is_in_trouble(&blob.location.key).await? {
+            return Err(Error::BlobUnknown(digest.clone()));
+        }
         let stale_before = self.stale_before();
         if blob.unused_since.is_none_or(|since| since >= stale_before) {
             return Ok(blob);
@@ -92,11 +100,6 @@ impl Registry {
             }
             Ok(_) => Ok(blob),
         }
-    }
-
-    /// Opens a blob's bytes, or a range of them.
-    pub async fn open_blob(&self, blob: &Blob, range: Option<ByteRange>) -> Result<Object, Error> {
-        Ok(self.inner.data.open(&blob.location, range).await?)
     }
 
     /// A URL of the storage under which anyone can GET the blob's bytes for a few minutes, if the storage gives out
@@ -188,7 +191,7 @@ impl Registry {
         command: impl Fn(Option<Stored>, Option<String>) -> C,
     ) -> Result<Committed, Error> {
         let content = sealed.digests.content().clone();
-        let live = match self.live_copy(&content).await {
+        let live = match self.copy_to_keep(&content).await {
             Ok(live) => live,
             Err(error) => {
                 self.dispose(sealed).await;
@@ -260,17 +263,55 @@ impl Registry {
         }
     }
 
-    /// Looks for the copy of some content that stays if it is pushed again, at its size and at what is known of it: the
-    /// bytes themselves are the scrub's work.
-    async fn live_copy(&self, content: &Digest) -> Result<Live, Error> {
-        let blob = views::blobs::of_any_state(&self.inner.db, content).await?;
-        let Some(blob) = blob.filter(|blob| blob.state.is_kept()) else {
-            return Ok(Live::Nowhere);
+    /// Looks for the copy of some content that stays although it is pushed again. The good bytes are in hand, and maybe
+    /// for the last time: a copy of moderate size is compared, and of a larger one the first byte must be readable.
+    async fn copy_to_keep(&self, content: &Digest) -> Result<Live, Error> {
+        let Some(location) = self.kept_at(content).await? else { return Ok(Live::Nowhere) };
+        if self.is_in_trouble(&location.key).await? {
+            return Ok(Live::Lost(location.key));
+        }
+        let data = &self.inner.data;
+        let looked = if location.size <= COMPARED {
+            data.verify(&location, content).await
+        } else {
+            match data.is_readable(&location).await {
+                Ok(true) => Ok(Verdict::Intact),
+                Ok(false) => Ok(Verdict::Damaged(Finding::Missing)),
+                Err(error) => Err(error),
+            }
         };
-        let is_damaged = blob.damage.is_some();
-        let location = location(blob);
-        let is_there = !is_damaged && self.inner.data.is_there(&location).await?;
-        Ok(if is_there { Live::Whole } else { Live::Lost(location.key) })
+        let is_told = match looked {
+            Ok(Verdict::Intact) => return Ok(Live::Whole),
+            // The event of the repair says as much.
+            Ok(Verdict::Damaged(Finding::Missing | Finding::Size { .. })) => false,
+            Err(error) if error.is_unavailable() || matches!(error, dataplane::Error::UnknownBackend(_)) => {
+                return Err(error.into());
+            }
+            Ok(Verdict::Damaged(_)) | Err(_) => true,
+        };
+        if is_told {
+            self.put_on_record(content, &location).await;
+        }
+        Ok(Live::Lost(location.key))
+    }
+
+    /// Whether there is a copy that can be relied on by somebody who has not the bytes: its size, and what is known of
+    /// it. The bytes themselves are the scrub's work.
+    async fn is_reliable(&self, content: &Digest) -> Result<bool, Error> {
+        let Some(location) = self.kept_at(content).await? else { return Ok(false) };
+        if self.is_in_trouble(&location.key).await? {
+            return Ok(false);
+        }
+        match self.inner.data.is_there(&location).await {
+            Err(error) if error.is_unavailable() => Err(error.into()),
+            is_there => Ok(is_there.unwrap_or(false)),
+        }
+    }
+
+    /// Where the copy of some content is that is kept.
+    async fn kept_at(&self, content: &Digest) -> Result<Option<Location>, Error> {
+        let blob = views::blobs::of_any_state(&self.inner.db, content).await?;
+        Ok(blob.filter(|blob| blob.state.is_kept()).map(location))
     }
 
     /// Links a blob that another repository holds. `None` when that cannot be done: the client uploads.
@@ -287,7 +328,7 @@ impl Registry {
         let Some(content) = contents::find(&self.inner.db, digest).await? else {
             return Ok(None);
         };
-        if !matches!(self.live_copy(&content).await?, Live::Whole) {
+        if !self.is_reliable(&content).await? {
             return Ok(None);
         }
         let sources = match from {
@@ -414,9 +455,9 @@ impl Registry {
 enum Live {
     /// No blob has it, or one that is leaving.
     Nowhere,
-    /// A copy of the recorded size.
+    /// A copy that is what was stored, as far as was looked.
     Whole,
-    /// The copy with this key is gone, cut short or damaged.
+    /// The copy with this key is gone, cut short, damaged or cannot be read.
     Lost(String),
 }
 
@@ -439,8 +480,9 @@ impl Blob {
         if let Some(damage) = held.blob.damage {
             return Err(Error::BlobDamaged { digest, damage });
         }
+        let (content, unused_since) = (held.blob.content.clone(), held.unused_since);
         let location = location(held.blob);
-        Ok(Self { digest, size: location.size, location, unused_since: held.unused_since })
+        Ok(Self { digest, size: location.size, location, content, unused_since })
     }
 }
 

@@ -6,13 +6,13 @@ use bytes::Bytes;
 
 use super::commands::{DeleteManifest, DeleteTag, Named, PushManifest, descriptors};
 use super::{Actor, Error, Registry};
-use crate::events::Target;
+use crate::events::{Role, Target};
 use crate::hash;
 use crate::oci::{self, Algorithm, Digest, Kind, Reference, RepositoryName, Tag};
 use crate::package::PackageId;
 use crate::package::mapping::names::RETENTION_CLASS;
 use crate::retention::Retained;
-use crate::views::{contents, links, manifests, retentions};
+use crate::views::{blobs, contents, links, manifests, retentions};
 
 /// Tags one push may set; the spec asks for at least 10.
 const MAX_TAGS: usize = 64;
@@ -183,10 +183,12 @@ impl Registry {
         bytes: Bytes,
     ) -> Result<PushManifest, Error> {
         let is_lost = self.is_lost(repository, &digest, &bytes).await?;
+        let named = self.resolve(&manifest).await?;
+        self.refuse_damaged(&named).await?;
         Ok(PushManifest {
             repository: repository.clone(),
             is_lost,
-            named: self.resolve(&manifest).await?,
+            named,
             manifest,
             bytes,
             content: digests[0].clone(),
@@ -198,6 +200,25 @@ impl Registry {
             retained: None,
             now: self.compliance_now(),
         })
+    }
+
+    /// Refuses a manifest that needs a blob whose bytes are known to be damaged: pushed again, that is repaired. Only as
+    /// long as anything is damaged there is more to ask than that.
+    async fn refuse_damaged(&self, named: &[Named]) -> Result<(), Error> {
+        if self.inner.options.allow_sparse || !self.has_troubles().await? {
+            return Ok(());
+        }
+        let is_needed = |named: &&Named| named.role != Role::Child && !named.is_foreign;
+        let needed: Vec<&Named> = named.iter().filter(is_needed).collect();
+        let contents: Vec<Digest> = needed.iter().filter_map(|named| named.content.clone()).collect();
+        let blobs = blobs::find_all(&self.inner.db, &contents).await?;
+        let is_damaged = |content: &Digest| blobs.get(content).is_some_and(|blob| blob.damage.is_some());
+        let damaged: Vec<Digest> = needed
+            .into_iter()
+            .filter(|named| named.content.as_ref().is_some_and(is_damaged))
+            .map(|named| named.digest.clone())
+            .collect();
+        if damaged.is_empty() { Ok(()) } else { Err(Error::ReferencesUnknown(damaged)) }
     }
 
     /// Whether a manifest was pushed before and its bytes are not there any more, or others.

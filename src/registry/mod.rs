@@ -29,11 +29,13 @@ mod protection;
 mod referrers;
 mod retention;
 mod scrub;
+mod serving;
 mod sessions;
 mod signing;
 mod store;
 mod sweep;
 mod tags;
+mod troubles;
 mod uploads;
 mod verify;
 
@@ -42,6 +44,8 @@ mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 pub use blobs::{Blob, PushedBlob};
 pub use collection::{
@@ -101,6 +105,8 @@ pub struct Options {
     pub max_blob: u64,
     /// Whether an image manifest may name blobs that its repository does not hold. An index may always.
     pub allow_sparse: bool,
+    /// Whether a blob that is read as a whole is compared with its content address on the way.
+    pub verify_reads: bool,
     /// Memory for manifests that are asked for often, bytes.
     pub manifest_cache: u64,
     /// How long nothing may happen to a draft of a package before it is given up.
@@ -124,6 +130,7 @@ impl Default for Options {
             max_manifest: 4 * 1024 * 1024,
             max_blob: u64::MAX,
             allow_sparse: false,
+            verify_reads: true,
             manifest_cache: 32 * 1024 * 1024,
             draft_expiry: Duration::from_hours(7 * 24),
             gc: CollectionOptions::default(),
@@ -154,6 +161,9 @@ struct Inner {
     policy: Policy,
     denials: denials::Denials,
     compliance: Arc<compliance::Keeper>,
+    troubles: Arc<troubles::Troubles>,
+    /// Bounds how many copies that seem damaged are read again at once.
+    looks: Semaphore,
     /// Bounds what is spent on large packages at once.
     composing: packages::Weights,
     /// Bounds what is spent on metadata at once.
@@ -181,7 +191,12 @@ impl Registry {
     ) -> Result<Self, Error> {
         let cache = Arc::new(cache::Cache::new(options.manifest_cache));
         let compliance = Arc::new(compliance::Keeper::new(clock.clone(), micros(options.clock.jump)));
-        let told = Told { cache: Arc::clone(&cache), compliance: Arc::clone(&compliance) };
+        let troubles = Arc::<troubles::Troubles>::default();
+        let told = Told {
+            cache: Arc::clone(&cache),
+            compliance: Arc::clone(&compliance),
+            troubles: Arc::clone(&troubles),
+        };
         let observer: Arc<dyn Observer> = Arc::new(told);
         let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
         let uploads = uploads::Active::default();
@@ -201,6 +216,8 @@ impl Registry {
             policy,
             denials: denials::Denials::default(),
             compliance,
+            troubles,
+            looks: Semaphore::new(scrub::LOOKS),
             composing: packages::Weights::default(),
             checks: packages::Checks::default(),
             opened_at,
@@ -278,17 +295,20 @@ fn micros(duration: Duration) -> Micros {
 struct Told {
     cache: Arc<cache::Cache>,
     compliance: Arc<compliance::Keeper>,
+    troubles: Arc<troubles::Troubles>,
 }
 
 impl Observer for Told {
     fn committed(&self, events: &[Event]) {
         self.cache.committed(events);
         self.compliance.committed(events);
+        self.troubles.committed(events);
     }
 
     fn lost_track(&self) {
         self.cache.lost_track();
         self.compliance.lost_track();
+        self.troubles.lost_track();
     }
 }
 

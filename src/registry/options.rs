@@ -12,6 +12,13 @@ const ALLOW_SPARSE: Setting = Setting {
     default: "false",
     doc: "Accept image manifests that name blobs their repository does not hold. An index may always be sparse.",
 };
+const VERIFY_READS: Setting = Setting {
+    key: "storage.verify_reads",
+    kind: Kind::Switch,
+    default: "true",
+    doc: "Whether a blob that is read as a whole is compared with its content address on the way: one that is damaged \
+          never arrives complete. Ranges are never compared.",
+};
 const UPLOAD_EXPIRY: Setting = Setting {
     key: "uploads.expiry",
     kind: Kind::Duration { min: Duration::from_mins(1), max: Duration::from_hours(24 * 365) },
@@ -52,6 +59,7 @@ impl Options {
         let [scheduled, every] = DisposalOptions::SETTINGS;
         [
             &ALLOW_SPARSE,
+            &VERIFY_READS,
             &UPLOAD_EXPIRY,
             &MAX_MANIFEST,
             &MAX_BLOB,
@@ -79,6 +87,7 @@ impl Options {
         let default = Self::default();
         Ok(Self {
             allow_sparse: values.is_on(&ALLOW_SPARSE),
+            verify_reads: values.is_on(&VERIFY_READS),
             upload_expiry: values.duration(&UPLOAD_EXPIRY).unwrap_or(default.upload_expiry),
             max_manifest: values.number(&MAX_MANIFEST).unwrap_or(default.max_manifest),
             max_blob: values.number(&MAX_BLOB).unwrap_or(default.max_blob),

@@ -36,7 +36,7 @@ const BY_CONTENT: usize = 0;
 /// The backend of the bytes of manifests.
 pub const DATABASE: &str = "database";
 
-/// What is there instead of a run where a push met the damage.
+/// What is there instead of a run where a reader or a push met the damage.
 const NO_RUN: &str = "";
 
 /// Keys looked up per statement.
@@ -136,7 +136,7 @@ pub struct Damaged {
     pub trouble: Trouble,
     /// What was found, in words.
     pub finding: String,
-    /// The cycle that found it first; `None` for a push.
+    /// The cycle that found it first; `None` for a reader or a push.
     pub run: Option<String>,
     /// When.
     pub found_at: Micros,

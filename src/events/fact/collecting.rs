@@ -143,7 +143,7 @@ impl Damage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlobCorrupted {
-    /// The cycle that found it.
+    /// The cycle that found it; empty for a reader or a push.
     pub run: String,
     /// The content.
     pub content: Digest,
@@ -161,7 +161,7 @@ pub struct BlobCorrupted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlobUnreadable {
-    /// The cycle that tried to.
+    /// The cycle that tried to; empty for a reader or a push.
     pub run: String,
     /// The content.
     pub content: Digest,

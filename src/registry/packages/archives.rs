@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 use bytes::{Buf as _, Bytes};
-use futures_util::StreamExt as _;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use super::finalize::on_a_thread;
 use super::recognised::receipt;
-use crate::dataplane;
 use crate::oci::{Descriptor, RepositoryName, excerpt};
 use crate::package::archive::{Index, Indexer, Limits, Link, LinkKind};
 use crate::package::mapping::{Mismatch, Titled, names};
 use crate::package::{File, Object, PackagePath, StorageReceipt, guess_media_type};
-use crate::registry::{Blob, ByteStream, Error, Registry};
+use crate::registry::serving::Whole;
+use crate::registry::{Blob, Error, Registry};
 use crate::views::links;
 
 /// Frames between the storage and the thread that reads the archive.
@@ -83,7 +82,7 @@ impl Registry {
             check_size(layer, held.size)?;
             receipts.push(receipt(held.clone()));
             let blob = Blob::new(layer.digest.clone(), held)?;
-            let body = self.open_blob(&blob, None).await?.body;
+            let body = self.open_whole(&blob).await?;
             let (sender, next) = mpsc::channel(FRAMES);
             let read = on_a_thread(move || {
                 let outcome = indexer.read(Frames { rest: Bytes::new(), next });
@@ -91,7 +90,7 @@ impl Registry {
             });
             // Side by side, or the thread would wait for frames that nobody sends.
             let (sent, read) = tokio::join!(feed(body, sender), read);
-            // The storage's failure first: to the archive it looks like its end.
+            // The storage's failure first, and that the bytes are others: to the archive either looks like its end.
             sent?;
             let invalid = |source| Error::ArchiveInvalid { layer: layer.digest.clone(), source };
             indexer = read?.map_err(invalid)?;
@@ -124,12 +123,15 @@ fn check_size(layer: &Descriptor, stored: u64) -> Result<(), Mismatch> {
     Err(Mismatch::Layer { path: excerpt(path), reason })
 }
 
-/// Sends a body to a thread, which may stop listening before its end.
-async fn feed(mut body: ByteStream, sender: mpsc::Sender<Bytes>) -> Result<(), Error> {
-    while let Some(frame) = body.next().await {
-        let frame = frame.map_err(dataplane::Error::from)?;
-        if sender.send(frame).await.is_err() {
-            break;
+/// Sends a body to a thread. That may stop listening before its end; the body is read to its end all the same, since
+/// only there it is known to be what was stored.
+async fn feed(mut body: Whole, sender: mpsc::Sender<Bytes>) -> Result<(), Error> {
+    let mut sender = Some(sender);
+    while let Some(frame) = body.next().await? {
+        if let Some(thread) = &sender
+            && thread.send(frame).await.is_err()
+        {
+            sender = None;
         }
     }
     Ok(())

@@ -81,11 +81,11 @@ impl Command for RecordFinding {
     }
 }
 
-/// Another copy takes the place of a damaged one.
+/// Another copy takes the place of one that is damaged or cannot be read.
 #[derive(Debug)]
 pub(super) struct RepairBlob {
     pub(super) content: Digest,
-    /// The key of the damaged one.
+    /// The key of that one.
     pub(super) lost: String,
     pub(super) stored: Stored,
 }
@@ -94,11 +94,12 @@ impl Command for RepairBlob {
     type Rejection = Error;
 
     fn reads(&self) -> Vec<Read> {
-        vec![Read::row(&blobs::BLOBS, blobs::key(&self.content))]
+        vec![Read::row(&blobs::BLOBS, blobs::key(&self.content)), damages::read(&self.lost)]
     }
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
-        let is_waiting = |blob: &Blob| blob.state.is_kept() && blob.key == self.lost && blob.damage.is_some();
+        let is_open = damages::open_trouble(rows, &self.lost).is_some();
+        let is_waiting = |blob: &Blob| blob.state.is_kept() && blob.key == self.lost && is_open;
         let location = &self.stored.location;
         let fact = blobs::get(rows, &self.content).filter(is_waiting).map(|blob| BlobRepaired {
             content: self.content.clone(),

@@ -10,10 +10,13 @@
 //! cannot be read           -> unreadable: says nothing about the bytes, and they do not count as verified
 //! ```
 //!
+//! Readers and pushes that meet damage before a cycle does put it on record in the same way (`doubt`).
+//!
 //! Nothing is deleted: a damaged copy stays under its key, also when another one took its place (`views::damages`). A
 //! storage that is not available, or not the one it was, ends a pass and is no finding.
 
 mod commands;
+mod doubt;
 mod options;
 mod pass;
 mod progress;
@@ -26,6 +29,7 @@ pub(super) mod testing;
 
 use std::time::Duration;
 
+pub(super) use doubt::LOOKS;
 pub use options::Options;
 pub use runs::{ScrubRun, ScrubState, ScrubStatus, TroubleCounts};
 pub use verified::Verified;

@@ -5,7 +5,7 @@ use super::progress::{Cursor, Progress};
 use super::runs::ScrubRun;
 use crate::clock::{Micros, SECOND};
 use crate::dataplane::{Finding, Verdict};
-use crate::events::{Damage, Fact, ScrubCompleted, manifest_key};
+use crate::events::{Damage, ScrubCompleted, manifest_key};
 use crate::hash;
 use crate::oci::Digest;
 use crate::registry::blobs::location;
@@ -164,7 +164,10 @@ impl<'a> Pass<'a> {
         let is_news = self.record(&blob.content, &blob.backend, &blob.key, shown.clone()).await?;
         match shown {
             Shown::Whole => self.progress.done.recovered += u64::from(is_news),
-            Shown::Unreadable(_) => self.progress.done.unreadable += 1,
+            Shown::Unreadable(_) => {
+                self.progress.done.unreadable += 1;
+                self.progress.done.repaired += u64::from(self.repair(blob).await?);
+            }
             Shown::Damaged(..) if self.is_damaged_still(blob).await? => {
                 self.progress.done.damaged += 1;
                 self.progress.done.repaired += u64::from(self.repair(blob).await?);
@@ -255,16 +258,9 @@ impl<'a> Pass<'a> {
 
     /// Records what was found out. Whether it was news.
     async fn record(&self, content: &Digest, backend: &str, key: &str, shown: Shown) -> Result<bool, Error> {
-        if let Shown::Damaged(_, finding) | Shown::Unreadable(finding) = &shown {
-            tracing::error!(key, "Stored bytes of {content}: {finding}");
-        }
         let run = self.progress.done.run.clone();
         let (content, backend, key) = (content.clone(), backend.to_owned(), key.to_owned());
-        let command = RecordFinding { run, content, backend, key, shown };
-        let committed = self.registry.submit(Actor::system(), command).await?;
-        Ok(committed.events.iter().any(|event| {
-            matches!(event.fact, Fact::BlobCorrupted(_) | Fact::BlobUnreadable(_) | Fact::BlobRecovered(_))
-        }))
+        self.registry.record_finding(RecordFinding { run, content, backend, key, shown }).await
     }
 
     /// Whether the blob still has the copy that was read.
@@ -302,7 +298,8 @@ impl<'a> Pass<'a> {
     }
 }
 
-fn shown(verdict: Verdict) -> Shown {
+/// What a verdict comes to.
+pub(super) fn shown(verdict: Verdict) -> Shown {
     match verdict {
         Verdict::Intact => Shown::Whole,
         Verdict::Damaged(Finding::Unreadable { reason }) => Shown::Unreadable(reason),

@@ -106,7 +106,7 @@ pub(super) fn schemas() -> Value {
             "content": text, "backend": text, "key": text,
             "trouble": { "enum": ["corrupt", "missing", "unreadable", "lost"] },
             "finding": text,
-            "run": { "type": ["string", "null"], "description": "The cycle that found it; null for a push." },
+            "run": { "type": ["string", "null"], "description": "The cycle that found it; null for a reader or a push." },
             "found_at": time,
             "state": { "enum": ["open", "recovered", "replaced", "released"] },
             "ended_at": time_or_none,

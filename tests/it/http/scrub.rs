@@ -165,3 +165,29 @@ fn what_is_no_request_for_a_scrub_is_refused() {
     client.post(format!("{SCRUB}/runs")).expect(405);
     client.get(format!("{SCRUB}?n=x")).expect(400);
 }
+
+#[test]
+fn a_download_of_wrong_bytes_was_complete() {
+    let server = Launch::new().env("ARTIFACTSTORE_SCRUB_ENABLED", "false").start();
+    let client = server.client();
+    let repo = Repo::new(&client, "evidence");
+    for (seed, length) in [(1, 50_000), (2, 1_000_000)] {
+        let content = noise(seed, length);
+        let blob = repo.blob(&repo.push_blob(&content));
+        let mut flipped = content.clone();
+        flipped[0] ^= 1;
+        overwrite(&stored(server.data(), &content), &flipped);
+        if length == 50_000 {
+            is_damaged(&client, &Request::get(&blob));
+        } else {
+            let cut = client.connect().exchange(&Request::get(&blob)).unwrap_err();
+            assert_eq!(cut.kind(), std::io::ErrorKind::UnexpectedEof, "{cut}");
+        }
+        // It is on record by then, and nobody gets a part of it either.
+        is_damaged(&client, &Request::get(&blob));
+        is_damaged(&client, &Request::get(&blob).header("Range", "bytes=-10"));
+        repo.push_blob(&content);
+        assert_eq!(client.get(&blob).expect(200).body, content);
+    }
+    assert!(server.log().contains("Stored bytes of blake3:"));
+}

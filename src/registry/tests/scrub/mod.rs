@@ -2,8 +2,10 @@
 
 mod finding;
 mod passes;
+mod pushing;
 mod readers;
 mod repairing;
+mod serving;
 mod verified;
 
 use super::*;

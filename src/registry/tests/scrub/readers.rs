@@ -147,13 +147,13 @@ async fn a_push_that_found_a_copy_whole_brings_its_own_when_it_is_not(on: On) {
     let vault = Vault::new(on).await;
     let content = bytes(1);
     let digest = vault.push("a", &content).await;
-    let key = vault.damage(&content, Wrong::Flipped).await;
-    let hold = vault.faults.hold(Op::Head);
+    let key = vault.key_of(&content).await;
+    let hold = vault.faults.hold(Op::Get);
     let push = tokio::spawn({
         let (registry, digest, content) = (vault.registry.clone(), digest.clone(), content.clone());
         async move { registry.push_blob(&name("a"), Actor::anonymous(), &digest, whole(&content)).await }
     });
-    // It is about to see that there is a copy of the right size.
+    // It is about to see that there is a copy, and that it is whole: by then that is known to be otherwise.
     hold.reached().await;
     let finding = finding(&hash::digest(Algorithm::Blake3, &content), key.as_str());
     assert_eq!(vault.registry.submit(Actor::system(), finding).await.unwrap().events.len(), 1);

@@ -5,6 +5,8 @@ use super::*;
 on_both![
     another_copy_in_the_storage_takes_the_place_of_a_damaged_one,
     a_copy_that_is_no_better_is_left_alone,
+    a_repair_that_could_not_be_written_ended_the_pass,
+    a_copy_that_cannot_be_read_was_never_repaired,
     a_damaged_copy_is_kept_aside_as_long_as_its_content_is,
     what_was_kept_aside_was_not_in_the_record_of_the_purge,
     damage_of_a_copy_that_was_being_deleted_stayed_open_for_ever,
@@ -60,6 +62,44 @@ async fn a_copy_that_is_no_better_is_left_alone(on: On) {
     let done = vault.cycle().await;
     assert_eq!((done.damaged, done.repaired), (1, 0));
     assert_eq!(vault.cycle().await.repaired, 1);
+    vault.check().await;
+}
+
+async fn a_repair_that_could_not_be_written_ended_the_pass(on: On) {
+    let vault = Vault::new(on).await;
+    let contents = [bytes(1), bytes(2), pattern(LARGE), bytes(3)];
+    for content in &contents {
+        vault.push("a", content).await;
+        vault.backend.put(&another_key(content), content.clone()).await.unwrap();
+        vault.damage(content, Wrong::Flipped).await;
+    }
+    // Small ones are put in one go, the large one is staged; and the storage cannot say what copies there are.
+    vault.faults.arm(Op::Put, 1, Fault::Fail(Cause::NoSpace));
+    vault.faults.arm(Op::Put, 2, Fault::Fail(Cause::Kind(std::io::ErrorKind::TimedOut)));
+    vault.faults.arm(Op::Stage, 1, Fault::Fail(Cause::ReadOnly));
+    let done = vault.cycle().await;
+    assert_eq!((done.blobs, done.damaged, done.repaired), (4, 4, 1));
+    vault.faults.fail(Op::List, Cause::Broken);
+    let done = vault.cycle().await;
+    assert_eq!((done.blobs, done.damaged, done.repaired), (4, 3, 2));
+    assert_eq!(vault.cycle().await.repaired, 1);
+    assert_eq!(vault.cycle().await.damaged, 0);
+    vault.check().await;
+}
+
+async fn a_copy_that_cannot_be_read_was_never_repaired(on: On) {
+    let vault = Vault::new(on).await;
+    let content = bytes(1);
+    let digest = vault.push("a", &content).await;
+    vault.backend.put(&another_key(&content), content.clone()).await.unwrap();
+    vault.faults.fail(Op::Get, Cause::Broken);
+    let before = vault.registry.last_sequence();
+    let done = vault.cycle().await;
+    assert_eq!((done.unreadable, done.repaired), (1, 1));
+    let events = ["v1.blob.unreadable", "v1.blob.repaired", "v1.scrub.completed"];
+    assert_eq!(vault.events_after(before).await, events);
+    assert_eq!(vault.pull("a", &digest).await.unwrap(), content);
+    assert_eq!(vault.registry.scrub_state().await.unwrap().troubles, TroubleCounts::default());
     vault.check().await;
 }
 

@@ -1,0 +1,57 @@
+//! A copy that somebody met damaged before the scrub did: a reader, or a push of the same content.
+
+use super::commands::{RecordFinding, Shown};
+use super::pass::shown;
+use crate::dataplane::Location;
+use crate::events::{Damage, Fact};
+use crate::oci::Digest;
+use crate::registry::{Actor, Error, Registry, places};
+use crate::views::blobs;
+
+/// Copies that are read again at once. A damaged one may have many readers.
+pub(in crate::registry) const LOOKS: usize = 2;
+
+/// What stands in a finding in the place of the cycle that made it.
+const NO_RUN: &str = "";
+
+impl Registry {
+    /// Reads a copy again that seemed damaged, and records what that shows, as the scrub does. What is on record
+    /// already is not read again.
+    pub(in crate::registry) async fn look_again(
+        &self,
+        content: &Digest,
+        location: &Location,
+    ) -> Result<(), Error> {
+        let _turn = self.inner.looks.acquire().await.map_err(|_| Error::Stopping)?;
+        let now = blobs::of_any_state(&self.inner.db, content).await?;
+        let is_news =
+            |blob: blobs::Blob| blob.state.is_kept() && blob.key == location.key && blob.damage.is_none();
+        if !now.is_some_and(is_news) {
+            return Ok(());
+        }
+        let shown = match shown(self.inner.data.verify(location, content).await?) {
+            Shown::Whole => {
+                Shown::Unreadable("it was read twice, and only the second time rightly".to_owned())
+            }
+            shown => shown,
+        };
+        if matches!(shown, Shown::Damaged(Damage::Missing, _)) {
+            // Where nothing of ours is, nothing is missing.
+            places::check_place(&self.inner.db, &self.inner.data).await?;
+        }
+        let (backend, key) = (location.backend.clone(), location.key.clone());
+        let finding = RecordFinding { run: NO_RUN.to_owned(), content: content.clone(), backend, key, shown };
+        self.record_finding(finding).await.map(drop)
+    }
+
+    /// Records what was found out about a copy. Whether it was news.
+    pub(super) async fn record_finding(&self, finding: RecordFinding) -> Result<bool, Error> {
+        if let Shown::Damaged(_, reason) | Shown::Unreadable(reason) = &finding.shown {
+            tracing::error!(key = finding.key, "Stored bytes of {}: {reason}", finding.content);
+        }
+        let committed = self.submit(Actor::system(), finding).await?;
+        Ok(committed.events.iter().any(|event| {
+            matches!(event.fact, Fact::BlobCorrupted(_) | Fact::BlobUnreadable(_) | Fact::BlobRecovered(_))
+        }))
+    }
+}
