@@ -1,4 +1,4 @@
-//! `/metrics`: what an operator is to be told of, in OpenMetrics text.
+//! `/metrics`: what an operator is to be told of, in `OpenMetrics` text.
 //!
 //! Everything is asked for when it is scraped; it is the same from whichever replica it is asked.
 
@@ -16,7 +16,7 @@ use super::respond::{Answer, full};
 use crate::clock::{Micros, SECOND};
 use crate::registry::{ClockReading, CollectionRun, Registry, RunStatus, ScrubState};
 
-/// The media type of the OpenMetrics specification, 1.0.
+/// The media type of the `OpenMetrics` specification, 1.0.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -119,7 +119,7 @@ impl Projection for Runs {
 }
 
 /// What one event of a collection adds to what it did.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Part {
     released: usize,
     condemned: usize,
