@@ -191,3 +191,23 @@ fn a_download_of_wrong_bytes_was_complete() {
     }
     assert!(server.log().contains("Stored bytes of blake3:"));
 }
+
+#[test]
+fn a_link_or_a_folder_in_the_place_of_an_object_failed_every_push() {
+    let server = Launch::new().env("ARTIFACTSTORE_SCRUB_ENABLED", "false").start();
+    let client = server.client();
+    let repo = Repo::new(&client, "evidence");
+    for (seed, is_folder) in [(1, false), (2, true)] {
+        let content = noise(seed, 50_000);
+        let digest = repo.push_blob(&content);
+        let file = stored(server.data(), &content);
+        fs::remove_file(&file).unwrap();
+        if is_folder {
+            fs::create_dir(&file).unwrap();
+        } else {
+            std::os::unix::fs::symlink("/dev/null", &file).unwrap();
+        }
+        repo.push_blob(&content);
+        assert_eq!(client.get(repo.blob(&digest)).expect(200).body, content);
+    }
+}

@@ -65,27 +65,6 @@ async fn a_push_of_a_large_blob_was_acknowledged_over_a_copy_that_cannot_be_read
 }
 
 #[tokio::test]
-async fn a_link_or_a_folder_in_the_place_of_an_object_failed_every_push() {
-    for make in
-        [(|path| std::os::unix::fs::symlink("/dev/null", path).unwrap()) as fn(&std::path::Path), |path| {
-            std::fs::create_dir(path).unwrap();
-        }]
-    {
-        let vault = Vault::on_disk().await;
-        let content = bytes(1);
-        let digest = vault.push("a", &content).await;
-        let key = vault.key_of(&content).await;
-        let uri = vault.backend.uri(&key);
-        let path = std::path::Path::new(uri.strip_prefix("file://").unwrap());
-        std::fs::remove_file(path).unwrap();
-        make(path);
-        vault.push("a", &content).await;
-        assert_ne!(vault.key_of(&content).await, key);
-        assert_eq!(vault.pull("a", &digest).await.unwrap(), content);
-    }
-}
-
-#[tokio::test]
 async fn a_push_over_storage_that_is_away_waits_for_it() {
     let clock = ManualClock::at(Clock::system().now());
     let bucket = Unreadable::new(clock.clock());

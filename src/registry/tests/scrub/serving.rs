@@ -157,19 +157,19 @@ async fn the_files_of_a_damaged_archive_were_those_of_a_package() {
         // Damaged between the frames, at the end, and where the archive is read no further.
         for (seed, at) in (1..).zip([600, 300_000, usize::MAX]) {
             let content: Vec<u8> = pattern(400_000).iter().map(|byte| byte ^ seed).collect();
-            let tar = Bytes::from(packed("run/report.json", &content));
-            vault.push("src", &tar).await;
-            let key = vault.key_of(&tar).await;
-            let mut other = tar.to_vec();
-            let at = at.min(tar.len() - 1);
+            let layer = Bytes::from(packed("run/report.json", &content));
+            vault.push("src", &layer).await;
+            let key = vault.key_of(&layer).await;
+            let mut other = layer.to_vec();
+            let at = at.min(layer.len() - 1);
             other[at] ^= 1;
             vault.write(&key, other.into()).await;
             let empty = Bytes::from_static(crate::package::mapping::names::EMPTY_CONFIG);
             vault.push("pkg", &empty).await;
-            let (from, to, digest) = (name("src"), name("pkg"), sha256(&tar));
+            let (from, to, digest) = (name("src"), name("pkg"), sha256(&layer));
             let mounted = vault.registry.mount_blob(&to, Actor::anonymous(), &digest, Some(&from));
             assert!(mounted.await.unwrap().is_some());
-            let manifest = Bytes::from(artifact(&[archive(&tar)]));
+            let manifest = Bytes::from(artifact(&[archive(&layer)]));
             let put = async || {
                 let (actor, reference) = (Actor::anonymous(), "v1".parse().unwrap());
                 let bytes = manifest.clone();
@@ -185,7 +185,7 @@ async fn the_files_of_a_damaged_archive_were_those_of_a_package() {
                 matches!(&refused, Error::ReferencesUnknown(it) if *it == [digest.clone()]),
                 "{refused:?}"
             );
-            vault.push("pkg", &tar).await;
+            vault.push("pkg", &layer).await;
             let id = put().await.unwrap().package.unwrap();
             let files = vault.registry.package_files(&id, "", 10).await.unwrap();
             assert_eq!(files[0].file.sha256, sha256(&content));
