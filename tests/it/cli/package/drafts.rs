@@ -103,7 +103,7 @@ fn a_file_is_dropped_from_a_draft_and_only_from_a_draft() {
     package(&server, &["drop", &id, "../a"]).refused(&["\"..\""]);
     assert_eq!(package(&server, &["files", &id]).expect(0).out.lines().count(), 1);
     package(&server, &["finalize", &id]).expect(0);
-    package(&server, &["drop", &id, "b"]).refused(&["409"]);
+    package(&server, &["drop", &id, "b"]).refused(&["405", "is retained"]);
 }
 
 #[test]
