@@ -8,6 +8,7 @@ use super::{Call, Entry, Outcome};
 use crate::support::{Request, sha256};
 
 const PAST: &str = "2000-06-01T00:00:00Z";
+const BYPASS: &str = "artifactstore-bypass-governance-retention";
 const NO_HOLD: &str = "_artifactstore/holds/hold_01arz3ndektsv4rrffq69g5fav";
 const NO_DISPOSITION: &str = "_artifactstore/disposition/disp_01arz3ndektsv4rrffq69g5fav";
 
@@ -40,11 +41,11 @@ fn disposing(world: &World) -> Vec<Entry> {
     let all = world.evidence.path("_artifactstore/disposition");
     // One is proposed already and waits for its approval, another has no retention that could be over.
     let propose = |kept: &Kept, reference: &str| {
-        let is_eligible = kept.tag == Some("over") || kept.repo.name == world.archive.name;
-        let record = (!is_eligible).then(|| Tried::new(&kept.repo, "disposition", kept.target()));
+        let is_judged = kept.tag != Some("over") && kept.repo.name != world.archive.name;
+        let record = is_judged.then(|| Tried::new(&kept.repo, "disposition", kept.target()));
         let target = kept.repo.path("_artifactstore/disposition");
         let body = json!({ "reference": reference, "reason": "it is over" });
-        refused(post(target, &body), if is_eligible { &[409] } else { &[405] }, record)
+        refused(post(target, &body), if is_judged { &[405] } else { &[409] }, record)
     };
     let mut proposals: Vec<Call> = Vec::new();
     for kept in &world.kept {
@@ -132,8 +133,6 @@ fn retaining(world: &World) -> Vec<Entry> {
         ("releaseHold", releases, "whoever may releases one that is in force: that is no attack on it"),
     ]
 }
-
-const BYPASS: &str = "artifactstore-bypass-governance-retention";
 
 fn packages(world: &World) -> Vec<Entry> {
     let (mut aborts, mut drops, mut puts, mut ends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
