@@ -23,4 +23,5 @@ mod ranges;
 mod resume;
 mod retention;
 mod scrub;
+mod unchanged;
 mod uploads;
