@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 
 use self::reference::Checked;
-use self::step::{Step, step};
+use self::step::{Deed, Step, What, step};
 use self::world::World;
 use crate::db::testing::On;
 
@@ -125,4 +125,42 @@ fn no_rule_is_broken_in_any_history_on_sqlite() {
 #[test]
 fn no_rule_is_broken_in_any_history_on_postgres() {
     histories(On::Postgres, 12);
+}
+
+/// A history that chance seldom makes: what is approved is held by way of something around it, and released again.
+fn an_approval_outlives_no_hold(on: On) {
+    let brief = CLASSES.iter().position(|class| *class == "brief");
+    let image =
+        Deed::Image { at: 0, blobs: (0, 1), are_new: true, class: brief, subject: None, tag: Some(0) };
+    let index = Deed::Index { at: 0, children: (0, 0), class: None, tag: Some(1) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (what, approved_before) in
+        [What::Repository, What::Tag(1)].into_iter().flat_map(|what| [(what, true), (what, false)])
+    {
+        let mut steps = vec![Step::Do(image), Step::Do(index), Step::Wait(24 * 10)];
+        let others = usize::from(approved_before);
+        steps.push(Step::Do(Deed::Propose { retention: 0, by: 0, others }));
+        steps.push(Step::Do(Deed::Hold { at: 0, what, is_event: false }));
+        steps.push(Step::Do(Deed::Release { hold: 0 }));
+        if !approved_before {
+            steps.push(Step::Do(Deed::Approve { disposition: 1, by: 1 }));
+        }
+        steps.extend([Step::Wait(24 * 2), Step::Do(Deed::Execute { disposition: 0, by: 0 })]);
+        let told = Mutex::new(Told::new());
+        runtime.block_on(Box::pin(live(on, &steps, &told))).unwrap();
+        let told = told.into_inner().unwrap();
+        assert_eq!(told.get("v1.hold.released"), Some(&1), "{told:?}");
+        assert_eq!(told.get("v1.disposition.voided"), Some(&1), "{told:?}");
+        assert_eq!(told.get("v1.disposition.executed"), None, "{told:?}");
+    }
+}
+
+#[test]
+fn an_approval_outlives_no_hold_on_sqlite() {
+    an_approval_outlives_no_hold(On::Sqlite);
+}
+
+#[test]
+fn an_approval_outlives_no_hold_on_postgres() {
+    an_approval_outlives_no_hold(On::Postgres);
 }

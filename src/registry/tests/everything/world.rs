@@ -184,9 +184,9 @@ impl World {
         let Err(error) = outcome else { return };
         self.refused += u64::from(matches!(error, Error::Protected(_) | Error::TagRetired { .. }));
         let is_weakening = match call {
-            Call::Extend(..) | Call::Shorten(..) | Call::Approve(..) => true,
-            // One that ended at its execution was not refused.
-            Call::Execute(..) => !matches!(error, Error::DispositionEnded { .. }),
+            Call::Extend(..) | Call::Shorten(..) => true,
+            // One that ended by the attempt is on record as that.
+            Call::Approve(..) | Call::Execute(..) => !matches!(error, Error::DispositionEnded { .. }),
             _ => false,
         };
         self.weakening += u64::from(is_weakening && denials::is_weakening(error));
