@@ -16,6 +16,7 @@ use crate::oci::{self, Algorithm, Digest, RepositoryName};
 use crate::registry::{Actor, Check, Error, Item, Status, replay_check, verify};
 use crate::storage::Backend as _;
 use crate::storage::testing::collect;
+use crate::views::damages;
 
 impl World {
     /// G1 to G3: what is in the storage, and what went.
@@ -136,7 +137,11 @@ impl World {
             )?;
         }
         let blobs = self.reference.blobs.values().filter(|blob| blob.state.is_kept());
-        let keys: BTreeSet<String> = blobs.map(|blob| blob.key.clone()).collect();
+        let mut keys: BTreeSet<String> = blobs.map(|blob| blob.key.clone()).collect();
+        // And copies that a push could not read and replaced: they are kept aside as long as their content is.
+        let others: Vec<&str> = self.listed.difference(&keys).map(String::as_str).collect();
+        let aside = damages::kept(&self.db, &others).await.unwrap();
+        keys.extend(aside);
         must(self.listed == keys, "nothing but the copies of blobs stays", &(&self.listed, keys))
     }
 
