@@ -101,7 +101,8 @@ pub struct Orphan {
     pub size: u64,
 }
 
-/// Objects that no event names were seen twice, and are about to be removed.
+/// Objects that no event names were seen twice, and are about to be removed, except for one that an event comes to name
+/// meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrphansRemoved {

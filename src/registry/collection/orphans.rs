@@ -159,6 +159,7 @@ impl Run<'_> {
     }
 
     /// Removes the objects of a page that still no row names. First it is recorded which: afterwards nothing tells.
+    /// Between the record and the last of them the clock may freeze, and a row may come to name one: it stays then.
     async fn remove(&mut self, seen: &Seen, due: Vec<Metadata>) -> Result<(), Error> {
         let (db, data) = (&self.registry.inner.db, &self.registry.inner.data);
         let keys: Vec<&str> = due.iter().map(|object| object.key.as_str()).collect();
@@ -186,9 +187,13 @@ impl Run<'_> {
     }
 
     async fn remove_orphan(&mut self, seen: &Seen, object: &Metadata) -> Result<(), Error> {
-        let data = &self.registry.inner.data;
-        self.renew().await?;
+        let (db, data) = (&self.registry.inner.db, &self.registry.inner.data);
         self.pace.wait(1).await;
+        self.renew().await?;
+        self.registry.refuse_while_frozen()?;
+        if !named(db, &[object.key.as_str()]).await?.is_empty() {
+            return seen.forget(&object.key).await;
+        }
         let (backend, key) = (data.id().to_owned(), object.key.to_string());
         let location = Location { backend, key, size: object.size, version: None };
         match data.delete(&location).await {

@@ -4,10 +4,21 @@ use super::*;
 
 const WEEK: Micros = 7 * DAY;
 
+impl Shop {
+    /// Changes what a row says of where its object is.
+    async fn rename(&self, from: &str, to: &str) {
+        let mut tx = self.db.write().await.unwrap();
+        let sql = "UPDATE blobs SET storage_key = $1 WHERE storage_key = $2";
+        tx.execute(sql, vec![to.to_owned().into(), from.to_owned().into()]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
 on_both![
     an_object_of_nobody_goes_when_it_was_seen_twice,
     what_is_young_named_staged_or_not_ours_is_never_an_orphan,
     an_object_that_gets_its_event_late_stays,
+    an_event_that_came_while_a_page_of_orphans_was_removed_lost_its_object,
     a_copy_that_was_replaced_goes_as_an_orphan,
     orphans_beyond_a_page_go_as_well,
     an_object_whose_event_came_late_is_looked_at_again,
@@ -60,20 +71,38 @@ async fn an_object_that_gets_its_event_late_stays(on: On) {
     let content = hash::digest(Algorithm::Blake3, b"late");
     let row = views::blobs::of_any_state(&shop.db, &content).await.unwrap().unwrap();
     // As if its event were not there yet.
-    let rename = async |from: &str, to: &str| {
-        let mut tx = shop.db.write().await.unwrap();
-        let sql = "UPDATE blobs SET storage_key = $1 WHERE storage_key = $2";
-        tx.execute(sql, vec![to.to_owned().into(), from.to_owned().into()]).await.unwrap();
-        tx.commit().await.unwrap();
-    };
-    rename(&row.key, "elsewhere").await;
+    shop.rename(&row.key, "elsewhere").await;
     shop.clock.advance(WEEK + HOUR);
     shop.run().await;
     assert_eq!(shop.plan().await.waiting.objects, 1, "seen once");
-    rename("elsewhere", &row.key).await;
+    shop.rename("elsewhere", &row.key).await;
     for _ in 0..3 {
         assert_eq!(counts(&shop.after(WEEK).await), (0, 0, 0, 0));
     }
+    assert!(shop.has("a", &blob).await);
+}
+
+async fn an_event_that_came_while_a_page_of_orphans_was_removed_lost_its_object(on: On) {
+    let shop = Shop::new(on).await;
+    let blob = shop.push("a", "late").await;
+    shop.put("a", &config_only(&blob)).await.unwrap();
+    let content = hash::digest(Algorithm::Blake3, b"late");
+    let row = views::blobs::of_any_state(&shop.db, &content).await.unwrap().unwrap();
+    shop.rename(&row.key, "elsewhere").await;
+    let first: Key = format!("a{}", shop.orphan(WEEK + SECOND).await).parse().unwrap();
+    shop.backend.put(&first, Bytes::from_static(b"orphan")).await.unwrap();
+    shop.clock.advance(WEEK + HOUR);
+    shop.run().await;
+    shop.clock.advance(WEEK);
+    let hold = shop.faults.hold(Op::Delete);
+    let registry = shop.registry.clone();
+    let run = tokio::spawn(async move { registry.collect().await });
+    hold.reached().await;
+    shop.rename("elsewhere", &row.key).await;
+    hold.release();
+    let run = run.await.unwrap().unwrap().unwrap();
+    assert_eq!((run.status, counts(&run)), (RunStatus::Completed, (0, 0, 0, 2)));
+    assert_eq!(shop.objects().await.len(), 1);
     assert!(shop.has("a", &blob).await);
 }
 
