@@ -79,16 +79,19 @@ pub(in crate::registry) fn beneath(rows: &Rows, repository: &RepositoryName, tar
         if found.len() >= BELOW {
             break;
         }
+        let is_first = seen.is_empty();
+        // By two indexes, or twice by one.
+        if !seen.insert(content.clone()) {
+            continue;
+        }
         // Of the packages that the first one is, another one is not bound up with this one.
-        if !seen.is_empty() || matches!(target, Target::Manifest(_)) {
+        if !is_first || matches!(target, Target::Manifest(_)) {
             let digests = contents::known(rows, &content);
             found.extend(packages_by(rows, repository, &digests).into_iter().map(Target::Package));
         }
-        found.push(Target::Manifest(content.clone()));
         let children = manifests::children_of(rows, repository, &content).into_iter();
-        let children = children.map(|child| contents::content_of(rows, &child).unwrap_or(child));
-        seen.insert(content);
-        next.extend(children.filter(|child| !seen.contains(child)));
+        next.extend(children.map(|child| contents::content_of(rows, &child).unwrap_or(child)));
+        found.push(Target::Manifest(content));
     }
     found
 }

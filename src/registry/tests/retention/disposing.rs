@@ -12,6 +12,7 @@ on_both![
     tags_of_what_was_immutable_are_never_used_again,
     a_package_in_parts_leaves_whole,
     an_approval_outlived_a_hold_on_something_around_it,
+    a_disposition_ended_twice_by_a_hold_that_reached_it_by_two_ways,
     a_manifest_with_a_class_of_its_own_outlived_its_package,
     what_was_disposed_of_said_nothing_of_it,
 ];
@@ -280,6 +281,23 @@ async fn an_approval_outlived_a_hold_on_something_around_it(on: On) {
     assert_eq!(bench.status(&again).await, DispositionStatus::Voided);
     let done = bench.dispose("v1").await;
     assert_eq!(done.status, DispositionStatus::Executed, "what nobody holds leaves");
+    bench.check().await;
+}
+
+async fn a_disposition_ended_twice_by_a_hold_that_reached_it_by_two_ways(on: On) {
+    let bench = Bench::new(on).await;
+    let image = with(&bench.image(b"one").await, &annotated("raw-evidence"));
+    let child = bench.publish(&image, &["v1"]).await.unwrap().digest;
+    let inner = bench.publish(&index_of(std::slice::from_ref(&child)), &[]).await.unwrap().digest;
+    bench.publish(&index_of(&[child, inner]), &["all"]).await.unwrap();
+    bench.clock.advance(200 * DAY);
+    let disposition = bench.propose("v1").await.unwrap();
+    let before = bench.registry.last_sequence();
+    bench.hold(legal(Some("all"))).await.unwrap();
+    let events = bench.registry.events(before, 10).await.unwrap();
+    let types: Vec<&str> = events.iter().map(|event| event.fact.type_name()).collect();
+    assert_eq!(types, ["v1.hold.placed", "v1.disposition.voided"]);
+    assert_eq!(bench.status(&disposition).await, DispositionStatus::Voided);
     bench.check().await;
 }
 
