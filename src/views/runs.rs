@@ -160,13 +160,13 @@ fn under_way(event: &Event, rows: &Rows, run: &str, part: Part) -> Change {
     let row = Row(vec![
         run.into(),
         started_at.into(),
-        Value::Null,
+        before.and_then(|row| row.optional_integer(2)).into(),
         sum(3, part.released as u64),
         sum(4, part.condemned as u64),
         sum(5, part.purged as u64),
         sum(6, part.purged_bytes),
         sum(7, part.orphans as u64),
-        Value::Null,
+        before.and_then(|row| row.optional_text(8)).into(),
         event.sequence.into(),
     ]);
     Change::Upsert(&GC_RUNS, row)
