@@ -145,8 +145,7 @@ impl Registry {
         bytes: Bytes,
     ) -> Result<PushManifest, Error> {
         let manifest = oci::Manifest::parse(&bytes, Some(media_type))?;
-        let all = every_digest(&bytes);
-        let named = (all[1].clone(), all);
+        let named = sha256_and_all(&bytes);
         // What the registry makes names nothing it does not hold.
         let push = self.prepare(repository, named, tags, manifest, bytes).await?;
         Ok(PushManifest { allow_sparse: false, ..push })
@@ -273,9 +272,9 @@ impl Registry {
 
 /// The digest a manifest is remembered by, and all of its digests with the content address first.
 fn digests(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Vec<Digest>), Error> {
-    let all = every_digest(bytes);
+    let (sha256, all) = sha256_and_all(bytes);
     let Reference::Digest(claimed) = reference else {
-        return Ok((all[1].clone(), all));
+        return Ok((sha256, all));
     };
     let actual = all.iter().find(|digest| digest.algorithm() == claimed.algorithm()).cloned();
     let actual = actual.expect("it is every digest");
@@ -285,8 +284,10 @@ fn digests(reference: &Reference, bytes: &[u8]) -> Result<(Digest, Vec<Digest>),
     Ok((actual, all))
 }
 
-/// The content address, SHA-256 and SHA-512. All of them whatever the client uses: an index may name the manifest by
-/// another one than it is pushed by, and protects it all the same.
-fn every_digest(bytes: &[u8]) -> Vec<Digest> {
-    [Algorithm::Blake3, Algorithm::Sha256, Algorithm::Sha512].map(|it| hash::digest(it, bytes)).into()
+/// The digest most clients use, and all: the content address, SHA-256 and SHA-512. All of them whatever the client
+/// uses: an index may name the manifest by another one than it is pushed by, and protects it all the same.
+fn sha256_and_all(bytes: &[u8]) -> (Digest, Vec<Digest>) {
+    let [blake3, sha256, sha512] =
+        [Algorithm::Blake3, Algorithm::Sha256, Algorithm::Sha512].map(|it| hash::digest(it, bytes));
+    (sha256.clone(), vec![blake3, sha256, sha512])
 }
