@@ -37,7 +37,7 @@ const BY_CONTENT: usize = 0;
 pub const DATABASE: &str = "database";
 
 /// What is there instead of a run where a reader or a push met the damage.
-const NO_RUN: &str = "";
+pub const NO_RUN: &str = "";
 
 /// Keys looked up per statement.
 const CHUNK: usize = 64;

@@ -7,12 +7,10 @@ use crate::events::{Damage, Fact};
 use crate::oci::Digest;
 use crate::registry::{Actor, Error, Registry, places};
 use crate::views::blobs;
+use crate::views::damages::NO_RUN;
 
 /// Copies that are read again at once. A damaged one may have many readers.
 pub(in crate::registry) const LOOKS: usize = 2;
-
-/// What stands in a finding in the place of the cycle that made it.
-const NO_RUN: &str = "";
 
 impl Registry {
     /// Reads a copy again that seemed damaged, and records what that shows, as the scrub does. What is on record
