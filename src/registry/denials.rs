@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::commands::Record;
 use super::retention::{Item, find};
 use super::{Error, Registry, protection};
 use crate::clock::{Micros, SECOND};
-use crate::events::{Actor, Command, Committed, Decision, Read, RetentionDenied, Rows, Target, look};
+use crate::events::{Actor, Command, Committed, RetentionDenied, Target, look};
 use crate::oci::RepositoryName;
-use crate::retention::Refused;
 
 /// How long the same attempt is counted and not told.
 const WINDOW: Micros = 60 * SECOND;
@@ -99,38 +99,6 @@ fn is_within(since: Micros, now: Micros) -> bool {
     (since..since.saturating_add(WINDOW)).contains(&now)
 }
 
-/// Whether something was refused that would have made a protection weaker, or led on to a deletion. What is held or
-/// retained is on record anyway.
-pub(super) fn is_weakening(error: &Error) -> bool {
-    match error {
-        Error::RetentionRefused(refused) => !matches!(refused, Refused::Forwards),
-        Error::BypassNeeded
-        | Error::OwnProposal(_)
-        | Error::StaleRevision { .. }
-        | Error::NotApproved { .. }
-        | Error::CoolingOff { .. }
-        | Error::DispositionEnded { .. }
-        | Error::ClockFrozen { .. } => true,
-        _ => false,
-    }
-}
-
-/// An attempt that was refused.
-#[derive(Debug)]
-struct RecordDenial(RetentionDenied);
-
-impl Command for RecordDenial {
-    type Rejection = Error;
-
-    fn reads(&self) -> Vec<Read> {
-        Vec::new()
-    }
-
-    fn decide(&self, _: &Rows) -> Result<Decision, Error> {
-        Ok(Decision { facts: vec![self.0.clone().into()], contents: Vec::new() })
-    }
-}
-
 impl Registry {
     /// Submits what would make a protection weaker, or use that it is over; if it is refused that is put on record.
     pub(super) async fn submit_weakening<C>(
@@ -145,7 +113,7 @@ impl Registry {
     {
         let submitted = self.submit(actor.clone(), command).await;
         if let Err(error) = &submitted
-            && is_weakening(error)
+            && error.is_weakening()
         {
             let target = self.meant(repository, &subject).await;
             let (repository, action) = (repository.clone(), action.to_owned());
@@ -195,7 +163,7 @@ impl Registry {
     async fn record_denial(&self, actor: Actor, fact: RetentionDenied) {
         let (action, subject) = (fact.action.clone(), fact.subject.clone());
         // Not by `submit`, which comes by here.
-        if self.inner.log.submit(actor, RecordDenial(fact)).await.is_err() {
+        if self.inner.log.submit(actor, Record(fact.into())).await.is_err() {
             tracing::error!(action, subject, "A refused attempt could not be recorded");
         }
     }

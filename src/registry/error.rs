@@ -459,6 +459,22 @@ impl Error {
         matches!(self, Self::Db(db::Error::Nul))
     }
 
+    /// Whether something was refused that would have made a protection weaker, or led on to a deletion. What is held
+    /// or retained is [`Protected`](Self::Protected).
+    pub fn is_weakening(&self) -> bool {
+        match self {
+            Self::RetentionRefused(refused) => !matches!(refused, Refused::Forwards),
+            Self::BypassNeeded
+            | Self::OwnProposal(_)
+            | Self::StaleRevision { .. }
+            | Self::NotApproved { .. }
+            | Self::CoolingOff { .. }
+            | Self::DispositionEnded { .. }
+            | Self::ClockFrozen { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether stored bytes are not what was stored: gone, cut short or changed.
     pub fn is_damage(&self) -> bool {
         use dataplane::Error as E;

@@ -418,23 +418,6 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
     }
 }
 
-/// Whether something was refused that would have changed a protection, or led on to a deletion.
-pub(super) fn is_refusal(error: &registry::Error) -> bool {
-    use registry::Error as E;
-    matches!(
-        error,
-        E::RetentionRefused(_)
-            | E::BypassNeeded
-            | E::OwnProposal(_)
-            | E::StaleRevision { .. }
-            | E::NotApproved { .. }
-            | E::CoolingOff { .. }
-            | E::DispositionEnded { .. }
-            | E::DispositionOpen(_)
-            | E::ClockFrozen { .. }
-    )
-}
-
 trait Extras {
     fn with_extras(self, error: &registry::Error) -> Self;
 }

@@ -7,7 +7,7 @@ use super::rules::{self, Naming, Unused};
 use crate::clock::Micros;
 use crate::events::{
     BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged, BlobsReleased, Command, Copy, Decision,
-    Fact, GcCompleted, OrphansRemoved, Read, Rows,
+    Fact, Read, Rows,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::Error;
@@ -270,37 +270,5 @@ impl Command for RecordPurged {
         sort(&mut aside);
         let fact = BlobsPurged { run: self.run.clone(), copies, aside };
         Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
-    }
-}
-
-/// Objects that no event names are about to be removed.
-#[derive(Debug)]
-pub(super) struct RecordOrphans(pub(super) OrphansRemoved);
-
-impl Command for RecordOrphans {
-    type Rejection = Error;
-
-    fn reads(&self) -> Vec<Read> {
-        Vec::new()
-    }
-
-    fn decide(&self, _: &Rows) -> Result<Decision, Error> {
-        Ok(Decision { facts: vec![self.0.clone().into()], contents: Vec::new() })
-    }
-}
-
-/// A collection ended.
-#[derive(Debug)]
-pub(super) struct CompleteRun(pub(super) GcCompleted);
-
-impl Command for CompleteRun {
-    type Rejection = Error;
-
-    fn reads(&self) -> Vec<Read> {
-        Vec::new()
-    }
-
-    fn decide(&self, _: &Rows) -> Result<Decision, Error> {
-        Ok(Decision { facts: vec![self.0.clone().into()], contents: Vec::new() })
     }
 }

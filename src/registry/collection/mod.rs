@@ -34,11 +34,11 @@ pub use options::Options;
 pub use plan::{Plan, Tally, plan};
 pub use runs::{CollectionRun, RunStatus};
 
+use super::commands::Record;
 use super::maintenance::{Maintenance, is_due};
 use super::{Actor, Error, Registry, micros};
 use crate::clock::Micros;
 use crate::events::GcCompleted;
-use commands::CompleteRun;
 use run::Run;
 
 /// The lease that one replica has while it collects.
@@ -101,7 +101,7 @@ impl Registry {
         let is_idle = done
             == GcCompleted { run: done.run.clone(), started_at: done.started_at, ..GcCompleted::default() };
         if is_told || !is_idle {
-            self.submit(Actor::system(), CompleteRun(done.clone())).await?;
+            self.submit(Actor::system(), Record(done.clone().into())).await?;
         }
         if done.purged > 0
             && let Err(error) = self.issue_certificates().await

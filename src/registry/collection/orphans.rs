@@ -8,12 +8,12 @@
 use std::collections::HashSet;
 
 use super::Options;
-use super::commands::RecordOrphans;
 use super::run::Run;
 use crate::clock::{Micros, SECOND};
 use crate::dataplane::{DataPlane, Location};
 use crate::db::{Db, Operational};
 use crate::events::{Orphan, OrphansRemoved};
+use crate::registry::commands::Record;
 use crate::registry::{Actor, Error, micros};
 use crate::storage::{Key, Metadata};
 use crate::views::{blobs, damages};
@@ -178,7 +178,7 @@ impl Run<'_> {
         let objects = orphans.iter().map(orphan).collect();
         let (run, backend) = (self.done.run.clone(), data.id().to_owned());
         self.registry
-            .submit(Actor::system(), RecordOrphans(OrphansRemoved { run, backend, objects }))
+            .submit(Actor::system(), Record(OrphansRemoved { run, backend, objects }.into()))
             .await?;
         for object in orphans {
             self.remove_orphan(seen, object).await?;

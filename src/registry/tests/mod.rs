@@ -24,6 +24,7 @@ use futures_util::{StreamExt as _, stream};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use super::commands::Record;
 use super::*;
 use crate::clock::ManualClock;
 use crate::db::{self, Access, Url};
@@ -154,6 +155,16 @@ async fn open(dir: &TempDir, backend: &Faulty, clock: &ManualClock, options: &Op
     let data = DataPlane::new(Arc::new(backend.clone()));
     let registry = Registry::open(db.clone(), data, clock.clock(), options.clone()).await.unwrap();
     (db, registry)
+}
+
+/// Begins a collection and kills it where it is for the first time about to do something to the storage.
+async fn killed_at(op: Op, faults: &Faults, registry: &Registry) {
+    let hold = faults.hold(op);
+    let registry = registry.clone();
+    let run = tokio::spawn(async move { registry.collect().await });
+    hold.reached().await;
+    run.abort();
+    assert!(run.await.unwrap_err().is_cancelled());
 }
 
 fn name(text: &str) -> RepositoryName {

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::packages::files::Recorded;
 use super::packages::{Bench, is_kept_by};
 use super::packages_pushed::{archive, artifact, content, descriptor_of, edited, folder, packed, titled};
 use super::*;
@@ -62,11 +61,11 @@ async fn the_table_of_a_package_was_deleted_for_good(on: On) {
         digest: referrer.clone(),
         tags: Vec::new(),
     };
-    bench.registry.submit(Actor::anonymous(), Recorded(gone.into())).await.unwrap();
+    bench.registry.submit(Actor::anonymous(), Record(gone.into())).await.unwrap();
     let unlinked = BlobUnlinked { repository: name("a"), content: content(&table).await };
     let unlink = async || {
         let fact = unlinked.clone().into();
-        bench.registry.submit(Actor::anonymous(), Recorded(fact)).await.unwrap();
+        bench.registry.submit(Actor::anonymous(), Record(fact)).await.unwrap();
     };
     unlink().await;
     assert_eq!(published(&bench, &pushed.digest).await, None);

@@ -5,7 +5,7 @@ use http::header::{HeaderName, LOCATION};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::error::{Error, is_refusal};
+use super::super::error::Error;
 use super::super::respond::{Answer, Headers as _, json as answer, link};
 use super::super::route::{Page, Retention, explain_path, holds_path, plain};
 use super::super::service::Call;
@@ -284,7 +284,9 @@ pub(super) async fn refusal(
     (action, item): (&str, &Item),
     error: crate::registry::Error,
 ) -> Error {
-    if !is_refusal(&error) {
+    use crate::registry::Error as E;
+    let is_refusal = error.is_weakening() || matches!(error, E::RetentionRefused(_) | E::DispositionOpen(_));
+    if !is_refusal {
         return error.into();
     }
     // Without reasons, if it is gone meanwhile.

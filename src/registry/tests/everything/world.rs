@@ -15,7 +15,7 @@ use crate::clock::{Clock, ManualClock, Micros, SECOND};
 use crate::dataplane::DataPlane;
 use crate::db::testing::{On, Place};
 use crate::db::{Access, Db};
-use crate::registry::{Actor, CollectionOptions, Error, Options, Registry, denials};
+use crate::registry::{Actor, CollectionOptions, Error, Options, Registry};
 use crate::storage::Memory;
 use crate::storage::testing::{Cause, Fault, Faulty};
 
@@ -189,7 +189,7 @@ impl World {
             Call::Approve(..) | Call::Execute(..) => !matches!(error, Error::DispositionEnded { .. }),
             _ => false,
         };
-        self.weakening += u64::from(is_weakening && denials::is_weakening(error));
+        self.weakening += u64::from(is_weakening && error.is_weakening());
     }
 
     async fn restart(&mut self) -> Checked {

@@ -160,12 +160,7 @@ async fn a_clock_that_was_ahead_for_a_moment_stopped_every_run(on: On) {
     assert!(shop.registry.collect_if_due().await.unwrap().is_none(), "one was just now");
     // The same of a lease whose holder died in that time.
     shop.clock.jump(365 * DAY);
-    let hold = shop.faults.hold(Op::List);
-    let registry = shop.registry.clone();
-    let run = tokio::spawn(async move { registry.collect().await });
-    hold.reached().await;
-    run.abort();
-    assert!(run.await.unwrap_err().is_cancelled());
+    killed_at(Op::List, &shop.faults, &shop.registry).await;
     assert!(shop.registry.collect().await.unwrap().is_none(), "it may still be at it");
     shop.clock.jump(-365 * DAY);
     assert!(shop.registry.collect().await.unwrap().is_some());
@@ -182,12 +177,7 @@ async fn what_was_intended_before_the_clock_froze_was_deleted_all_the_same(on: O
     shop.after(1).await;
     shop.after(1).await;
     shop.clock.advance(1);
-    let hold = shop.faults.hold(Op::Delete);
-    let registry = shop.registry.clone();
-    let run = tokio::spawn(async move { registry.collect().await });
-    hold.reached().await;
-    run.abort();
-    assert!(run.await.unwrap_err().is_cancelled());
+    killed_at(Op::Delete, &shop.faults, &shop.registry).await;
     shop.restart().await;
     shop.clock.jump(300 * DAY);
     let objects = shop.objects().await.len();

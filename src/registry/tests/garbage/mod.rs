@@ -10,7 +10,7 @@ mod work;
 use super::*;
 use crate::clock::Clock;
 use crate::db::testing::{On, Place, on_both};
-use crate::events::{self, Command, Decision, Read, Rows};
+use crate::events;
 use crate::registry::collection::Tally;
 use crate::storage::{Key, Metadata};
 
@@ -155,22 +155,6 @@ fn counts(run: &CollectionRun) -> (u64, u64, u64, u64) {
 
 fn config_only(config: &Digest) -> Bytes {
     image(config, &[])
-}
-
-/// Records a fact, as a command of another part of the registry would.
-#[derive(Debug)]
-pub(in crate::registry::tests) struct Record(pub(in crate::registry::tests) Fact);
-
-impl Command for Record {
-    type Rejection = Error;
-
-    fn reads(&self) -> Vec<Read> {
-        Vec::new()
-    }
-
-    fn decide(&self, _: &Rows) -> Result<Decision, Error> {
-        Ok(Decision { facts: vec![self.0.clone()], contents: Vec::new() })
-    }
 }
 
 /// Polls a future so many times and drops it: it ends there, as a process that was killed. Its result if it was quicker.

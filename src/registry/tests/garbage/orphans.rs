@@ -112,12 +112,7 @@ async fn a_copy_that_was_replaced_goes_as_an_orphan(on: On) {
     shop.after(1).await;
     shop.after(1).await;
     shop.clock.advance(1);
-    let hold = shop.faults.hold(Op::Delete);
-    let registry = shop.registry.clone();
-    let run = tokio::spawn(async move { registry.collect().await });
-    hold.reached().await;
-    run.abort();
-    assert!(run.await.unwrap_err().is_cancelled());
+    killed_at(Op::Delete, &shop.faults, &shop.registry).await;
     let blob = shop.push("a", "garbage and then not").await;
     shop.put("a", &config_only(&blob)).await.unwrap();
     shop.restart().await;

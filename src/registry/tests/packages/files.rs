@@ -62,7 +62,7 @@ async fn a_path_is_a_file_or_a_folder(on: On) {
             role: None,
         },
     };
-    bench.registry.submit(Actor::anonymous(), Recorded(link("x").into())).await.unwrap();
+    bench.registry.submit(Actor::anonymous(), Record(link("x").into())).await.unwrap();
     let refused = bench.finalize("a", &id, Finalize::default()).await.unwrap_err();
     assert_eq!(refused.to_string(), "x is a file and also the folder of x/y");
     bench.drop_file("a", &id, "x").await.unwrap();
@@ -91,21 +91,6 @@ async fn a_blob_became_a_file_at_the_path_of_a_folder(on: On) {
     mount("x/z").await.unwrap();
     assert_eq!(bench.paths(&id).await, ["x/y", "x/z"]);
     bench.finalize("a", &id, Finalize::default()).await.unwrap();
-}
-
-/// Records a fact as it is.
-pub(in crate::registry::tests) struct Recorded(pub(in crate::registry::tests) Fact);
-
-impl Command for Recorded {
-    type Rejection = Error;
-
-    fn reads(&self) -> Vec<crate::events::Read> {
-        Vec::new()
-    }
-
-    fn decide(&self, _: &crate::events::Rows) -> Result<crate::events::Decision, Error> {
-        Ok(crate::events::Decision { facts: vec![self.0.clone()], contents: Vec::new() })
-    }
 }
 
 async fn two_hundred_files_arrive_at_once(on: On) {

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::super::garbage::Record;
 use super::*;
 use crate::events::Damage;
 

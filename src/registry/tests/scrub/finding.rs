@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::events::{Fact, HoldPlaced};
-use crate::registry::tests::garbage::Record;
 use crate::retention::{HoldId, HoldKind};
 
 on_both![

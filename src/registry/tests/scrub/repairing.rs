@@ -199,12 +199,7 @@ async fn damage_of_a_copy_that_was_being_deleted_stayed_open_for_ever(on: On) {
     }
     // Killed between the intent and the deed; then the content is pushed again.
     vault.clock.advance(1);
-    let hold = vault.faults.hold(Op::Delete);
-    let registry = vault.registry.clone();
-    let run = tokio::spawn(async move { registry.collect().await });
-    hold.reached().await;
-    run.abort();
-    assert!(run.await.unwrap_err().is_cancelled());
+    killed_at(Op::Delete, &vault.faults, &vault.registry).await;
     vault.restart().await;
     assert_eq!(vault.push("a", &content).await, digest);
     let manifest = image(&digest, &[]);
