@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::output::{print, say};
 use super::package::Remote;
 use super::{Common, Failure, Outcome, open, user};
+use crate::client::shown;
 use crate::clock::{Clock as Time, SECOND};
 use crate::registry::{self, Actor, ClockReading};
 use crate::retention::rfc3339;
@@ -90,7 +91,7 @@ fn shape(reading: &ClockReading) -> Value {
 /// Whether all is well with it.
 fn tell(clock: &Value, as_json: bool) -> Result<bool, Failure> {
     let is_frozen = clock["is_frozen"] == true;
-    let text = |field: &str| clock[field].as_str().unwrap_or("-").escape_debug().to_string();
+    let text = |field: &str| shown(clock[field].as_str().unwrap_or("-")).to_string();
     if as_json || clock["last_tick"].is_null() {
         print(as_json, clock, "nothing was ever retained: the clock has not begun")?;
         return Ok(!is_frozen);

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::output::print;
 use super::{Failure, Outcome, open};
+use crate::client::shown;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::registry::{self, Scheduled, ScheduledStep};
@@ -72,7 +73,7 @@ fn shape(scheduled: &Scheduled) -> Value {
 
 fn line(scheduled: &Scheduled) -> String {
     let (step, detail) = step(scheduled);
-    let detail = detail.map(|detail| format!(": {}", detail.escape_debug())).unwrap_or_default();
+    let detail = detail.map(|detail| format!(": {}", shown(&detail))).unwrap_or_default();
     let Scheduled { repository, target, class, .. } = scheduled;
     format!("{step}  {repository}  {target}  {class}{detail}")
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::output::{self, say};
 use super::package::{Remote, connect};
 use super::{Failure, Outcome};
-use crate::client::Client;
+use crate::client::{Client, shown};
 use crate::oci::RepositoryName;
 use crate::package::PackageId;
 use crate::retention::HoldId;
@@ -171,8 +171,8 @@ impl Retention {
                     return Ok(true);
                 }
                 for class in found["classes"].as_array().into_iter().flatten() {
-                    let text = |field: &str| shown(&class[field], "for ever");
-                    let schedule = shown(&class["auto_dispose_after"], "never");
+                    let text = |field: &str| said(&class[field], "for ever");
+                    let schedule = said(&class["auto_dispose_after"], "never");
                     let start = text("start");
                     let rest = ["approvals", "cooling_off"].map(|field| format!("{field} {}", class[field]));
                     let (first, rest) = (["name", "mode", "period"].map(text).join("  "), rest.join("  "));
@@ -194,7 +194,7 @@ impl Hold {
                     asked["reference"] = reference.as_str().into();
                 }
                 let hold = item.client.place_hold(&item.repository, &asked).await?;
-                output::answer(place.remote.json, &hold, &shown(&hold["id"], "-"))?;
+                output::answer(place.remote.json, &hold, &said(&hold["id"], "-"))?;
             }
             Self::Release(release) => {
                 let place = release.remote.place(&release.repository)?;
@@ -210,8 +210,8 @@ impl Hold {
                     return Ok(true);
                 }
                 for hold in &holds {
-                    let text = |field: &str| shown(&hold[field], "in force");
-                    let target = shown(&hold["scope"]["target"], "the whole repository");
+                    let text = |field: &str| said(&hold[field], "in force");
+                    let target = said(&hold["scope"]["target"], "the whole repository");
                     let fields = ["id", "kind", "matter", "placed_at", "released_at"].map(text);
                     say(&format!("{}  {target}", fields.join("  ")))?;
                 }
@@ -256,8 +256,8 @@ impl Item {
     }
 }
 
-fn shown(value: &Value, otherwise: &str) -> String {
-    value.as_str().unwrap_or(otherwise).escape_debug().to_string()
+fn said(value: &Value, otherwise: &str) -> String {
+    shown(value.as_str().unwrap_or(otherwise)).to_string()
 }
 
 /// All of an answer as JSON, or line by line for people.
@@ -286,7 +286,7 @@ pub(super) fn lines(answer: &Value) -> String {
 /// A value in one line; an object by its fields.
 fn line(value: &Value) -> String {
     match value {
-        Value::String(text) => text.escape_debug().to_string(),
+        Value::String(text) => shown(text).to_string(),
         Value::Object(fields) => {
             let given = fields.iter().filter(|(_, value)| !value.is_null());
             given.map(|(field, value)| format!("{field} {}", line(value))).collect::<Vec<_>>().join(", ")

@@ -9,6 +9,7 @@ use super::super::{Failure, Outcome, output};
 use super::meter::size;
 use super::{Remote, connect, id, write};
 use crate::client::packages::{Encoding, Filter};
+use crate::client::shown;
 use crate::oci::{Digest, Reference};
 
 #[derive(Debug, clap::Args)]
@@ -115,7 +116,7 @@ impl Show {
         ];
         let line = |field: &str| match &package[field] {
             Value::Null => None,
-            Value::String(text) => Some(format!("{field}: {}", text.escape_debug())),
+            Value::String(text) => Some(format!("{field}: {}", shown(text))),
             other => Some(format!("{field}: {}", output::json(other))),
         };
         say(&fields.into_iter().filter_map(line).collect::<Vec<_>>().join("\n"))?;
@@ -140,7 +141,7 @@ impl List {
         let filter = Filter { status, class, kind, reference, after, eligible: self.eligible };
         let packages = connect(&place)?.packages(&place.repository, &filter, self.limit).await?;
         list(self.remote.json, "packages", &packages, |package| {
-            let text = |field: &str| package[field].as_str().unwrap_or("-").escape_debug().to_string();
+            let text = |field: &str| shown(package[field].as_str().unwrap_or("-")).to_string();
             format!("{}  {}  {}  {}", text("id"), text("status"), text("kind"), text("created_at"))
         })
     }
@@ -151,7 +152,7 @@ impl Files {
         let limit = self.limit.unwrap_or(usize::MAX);
         let files = self.remote.client()?.package_files(&id(&self.id)?, &self.after, limit).await?;
         list(self.remote.json, "files", &files, |file| {
-            let text = |field: &str| file[field].as_str().unwrap_or("-").escape_debug().to_string();
+            let text = |field: &str| shown(file[field].as_str().unwrap_or("-")).to_string();
             let bytes = size(file["size"].as_u64().unwrap_or_default());
             format!("{}  {}  {bytes}  {}", text("sha256"), text("path"), text("media_type"))
         })
@@ -162,7 +163,7 @@ impl Events {
     pub(super) async fn run(self) -> Outcome {
         let events = self.remote.client()?.package_events(&id(&self.id)?, self.since, self.limit).await?;
         list(self.remote.json, "events", &events, |event| {
-            let text = |field: &str| event[field].as_str().unwrap_or("-").escape_debug().to_string();
+            let text = |field: &str| shown(event[field].as_str().unwrap_or("-")).to_string();
             format!("{}  {}  {}  {}", event["sequence"], text("recorded_at"), text("type"), text("actor"))
         })
     }

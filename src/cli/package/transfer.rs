@@ -12,7 +12,7 @@ use super::meter::{Meter, count, size};
 use super::{Remote, connect};
 use crate::client::pull::{What, pull};
 use crate::client::verify::verify;
-use crate::client::{Job, Pushed, push, shown_path, tree};
+use crate::client::{Job, Pushed, push, shown, shown_path, tree};
 use crate::package::PackageId;
 
 /// How many problems are written out; all of them are in the JSON.
@@ -200,7 +200,7 @@ impl Verify {
         }
         let mut text = String::new();
         for problem in problems.iter().take(SHOWN) {
-            let _ = writeln!(text, "{} {}", problem.path.escape_debug(), problem.what);
+            let _ = writeln!(text, "{} {}", shown(&problem.path), problem.what);
         }
         if problems.len() > SHOWN {
             let _ = writeln!(text, "and {} more", problems.len() - SHOWN);
