@@ -3,22 +3,18 @@
 use std::time::Duration;
 
 use super::collection::{KeepLink, rules};
-use super::commands::{LinkBlob, UnlinkBlob};
+use super::commands::LinkBlob;
 use super::uploads::run;
-use super::{Actor, Body, Error, Registry, protection};
+use super::{Actor, Body, Error, Registry};
 use crate::clock::{Micros, SECOND};
 use crate::dataplane::{self, Finding, Location, Received, Sealed, Stored, Verdict};
-use crate::events::{Command, Committed, Fact, Target, look};
-use crate::oci::{Digest, Reference, RepositoryName};
+use crate::events::{Command, Committed, Fact};
+use crate::oci::{Digest, RepositoryName};
 use crate::storage::StagingId;
-use crate::views::{self, contents, links, manifests, package_files, packages};
+use crate::views::{self, contents, links};
 
 /// Repositories looked at when a mount does not say where from.
 const DISCOVERY: i64 = 16;
-
-/// Manifests that name a blob, and packages, that are asked whether they are protected when somebody wants the blob to
-/// go.
-const NAMING: i64 = 64;
 
 /// How long a URL of the storage works at most; a backend may be told to give out shorter ones.
 const URL_TTL: Duration = Duration::from_mins(5);
@@ -352,102 +348,6 @@ impl Registry {
             }
         }
         Ok(None)
-    }
-
-    /// Takes a blob out of a repository. Its bytes stay until a collection finds them unreferenced.
-    pub async fn delete_blob(
-        &self,
-        repository: &RepositoryName,
-        actor: Actor,
-        digest: &Digest,
-    ) -> Result<(), Error> {
-        let held = links::find(&self.inner.db, repository, digest).await?;
-        let content = held.ok_or_else(|| Error::BlobUnknown(digest.clone()))?.content;
-        // Answers the usual refusal from an index, however many manifests and packages name the blob.
-        let digests = contents::digests_of(&self.inner.db, &content).await?;
-        if let (named_by, Some(reason)) = self.keeping(repository, digest, &content, &digests).await? {
-            return Err(self.kept(repository, &actor, digest, named_by, reason).await);
-        }
-        let command = UnlinkBlob {
-            repository: repository.clone(),
-            content: content.clone(),
-            digest: digest.clone(),
-            digests: digests.clone(),
-        };
-        let Err(refusal) = self.submit(actor.clone(), command).await else { return Ok(()) };
-        // Something came to name it in between.
-        let by = match &refusal {
-            Error::BlobInUse { manifest, .. } => Target::Manifest(manifest.clone()),
-            Error::BlobInPackage { package, .. } => Target::Package(package.clone()),
-            _ => return Err(refusal),
-        };
-        let (mut named_by, _) = self.keeping(repository, digest, &content, &digests).await?;
-        named_by.push(by);
-        Err(self.kept(repository, &actor, digest, named_by, refusal).await)
-    }
-
-    /// What names a blob: [`NAMING`] manifests by each digest and packages, and how a refusal would put it.
-    async fn keeping(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-        content: &Digest,
-        digests: &[Digest],
-    ) -> Result<(Vec<Target>, Option<Error>), Error> {
-        let (mut named_by, mut reason) = (Vec::new(), None);
-        // First, since the manifest that names it is kept by the same package.
-        if let Some(package) = packages::described_now(&self.inner.db, repository, content).await? {
-            reason = Some(Error::BlobInPackage { blob: digest.clone(), package: package.id.clone() });
-            named_by.push(Target::Package(package.id));
-        }
-        for named in digests {
-            let manifests = manifests::naming_now(&self.inner.db, repository, named, NAMING).await?;
-            for manifest in manifests {
-                reason.get_or_insert(Error::BlobInUse { blob: digest.clone(), manifest: manifest.clone() });
-                named_by.push(Target::Manifest(manifest));
-            }
-        }
-        let mut after = None;
-        for _ in 0..NAMING {
-            let having =
-                package_files::having_after(&self.inner.db, repository, content, after.as_ref()).await?;
-            let Some(package) = having else { break };
-            reason.get_or_insert(Error::BlobInPackage { blob: digest.clone(), package: package.clone() });
-            named_by.push(Target::Package(package.clone()));
-            after = Some(package);
-        }
-        Ok((named_by, reason))
-    }
-
-    /// A refusal that tells the manifest as clients know it. By its content only if it has left meanwhile.
-    async fn named(&self, repository: &RepositoryName, refusal: Error) -> Error {
-        let Error::BlobInUse { blob, manifest: content } = refusal else { return refusal };
-        match manifests::find(&self.inner.db, repository, &Reference::Digest(content.clone())).await {
-            Ok(found) => Error::BlobInUse { blob, manifest: found.map_or(content, |found| found.pushed_as) },
-            Err(error) => error.into(),
-        }
-    }
-
-    /// Why a blob stays that something has: because that is protected, which is put on record, or because it is there.
-    async fn kept(
-        &self,
-        repository: &RepositoryName,
-        actor: &Actor,
-        digest: &Digest,
-        named_by: Vec<Target>,
-        otherwise: Error,
-    ) -> Error {
-        let now = self.compliance_now();
-        let protected =
-            look(&self.inner.db, |rows| protection::of_blob(rows, repository, digest, &named_by, now));
-        match protected.await {
-            Ok(Some(protected)) => {
-                self.audit(actor, &protected).await;
-                protected
-            }
-            Ok(None) => self.named(repository, otherwise).await,
-            Err(error) => error.into(),
-        }
     }
 }
 

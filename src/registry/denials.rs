@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::commands::Record;
+use super::protection::{self, Action};
 use super::retention::{Item, find};
-use super::{Error, Registry, protection};
+use super::{Error, Registry};
 use crate::clock::{Micros, SECOND};
 use crate::events::{Actor, Command, Committed, RetentionDenied, Target, look};
-use crate::oci::RepositoryName;
+use crate::oci::{Digest, RepositoryName};
 
 /// How long the same attempt is counted and not told.
 const WINDOW: Micros = 60 * SECOND;
@@ -132,6 +133,25 @@ impl Registry {
                 protection::retired(repository, tag, target, disposition)
             }
             _ => return,
+        };
+        self.note(actor, fact).await;
+    }
+
+    /// Puts on record that a blob stays which so much names that not all of it was asked whether it is protected.
+    pub(super) async fn note_kept(
+        &self,
+        actor: &Actor,
+        repository: &RepositoryName,
+        digest: &Digest,
+        refusal: &Error,
+    ) {
+        let fact = RetentionDenied {
+            repository: repository.clone(),
+            action: Action::DeleteBlob.as_str().to_owned(),
+            target: None,
+            subject: digest.to_string(),
+            reasons: vec![format!("{refusal}; more name it than were asked whether they are protected")],
+            count: 1,
         };
         self.note(actor, fact).await;
     }

@@ -62,12 +62,15 @@ const MISSING: &str = "SELECT m.repository, m.content FROM manifests m \
 
 const NAMES: &str = "SELECT content FROM manifest_references WHERE repository = $1 AND target = $2 LIMIT $3";
 
+const NAMES_AFTER: &str = "SELECT content FROM manifest_references \
+    WHERE repository = $1 AND target = $2 AND content > $3 ORDER BY content LIMIT $4";
+
 /// `child` is how the role is written that names a manifest and no blob.
 const USES: &str = "SELECT content FROM manifest_references \
     WHERE repository = $1 AND target = $2 AND role <> 'child' LIMIT 1";
 
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[BY_DIGEST, BY_TAG, BYTES, PAGE, MISSING, NAMES, USES];
+pub static STATEMENTS: &[&str] = &[BY_DIGEST, BY_TAG, BYTES, PAGE, MISSING, NAMES, NAMES_AFTER, USES];
 
 /// A manifest as a repository holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,6 +248,19 @@ pub async fn naming_now(
 ) -> Result<Vec<Digest>, Error> {
     let values = vec![repository.as_str().into(), target.as_str().into(), limit.into()];
     Ok(db.query(NAMES, values).await?.iter().map(|row| stored_digest(row, 0)).collect())
+}
+
+/// The next of them by their content, after one.
+pub async fn naming_after(
+    db: &Db,
+    repository: &RepositoryName,
+    target: &Digest,
+    after: Option<&Digest>,
+    limit: i64,
+) -> Result<Vec<Digest>, Error> {
+    let after = after.map_or("", Digest::as_str);
+    let values = vec![repository.as_str().into(), target.as_str().into(), after.into(), limit.into()];
+    Ok(db.query(NAMES_AFTER, values).await?.iter().map(|row| stored_digest(row, 0)).collect())
 }
 
 /// Whether a manifest of the repository has the blob as its config or as a layer. May be outdated by the time it is
