@@ -17,7 +17,7 @@ const VERIFY_READS: Setting = Setting {
     kind: Kind::Switch,
     default: "true",
     doc: "Whether a blob that is read as a whole is compared with its content address on the way: one that is damaged \
-          never arrives complete. Ranges are never compared.",
+          never arrives complete. Ranges of larger blobs than 256 KiB are not compared.",
 };
 const UPLOAD_EXPIRY: Setting = Setting {
     key: "uploads.expiry",
@@ -98,6 +98,7 @@ impl Options {
             disposal: DisposalOptions::from_values(values),
             scrub: ScrubOptions::from_values(values),
             retention: Policy::from_values(values)?,
+            keeps_policy: false,
         })
     }
 }

@@ -32,7 +32,7 @@ const ORPHAN_GRACE: Setting = Setting {
     key: "gc.orphan_grace",
     kind: Kind::Duration { min: Duration::ZERO, max: LONGEST },
     default: "168h",
-    doc: "How old an object in the storage must be that the log does not name, and for how long it must have been seen so, to be removed.",
+    doc: "How old an object in the storage must be that the log does not name, and for how long it must have been seen so, an hour at least, to be removed.",
 };
 const RATE: Setting = Setting {
     key: "gc.rate",

@@ -7,6 +7,7 @@ on_both![
     what_was_missing_or_cut_short_left_no_event_when_it_was_asked_for,
     a_read_that_went_wrong_once_is_no_damage,
     ranges_are_not_compared_and_neither_is_anything_where_that_is_set,
+    a_part_of_a_small_blob_was_served_with_wrong_bytes,
 ];
 
 impl Vault {
@@ -114,6 +115,26 @@ async fn ranges_are_not_compared_and_neither_is_anything_where_that_is_set(on: O
     assert!(is_whole && read.len() == LARGE - 1);
     assert_eq!(vault.registry.last_sequence(), before);
     assert!(!vault.read(&digest, None).await.unwrap().1);
+}
+
+async fn a_part_of_a_small_blob_was_served_with_wrong_bytes(on: On) {
+    let vault = Vault::new(on).await;
+    for (seed, length) in (1..).zip([21, crate::storage::MAX_FRAME]) {
+        let content: Bytes = pattern(length).iter().map(|byte| byte ^ seed).collect::<Vec<_>>().into();
+        let digest = vault.push("a", &content).await;
+        let end = length as u64;
+        for (start, end) in [(0, 1), (11, 15), (end - 1, end), (1, end)] {
+            let read = vault.read(&digest, Some(ByteRange { start, end })).await.unwrap();
+            let (start, end) = (usize::try_from(start).unwrap(), usize::try_from(end).unwrap());
+            assert_eq!(read, (content[start..end].to_vec(), true));
+        }
+        vault.damage(&content, Wrong::Flipped).await;
+        let before = vault.registry.last_sequence();
+        let read = vault.read(&digest, Some(ByteRange { start: 11, end: 15 })).await;
+        assert!(read.as_ref().is_err_and(Error::is_damage), "{read:?}");
+        assert_eq!(vault.events_after(before).await, ["v1.blob.corrupted"]);
+        vault.is_refused(&digest).await;
+    }
 }
 
 #[tokio::test]
