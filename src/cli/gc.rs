@@ -11,16 +11,23 @@ use crate::registry::{self, Tally};
 pub(super) async fn plan(settings: &Settings, as_json: bool) -> Outcome {
     let parts = open::read(settings).await?;
     let plan =
-        registry::plan_collection(&parts.db, &parts.data, &Clock::system(), &settings.registry.gc).await?;
+        registry::plan_collection(&parts.db, &parts.data, &Clock::system(), &settings.registry).await?;
     let tally = |tally: Tally| json!({ "objects": tally.objects, "bytes": tally.bytes });
     let line = |(reason, found): (&str, Tally)| format!("{reason}: {}", count(found));
     let mut lines: Vec<String> = plan.reasons().into_iter().map(line).collect();
     lines.push(format!("not due yet: {}", count(plan.waiting)));
     lines.push(format!("reclaimable: {}", count(plan.reclaimable())));
+    if plan.is_frozen {
+        lines.push(
+            "the clock is frozen: nothing is collected before it was looked at (`artifactstore clock`)"
+                .to_owned(),
+        );
+    }
     let reasons: serde_json::Map<_, _> =
         plan.reasons().into_iter().map(|(reason, found)| (reason.to_owned(), tally(found))).collect();
     let body = json!({
         "dry_run": true,
+        "is_frozen": plan.is_frozen,
         "reclaimable": tally(plan.reclaimable()),
         "reasons": reasons,
         "links": plan.links,

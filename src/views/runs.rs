@@ -139,7 +139,7 @@ fn part(fact: &Fact) -> Option<(&str, Part)> {
         }
         Fact::BlobsDeleteIntended(fact) => Some((&fact.run, Part::default())),
         Fact::BlobsPurged(fact) => {
-            let purged_bytes = fact.copies.iter().map(|copy| copy.size).sum();
+            let purged_bytes = fact.copies.iter().chain(&fact.aside).map(|copy| copy.size).sum();
             let purged = fact.copies.len() + fact.aside.len();
             Some((&fact.run, Part { purged, purged_bytes, ..Part::default() }))
         }

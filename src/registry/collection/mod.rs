@@ -83,7 +83,7 @@ impl Registry {
     /// Says what a collection would find now. Only reads.
     pub async fn collection_plan(&self) -> Result<Plan, Error> {
         let Self { inner } = self;
-        plan(&inner.db, &inner.data, &inner.clock, &inner.options.gc).await
+        plan(&inner.db, &inner.data, &inner.clock, &inner.options).await
     }
 
     async fn run(&self, id: String, is_told: bool) -> Result<Option<CollectionRun>, Error> {

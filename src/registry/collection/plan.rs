@@ -1,16 +1,16 @@
 //! What a collection would find: the same questions, and nothing changed. Works beside a running server.
 
+use super::BATCH;
 use super::naming::{naming_now, naming_of};
 use super::orphans::{Seen, again, unnamed};
 use super::rules::Naming;
-use super::{BATCH, Options};
 use crate::clock::{Clock, Micros};
 use crate::dataplane::DataPlane;
 use crate::db::Db;
-use crate::registry::{Error, micros};
+use crate::registry::{self, Error, micros, read_clock};
 use crate::storage::Key;
-use crate::views::blobs::{self, Leaving, Stage};
-use crate::views::{holds, links};
+use crate::views::blobs::{self, Blob, Leaving, Stage};
+use crate::views::{damages, holds, links};
 
 /// Repositories of one blob that are looked at. What more of them hold is not called garbage.
 const HOLDERS: i64 = 1000;
@@ -34,6 +34,8 @@ impl Tally {
 /// What is garbage, by the reason why. An object counts once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
+    /// Whether time is in doubt: nothing leaves before somebody has looked at the clock.
+    pub is_frozen: bool,
     /// Links that repositories would give up: nothing of them named the blob for the grace period.
     pub links: u64,
     /// Blobs that no repository would hold then.
@@ -73,11 +75,17 @@ impl Plan {
 }
 
 /// Says what a collection would find now. Only reads.
-pub async fn plan(db: &Db, data: &DataPlane, clock: &Clock, options: &Options) -> Result<Plan, Error> {
-    let now = clock.now();
+pub async fn plan(
+    db: &Db,
+    data: &DataPlane,
+    clock: &Clock,
+    options: &registry::Options,
+) -> Result<Plan, Error> {
+    let is_frozen = read_clock(db, clock, &options.clock).await?.is_frozen;
+    let (now, options) = (clock.now(), &options.gc);
     let grace = now.saturating_sub(micros(options.grace));
     let quarantine = now.saturating_sub(micros(options.quarantine));
-    let mut plan = Plan::default();
+    let mut plan = Plan { is_frozen, ..Plan::default() };
     unused(db, grace, &mut plan).await?;
     at_stage(db, Stage::Unlinked, grace, &mut plan.unlinked, &mut plan.waiting).await?;
     at_stage(db, Stage::Condemned, quarantine, &mut plan.condemned, &mut plan.waiting).await?;
@@ -113,9 +121,13 @@ async fn at_stage(
         let page = blobs::leaving(db, stage, Micros::MAX, after.as_ref(), BATCH).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.clone());
+        let blobs: Vec<Blob> = page.iter().map(|leaving| leaving.blob.clone()).collect();
+        let aside = damages::aside_now(db, &blobs).await?;
         for leaving in page {
             let tally = if leaving.since < before { &mut *due } else { &mut *waiting };
             tally.add(leaving.blob.size);
+            let with = aside.iter().filter(|copy| copy.content == leaving.blob.content);
+            with.for_each(|copy| tally.add(copy.size));
         }
     }
 }
@@ -135,7 +147,9 @@ async fn unused(db: &Db, before: Micros, plan: &mut Plan) -> Result<(), Error> {
             if is_last(db, link, before).await?
                 && let Some(blob) = blobs::find(db, &link.content).await?
             {
+                let aside = damages::aside_now(db, std::slice::from_ref(&blob)).await?;
                 plan.unused.add(blob.size);
+                aside.iter().for_each(|copy| plan.unused.add(copy.size));
             }
         }
     }

@@ -44,6 +44,9 @@ impl<'a> Run<'a> {
     /// Does everything there is to do. Any error but that of single deletes ends it.
     pub(super) async fn work(&mut self) -> Result<(), Error> {
         self.finish_deletes().await?;
+        // While time is in doubt nobody knows what its grace is over for.
+        self.registry.note_freeze().await?;
+        self.registry.refuse_while_frozen()?;
         self.release_links().await?;
         self.condemn_blobs().await?;
         self.delete_blobs().await?;
@@ -160,8 +163,9 @@ impl<'a> Run<'a> {
             let committed = self.registry.submit(Actor::system(), command).await?;
             for event in &committed.events {
                 if let Fact::BlobsPurged(fact) = &event.fact {
-                    self.done.purged += (fact.copies.len() + fact.aside.len()) as u64;
-                    self.done.purged_bytes += fact.copies.iter().map(|copy| copy.size).sum::<u64>();
+                    let all = || fact.copies.iter().chain(&fact.aside);
+                    self.done.purged += all().count() as u64;
+                    self.done.purged_bytes += all().map(|copy| copy.size).sum::<u64>();
                 }
             }
         }

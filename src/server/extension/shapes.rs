@@ -137,6 +137,7 @@ pub(super) fn plan(plan: &CollectionPlan) -> Value {
     }
     json!({
         "dry_run": true,
+        "is_frozen": plan.is_frozen,
         "reclaimable": tally(plan.reclaimable()),
         "reasons": reasons,
         "links": plan.links,

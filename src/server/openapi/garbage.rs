@@ -95,8 +95,9 @@ pub(super) fn schemas() -> Value {
             "runs": { "type": "array", "items": { "$ref": "#/components/schemas/Collection" } },
         })),
         "CollectionEvents": object(&[&of_run[..], &["events", "next_since"]].concat(), with_events),
-        "CollectionPlan": object(&["dry_run", "reclaimable", "reasons", "links", "waiting"], json!({
+        "CollectionPlan": object(&["dry_run", "is_frozen", "reclaimable", "reasons", "links", "waiting"], json!({
             "dry_run": { "const": true },
+            "is_frozen": { "type": "boolean" },
             "reclaimable": tally,
             "reasons": object(&["unused", "unlinked", "condemned", "deleting", "orphan"], json!({
                 "unused": tally, "unlinked": tally, "condemned": tally, "deleting": tally, "orphan": tally,

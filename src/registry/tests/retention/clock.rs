@@ -14,6 +14,7 @@ on_both![
     replicas_keep_one_clock,
     a_step_that_was_judged_before_the_freeze_is_refused_after_it,
     what_needed_no_cooling_off_waited_for_the_clock_to_catch_up,
+    a_collection_took_blobs_away_while_time_was_in_doubt_and_its_dry_run_promised_more,
 ];
 
 const HOUR: Micros = 3600 * SECOND;
@@ -27,7 +28,7 @@ impl Bench {
     }
 
     async fn carry_out(&self, id: &DispositionId) -> Result<Disposition, Error> {
-        self.registry.execute_disposition(&name("a"), Actor::user("ann"), id).await
+        self.registry.execute_disposition(&name("a"), Actor::user("ann"), id, None).await
     }
 
     /// Another process over the same database, which does not end the claims of this one.
@@ -39,11 +40,7 @@ impl Bench {
 
     /// Ends the process, whatever was measured since the last tick, and starts it again.
     async fn start_again(&mut self) {
-        self.db.close().await;
-        self.db = self.place.open(Access::Create).await;
-        let data = DataPlane::new(Arc::new(self.backend.clone()));
-        let (db, clock) = (self.db.clone(), self.clock.clock());
-        self.registry = Registry::open(db, data, clock, Options::default()).await.unwrap();
+        self.reopen(Options::default()).await;
     }
 
     async fn reading(&self) -> ClockReading {
@@ -295,5 +292,26 @@ async fn what_needed_no_cooling_off_waited_for_the_clock_to_catch_up(on: On) {
     bench.clock.jump(HOUR);
     let id = bench.give_up("v1").await.unwrap();
     bench.carry_out(&id).await.unwrap();
+    bench.check().await;
+}
+
+async fn a_collection_took_blobs_away_while_time_was_in_doubt_and_its_dry_run_promised_more(on: On) {
+    let bench = Bench::new(on).await;
+    bench.package("transient", b"one", "v1").await;
+    let blob = bench.upload(b"named by nothing").await;
+    assert!(!bench.registry.collection_plan().await.unwrap().is_frozen);
+    bench.clock.jump(400 * DAY);
+    assert!(bench.registry.collection_plan().await.unwrap().is_frozen);
+    let run = bench.registry.collect().await.unwrap().unwrap();
+    assert_eq!((run.status, run.done.released), (RunStatus::Failed, 0));
+    assert!(run.done.failure.unwrap().contains("clock"));
+    bench.registry.blob(&name("a"), &blob).await.unwrap();
+    let propose = bench.give_up("v1").await;
+    assert!(is_frozen(&propose), "{propose:?}");
+    assert_eq!(bench.denials().await, [("disposition.propose".to_owned(), "v1".to_owned(), 1)]);
+    bench.resync().await;
+    assert!(!bench.registry.collection_plan().await.unwrap().is_frozen);
+    let run = bench.registry.collect().await.unwrap().unwrap();
+    assert_eq!((run.status, run.done.released), (RunStatus::Completed, 1));
     bench.check().await;
 }

@@ -158,6 +158,8 @@ async fn what_was_kept_aside_was_not_in_the_record_of_the_purge(on: On) {
     let current = vault.key_of(&content).await;
     for _ in 0..2 {
         vault.clock.advance(1);
+        let plan = vault.registry.collection_plan().await.unwrap();
+        assert_eq!((plan.reclaimable().objects, plan.reclaimable().bytes), (2, 2000), "{plan:?}");
         vault.registry.collect().await.unwrap().unwrap();
     }
     // The copy aside cannot be deleted: then the content is not gone.
@@ -170,7 +172,7 @@ async fn what_was_kept_aside_was_not_in_the_record_of_the_purge(on: On) {
     vault.clock.advance(1);
     let before = vault.registry.last_sequence();
     let run = vault.registry.collect().await.unwrap().unwrap();
-    assert_eq!((run.status, run.done.purged), (RunStatus::Completed, 2));
+    assert_eq!((run.status, run.done.purged, run.done.purged_bytes), (RunStatus::Completed, 2, 2000));
     assert_eq!(vault.keys().await, []);
     let events = vault.registry.events(before, 10).await.unwrap();
     let Fact::BlobsPurged(purged) = &events[0].fact else { panic!("{events:?}") };
