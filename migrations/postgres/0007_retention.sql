@@ -38,6 +38,8 @@ CREATE TABLE retentions (
     -- What was promised while it waits for an event.
     retain_floor TEXT COLLATE "C",
     revision     BIGINT           NOT NULL,
+    -- The version of the policy it came to be under.
+    resolved_under BIGINT NOT NULL,
     leaves_at    BIGINT,
     PRIMARY KEY (repository, target)
 );

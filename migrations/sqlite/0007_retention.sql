@@ -41,6 +41,8 @@ CREATE TABLE retentions (
     -- What was promised while it waits for an event.
     retain_floor TEXT,
     revision     INTEGER NOT NULL,
+    -- The version of the policy it came to be under.
+    resolved_under INTEGER NOT NULL,
     leaves_at    INTEGER,
     PRIMARY KEY (repository, target)
 ) STRICT, WITHOUT ROWID;

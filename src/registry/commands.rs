@@ -235,6 +235,13 @@ impl PushManifest {
         Target::Manifest(self.content.clone())
     }
 
+    /// Whether a tag names this content already, by another digest, and stays as it is: what is held does not change
+    /// in any way that clients can see.
+    fn is_pinned_here(&self, rows: &Rows, tag: &Tag) -> bool {
+        tags::content(rows, &self.repository, tag).as_ref() == Some(&self.content)
+            && protection::pins_tags(rows, &self.repository, &self.content, self.now)
+    }
+
     /// Its retention, if it comes under one now. What it is under since an earlier push stays as it was pinned then.
     fn resolved(&self, rows: &Rows) -> Option<RetentionResolved> {
         let retained = self.retained.as_ref()?;
@@ -349,7 +356,7 @@ impl Command for PushManifest {
         decision.facts.extend(self.resolved(rows).map(Fact::from));
         for tag in &self.tags {
             let previous = tags::digest(rows, &self.repository, tag);
-            if previous.as_ref() == Some(&self.digest) {
+            if previous.as_ref() == Some(&self.digest) || self.is_pinned_here(rows, tag) {
                 continue;
             }
             let fact = TagMoved {

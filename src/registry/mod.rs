@@ -36,6 +36,7 @@ mod store;
 mod sweep;
 mod tags;
 mod troubles;
+mod unlinking;
 mod uploads;
 mod verify;
 
@@ -121,6 +122,8 @@ pub struct Options {
     pub scrub: ScrubOptions,
     /// How long things are kept.
     pub retention: Policy,
+    /// Whether the newest policy of the log is in force instead, and none is recorded.
+    pub keeps_policy: bool,
 }
 
 impl Default for Options {
@@ -138,6 +141,7 @@ impl Default for Options {
             disposal: DisposalOptions::default(),
             scrub: ScrubOptions::default(),
             retention: Policy::default(),
+            keeps_policy: false,
         }
     }
 }
@@ -204,7 +208,11 @@ impl Registry {
         if let Some(tick) = views::compliance::find(&db).await? {
             compliance.learn(tick);
         }
-        let policy = retention::adopt(&db, &log, options.retention.clone()).await?;
+        let policy = if options.keeps_policy {
+            retention::in_force(&db).await?
+        } else {
+            retention::adopt(&db, &log, options.retention.clone()).await?
+        };
         let inner = Inner {
             db,
             log,

@@ -9,7 +9,7 @@ mod gathering;
 use std::fmt;
 
 pub(super) use self::gathering::{
-    beneath, newest_hold, of_manifest, of_package, of_repository, of_target, reads, stands_for,
+    beneath, newest_around, newest_hold, of_manifest, of_package, of_repository, of_target, reads, stands_for,
 };
 use super::Error;
 use crate::clock::Micros;
@@ -199,6 +199,11 @@ pub(super) fn check_tag(
     }
     let target = Some(stands_for(rows, repository, &before));
     Err(refusal(repository, Action::MoveTag, tag.as_str(), target, verdict.reasons))
+}
+
+/// Whether the tags of a manifest stay on it.
+pub(super) fn pins_tags(rows: &Rows, repository: &RepositoryName, content: &Digest, now: Micros) -> bool {
+    judge(&of_manifest(rows, repository, content), now).pins_tags()
 }
 
 /// Refuses unless the retention of something is over and nothing holds it (R5).

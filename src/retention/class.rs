@@ -38,6 +38,20 @@ impl Class {
     }
 }
 
+impl From<Rule> for Class {
+    fn from(rule: Rule) -> Self {
+        Self {
+            name: rule.class,
+            mode: rule.mode,
+            period: rule.period,
+            start: rule.start,
+            auto_dispose_after: rule.auto_dispose_after,
+            approvals: rule.approvals,
+            cooling_off: rule.cooling_off,
+        }
+    }
+}
+
 /// A class that is not one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("retention class {name:?} is not known; there are: {known}")]

@@ -85,11 +85,11 @@ pub enum PolicyError {
 }
 
 /// A policy as it stands in the log.
-#[derive(Serialize)]
-struct Written<'a> {
-    default: &'a str,
+#[derive(Serialize, Deserialize)]
+struct Written {
+    default: String,
     classes: Vec<Rule>,
-    repositories: &'a [Bounds],
+    repositories: Vec<Bounds>,
 }
 
 impl Policy {
@@ -135,9 +135,17 @@ impl Policy {
     /// Everything it says but its version, in canonical JSON: two policies are the same when their texts are.
     pub fn to_json(&self) -> String {
         let classes = self.classes.all().iter().map(|class| class.rule(0)).collect();
-        let written =
-            Written { default: self.classes.default_class(), classes, repositories: &self.repositories };
+        let default = self.classes.default_class().to_owned();
+        let written = Written { default, classes, repositories: self.repositories.clone() };
         crate::codec::jcs::to_string(&written).expect("a policy is text and small numbers")
+    }
+
+    /// What [`to_json`](Self::to_json) wrote, as a version; `None` of any other text.
+    pub fn from_json(text: &str, version: u64) -> Option<Self> {
+        let Written { default, classes, repositories } = serde_json::from_str(text).ok()?;
+        let classes = classes.into_iter().map(Class::from).collect();
+        let classes = Classes::default().with(classes, &default).ok()?.with_version(version);
+        Some(Self { classes, repositories })
     }
 
     /// The rule of a package in a repository that asks for a class, or for none.

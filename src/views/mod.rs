@@ -31,7 +31,7 @@ mod tests;
 use crate::events::{Projection, Projections};
 
 /// Grows whenever a fold or a view's schema changes; stored views of another version are rebuilt.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// Every projection of the registry.
 pub fn projections() -> Projections {

@@ -20,6 +20,7 @@ pub static RETENTIONS: Table = Table {
         Column::integer("retain_until"),
         Column::text("retain_floor"),
         Column::integer("revision"),
+        Column::integer("resolved_under"),
         Column::integer("leaves_at"),
     ],
     key: 2,
@@ -27,20 +28,20 @@ pub static RETENTIONS: Table = Table {
 };
 
 /// Those that are over at a moment.
-const OVER: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, retain_floor, revision FROM retentions \
+const OVER: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, retain_floor, revision, resolved_under FROM retentions \
     WHERE repository = $1 AND retain_until <= $2 AND (retain_until, target) > ($3, $4) \
     ORDER BY retain_until, target LIMIT $5";
 
 /// The packages among them. The range of targets is that of their ids.
-const PACKAGES_OVER: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, retain_floor, revision \
+const PACKAGES_OVER: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, retain_floor, revision, resolved_under \
     FROM retentions WHERE repository = $1 AND retain_until <= $2 AND (retain_until, target) > ($3, $4) \
     AND target >= 'pkg_' AND target < 'pkg`' ORDER BY retain_until, target LIMIT $5";
 
-const FIND: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, retain_floor, revision FROM retentions \
+const FIND: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, retain_floor, revision, resolved_under FROM retentions \
     WHERE repository = $1 AND target = $2";
 
 /// Those that their classes let leave by a moment.
-const DUE: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, retain_floor, revision FROM retentions \
+const DUE: &str = "SELECT repository, target, class, mode, rule, retain_from, retain_until, retain_floor, revision, resolved_under FROM retentions \
     WHERE leaves_at <= $1 AND (leaves_at, repository, target) > ($2, $3, $4) \
     ORDER BY leaves_at, repository, target LIMIT $5";
 
@@ -58,6 +59,8 @@ pub struct Retention {
     pub retained: Retained,
     /// The event that changed it last.
     pub revision: Sequence,
+    /// The version of the policy it came to be under. Its rule may be of a later one, if it was raised.
+    pub resolved_under: u64,
 }
 
 /// The fold.
@@ -74,21 +77,22 @@ impl Projection for Retentions {
     }
 
     fn apply(&self, event: &Event, rows: &Rows) -> Vec<Change> {
-        let upsert = |repository: &RepositoryName, target: &Target, retained: Retained| {
-            let (repository, target) = (repository.clone(), target.clone());
-            let row = Retention { repository, target, retained, revision: event.sequence }.row();
+        let upsert = |repository: &RepositoryName, target: &Target, retained: Retained, resolved_under| {
+            let (repository, target, revision) = (repository.clone(), target.clone(), event.sequence);
+            let row = Retention { repository, target, retained, revision, resolved_under }.row();
             vec![Change::Upsert(&RETENTIONS, row)]
         };
         match &event.fact {
             // What was finalized before rules were events; where they are, one follows.
             Fact::PackageFinalized(manifest) => {
                 let target = Target::Package(manifest.package.id.clone());
-                upsert(&manifest.package.repository, &target, summarised(manifest))
+                let version = manifest.retention_summary.policy_version;
+                upsert(&manifest.package.repository, &target, summarised(manifest), version)
             }
             Fact::RetentionResolved(fact) => {
-                let rule = fact.rule.clone();
+                let (rule, version) = (fact.rule.clone(), fact.rule.policy_version);
                 let retained = Retained { rule, from: fact.from, until: fact.until, floor: None };
-                upsert(&fact.repository, &fact.target, retained)
+                upsert(&fact.repository, &fact.target, retained, version)
             }
             Fact::DispositionExecuted(fact) => {
                 // A manifest leaves only if nothing of its own keeps it any more.
@@ -99,7 +103,8 @@ impl Projection for Retentions {
             fact => {
                 let Some((repository, target)) = changed(fact) else { return Vec::new() };
                 let Some(before) = get(rows, repository, target) else { return Vec::new() };
-                upsert(repository, target, changed_by(fact, before.retained))
+                let version = before.resolved_under;
+                upsert(repository, target, changed_by(fact, before.retained), version)
             }
         }
     }
@@ -158,6 +163,7 @@ impl Retention {
             self.retained.until.into(),
             self.retained.floor.map(|floor| json(&floor)).into(),
             self.revision.into(),
+            self.resolved_under.cast_signed().into(),
             self.retained.leaves_at().into(),
         ])
     }
@@ -175,6 +181,7 @@ impl Retention {
                     .map(|text| serde_json::from_str(text).expect("the fold wrote it")),
             },
             revision: row.integer(8),
+            resolved_under: row.integer(9).unsigned_abs(),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What is left of what was disposed of, for ever (R9), and tags that are never used again.
 
-use super::contents::stored_digest;
+use super::contents::{self, stored_digest};
 use crate::clock::Micros;
 use crate::db::{Column, Db, Error, Index, Key, Row, Table};
 use crate::events::{Change, Event, Fact, Projection, Read, Rows, Sequence, Target};
-use crate::oci::{Digest, RepositoryName, Tag};
+use crate::oci::{Algorithm, Digest, RepositoryName, Tag};
 use crate::retention::DispositionId;
 
-/// One row per repository and disposed thing.
+/// One row per repository and disposed thing, and for each manifest that left with it.
 pub static TOMBSTONES: Table = Table {
     name: "tombstones",
     columns: &[
@@ -82,20 +82,31 @@ impl Projection for Tombstones {
         vec![&TOMBSTONES, &RETIRED_TAGS]
     }
 
-    fn reads(&self, _: &Event) -> Vec<Read> {
-        Vec::new()
+    fn reads(&self, event: &Event) -> Vec<Read> {
+        let Fact::DispositionExecuted(fact) = &event.fact else { return Vec::new() };
+        fact.manifests.iter().map(contents::of).collect()
     }
 
-    fn apply(&self, event: &Event, _: &Rows) -> Vec<Change> {
+    fn apply(&self, event: &Event, rows: &Rows) -> Vec<Change> {
         let Fact::DispositionExecuted(fact) = &event.fact else { return Vec::new() };
-        let mut row = key(&fact.repository, &fact.target);
-        row.push(fact.reference.as_str().into());
-        row.push(fact.rule.class.as_str().into());
-        row.push(fact.disposition.as_str().into());
-        row.push(event.actor.as_str().into());
-        row.push(event.recorded_at.into());
-        row.push(event.sequence.into());
-        let mut changes = vec![Change::Upsert(&TOMBSTONES, Row(row))];
+        let stone = |target: &Target, reference: &Digest| {
+            let mut row = key(&fact.repository, target);
+            row.push(reference.as_str().into());
+            row.push(fact.rule.class.as_str().into());
+            row.push(fact.disposition.as_str().into());
+            row.push(event.actor.as_str().into());
+            row.push(event.recorded_at.into());
+            row.push(event.sequence.into());
+            Change::Upsert(&TOMBSTONES, Row(row))
+        };
+        // What left with it, and then itself: it may be among them.
+        let with = |content: &Digest| {
+            let digests = contents::known(rows, content);
+            let sha256 = digests.iter().find(|it| it.algorithm() == Algorithm::Sha256);
+            stone(&Target::Manifest(content.clone()), sha256.unwrap_or(content))
+        };
+        let mut changes: Vec<Change> = fact.manifests.iter().map(with).collect();
+        changes.push(stone(&fact.target, &fact.reference));
         if fact.retires_tags {
             changes.extend(fact.tags.iter().map(|tag| {
                 let mut row = tag_key(&fact.repository, tag);

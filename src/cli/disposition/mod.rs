@@ -12,6 +12,7 @@ use super::output::{answer, say};
 use super::package::write;
 use super::retention::{ITEM_HELP, lines};
 use super::{Failure, Outcome};
+use crate::client::shown;
 use crate::oci::RepositoryName;
 use crate::retention::DispositionId;
 use site::{Site, Verb, Where};
@@ -24,11 +25,11 @@ pub(super) enum Disposition {
     /// Propose to dispose of something whose retention is over; prints the id of the proposal.
     Propose(Propose),
     /// Agree to what somebody else proposed.
-    Approve(Approve),
+    Approve(AsSeen),
     /// End a proposal.
     Reject(Reject),
     /// Dispose of it, once it is approved and has cooled off. Its tombstone stays for ever.
-    Execute(Step),
+    Execute(AsSeen),
     /// Show a disposition and its approvals.
     Show(Step),
     /// List the dispositions of a repository.
@@ -49,7 +50,7 @@ pub(super) struct Propose {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Approve {
+pub(super) struct AsSeen {
     #[command(flatten)]
     step: Step,
     /// Only if it is about this state of the retention, as `show` prints it
@@ -105,9 +106,9 @@ impl Disposition {
                 let proposed = site.close(site.propose(&repository, &reference, &reason).await).await?;
                 answer(as_json, &proposed, proposed["id"].as_str().unwrap_or_default())?;
             }
-            Self::Approve(Approve { step, revision }) => step.take(Verb::Approve(revision)).await?,
+            Self::Approve(AsSeen { step, revision }) => step.take(Verb::Approve(revision)).await?,
             Self::Reject(Reject { step, reason }) => step.take(Verb::Reject(reason)).await?,
-            Self::Execute(step) => step.take(Verb::Execute).await?,
+            Self::Execute(AsSeen { step, revision }) => step.take(Verb::Execute(revision)).await?,
             Self::Show(step) => {
                 let (site, repository, id, as_json) = step.open().await?;
                 let found = site.close(site.show(&repository, &id).await).await?;
@@ -118,7 +119,7 @@ impl Disposition {
                 let (site, repository) = at.open(&repository).await?;
                 let found = site.close(site.list(&repository, status.as_deref()).await).await?;
                 let line = |it: &Value| {
-                    let text = |field: &str| it[field].as_str().unwrap_or("-").escape_debug().to_string();
+                    let text = |field: &str| shown(it[field].as_str().unwrap_or("-")).to_string();
                     ["id", "status", "target", "proposed_by", "proposed_at"].map(text).join("  ")
                 };
                 let text: Vec<String> = found.iter().map(line).collect();

@@ -36,7 +36,7 @@ pub(super) struct Where {
 pub(super) enum Verb {
     Approve(Option<i64>),
     Reject(String),
-    Execute,
+    Execute(Option<i64>),
 }
 
 /// Where the registry is.
@@ -92,7 +92,9 @@ impl Where {
 
     async fn here(self) -> Result<Site, Failure> {
         let values = self.data.map(|directory| ("data", directory)).into_iter().collect();
-        let settings = start(Flags { file: self.config, values })?;
+        let mut settings = start(Flags { file: self.config, values })?;
+        // A look is no change, and neither is a step: what is set here may not be what the server has.
+        settings.registry.keeps_policy = true;
         let parts = open::write(&settings).await?;
         let registry = parts.registry(&settings).await?;
         let actor = Actor::user(&user::name());
@@ -144,7 +146,7 @@ impl Site {
                 let (step, asked) = match verb {
                     Verb::Approve(revision) => ("approve", json!({ "revision": revision })),
                     Verb::Reject(reason) => ("reject", json!({ "reason": reason })),
-                    Verb::Execute => ("execute", json!({})),
+                    Verb::Execute(revision) => ("execute", json!({ "revision": revision })),
                 };
                 Ok(client.step_disposition(repository, id, step, &asked).await?)
             }
@@ -157,7 +159,9 @@ impl Site {
                     Verb::Reject(reason) => {
                         registry.reject_disposition(repository, actor, id, &reason).await?
                     }
-                    Verb::Execute => registry.execute_disposition(repository, actor, id).await?,
+                    Verb::Execute(revision) => {
+                        registry.execute_disposition(repository, actor, id, revision).await?
+                    }
                 };
                 self.show(repository, id).await
             }

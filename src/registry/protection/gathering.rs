@@ -47,6 +47,20 @@ pub(in crate::registry) fn of_target(rows: &Rows, repository: &RepositoryName, t
     Gathering::of_target(rows, repository, target).facts
 }
 
+/// The newest retention of what something is bound up with now, itself left out, and the event that changed it last.
+pub(in crate::registry) fn newest_around(
+    rows: &Rows,
+    repository: &RepositoryName,
+    target: &Target,
+) -> Option<(Target, Sequence)> {
+    let around = Gathering::of_target(rows, repository, target).looked_at.into_iter();
+    let changed = around.filter(|it| it != target).filter_map(|it| {
+        let revision = retentions::get(rows, repository, &it)?.revision;
+        Some((it, revision))
+    });
+    changed.max_by_key(|(_, revision)| *revision)
+}
+
 /// The newest hold that ever bore on something by way of what it is bound up with now, released or not, and the event
 /// that placed it.
 pub(in crate::registry) fn newest_hold(

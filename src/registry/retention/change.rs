@@ -1,5 +1,7 @@
 //! Retentions: made longer, raised to another class, shortened where that is allowed.
 
+use std::collections::BTreeSet;
+
 use super::item::{Found, Item, find};
 use super::{Explanation, REASON, given, voided};
 use crate::clock::Micros;
@@ -7,9 +9,18 @@ use crate::events::{
     Command, Decision, Read, RetentionExtended, RetentionResolved, RetentionShortened, Rows, Target,
 };
 use crate::oci::RepositoryName;
-use crate::registry::{Actor, Error, Registry, Status};
-use crate::retention::{LATEST, Retained, Rule};
+use crate::registry::{Actor, Error, Registry, Status, protection};
+use crate::retention::{LATEST, Policy, Retained, Rule};
+use crate::views::policies;
 use crate::views::retentions::{self, Retention};
+
+/// Why a disposition ends with the extension of what it is about.
+const EXTENDED: &str = "its retention was extended";
+
+/// Why it ends with a change to what protects it as well.
+pub(super) fn around(target: &Target) -> String {
+    format!("the retention of {target}, which protects it, was changed")
+}
 
 /// How a retention is to become longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,7 +162,11 @@ impl Command for Extend {
         if after == before {
             return Ok(Decision::default());
         }
-        let mut facts = voided(rows, &self.repository, &target, "its retention was extended");
+        let mut facts = Vec::new();
+        for under in protection::beneath(rows, &self.repository, &target) {
+            let reason = if under == target { EXTENDED.to_owned() } else { around(&target) };
+            facts.extend(voided(rows, &self.repository, &under, &reason));
+        }
         let fact = RetentionExtended {
             repository,
             target,
@@ -167,13 +182,25 @@ impl Command for Extend {
     }
 }
 
+/// What the policy wanted of its repository when a retention came to be, and when it was raised last. A later version
+/// takes nothing of that away (R7).
+fn leasts_then(rows: &Rows, retention: &Retention) -> Vec<Rule> {
+    let versions = BTreeSet::from([retention.resolved_under, retention.retained.rule.policy_version]);
+    let then = |version: u64| {
+        // Of the seeded policy there is no event; it wants nothing of any repository.
+        let found = policies::get(rows, version)?;
+        Policy::from_json(&found.policy, version)?.least(retention.repository.as_str())
+    };
+    versions.into_iter().filter_map(then).collect()
+}
+
 /// A retention in governance mode ends earlier.
 #[derive(Debug)]
 struct Shorten {
     repository: RepositoryName,
     item: Item,
     until: Micros,
-    /// What its repository must have.
+    /// What the policy of now wants of its repository.
     least: Option<Rule>,
     reason: String,
     bypass: bool,
@@ -191,6 +218,9 @@ impl Command for Shorten {
         let retention = retention.ok_or_else(|| Error::NotRetained(self.item.to_string()))?;
         // First: to nobody it is to look as if a right were missing.
         let after = retention.retained.shortened(self.until, self.least.as_ref())?;
+        for least in leasts_then(rows, &retention) {
+            retention.retained.shortened(self.until, Some(&least))?;
+        }
         if !self.bypass {
             return Err(Error::BypassNeeded);
         }

@@ -8,7 +8,7 @@
 //! Whether it may go on is judged again at every step, in the step's own command (R5). An approval is for one state of
 //! the retention (R6).
 
-use super::change::retention_of;
+use super::change::{self, retention_of};
 use super::hold::placed;
 use super::item::Item;
 use super::leaving::{Leaving, left_alone, shared};
@@ -54,7 +54,7 @@ impl Registry {
             now: self.compliance_now(),
         };
         let id = command.disposition.clone();
-        self.submit(actor, command).await?;
+        self.submit_weakening(actor, "disposition.propose", (repository, item.to_string()), command).await?;
         Ok(self.find_disposition(repository, &id).await?.0)
     }
 
@@ -94,17 +94,19 @@ impl Registry {
     }
 
     /// Disposes of something: it is gone from its repository, and a tombstone stays for ever. Its bytes leave by a
-    /// collection, where nothing else needs them.
+    /// collection, where nothing else needs them. With `revision` only if that is the state that was proposed.
     pub async fn execute_disposition(
         &self,
         repository: &RepositoryName,
         actor: Actor,
         id: &DispositionId,
+        revision: Option<i64>,
     ) -> Result<Disposition, Error> {
         let (found, _) = self.find_disposition(repository, id).await?;
         self.note_freeze().await?;
         let referrers = self.referring(repository, &found.target).await?;
-        let command = Execute { step: step(repository, id), referrers, now: self.compliance_now() };
+        let now = self.compliance_now();
+        let command = Execute { step: step(repository, id), revision, referrers, now };
         let subject = (repository, found.target.to_string());
         self.submit_weakening(actor, "disposition.execute", subject, command).await?;
         let (done, _) = self.find_disposition(repository, id).await?;
@@ -244,6 +246,10 @@ pub(super) fn groundless(rows: &Rows, disposition: &Disposition, now: Micros) ->
     let newest = protection::newest_hold(rows, repository, target);
     if let Some((hold, _)) = newest.filter(|(_, sequence)| *sequence > disposition.sequence) {
         return Some(placed(&hold));
+    }
+    let newest = protection::newest_around(rows, repository, target);
+    if let Some((around, _)) = newest.filter(|(_, revision)| *revision > disposition.sequence) {
+        return Some(change::around(&around));
     }
     let eligible = protection::check_eligible(rows, repository, target, now);
     eligible.err().map(|_| "it is held or retained again".to_owned())
@@ -401,6 +407,7 @@ impl Command for Void {
 #[derive(Debug)]
 struct Execute {
     step: Step,
+    revision: Option<i64>,
     /// Manifests that may leave with it.
     referrers: Vec<Digest>,
     now: Micros,
@@ -415,6 +422,9 @@ impl Command for Execute {
 
     fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
         let open = self.step.open(rows)?;
+        if self.revision.is_some_and(|seen| seen != open.revision) {
+            return Err(Error::StaleRevision { disposition: open.id, revision: open.revision });
+        }
         if open.approved_at.is_none() {
             let missing = missing(rows, &open);
             return Err(Error::NotApproved { disposition: open.id, missing });

@@ -10,7 +10,8 @@ use crate::registry::Error;
 use crate::views::packages::{Package, Status};
 use crate::views::{contents, manifests, packages, tags};
 
-/// A package by its id, or a manifest by a tag or digest. A text that can be a package id is one.
+/// A package by its id, or a manifest by a tag or digest. A text that can be a package id is one, unless there is none
+/// and a tag of that name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     /// A package.
@@ -89,8 +90,12 @@ pub(in crate::registry) fn find(
     let content = match item {
         Item::Package(id) => {
             let package = packages::get(rows, id).filter(|package| package.repository == *repository);
-            let package = package.ok_or_else(|| Error::PackageUnknown(id.clone()))?;
-            return Ok(Found::Package(Box::new(package)));
+            if let Some(package) = package {
+                return Ok(Found::Package(Box::new(package)));
+            }
+            // A tag may look like an id.
+            let content = id.as_str().parse().ok().and_then(|tag| tags::content(rows, repository, &tag));
+            Some(content.ok_or_else(|| Error::PackageUnknown(id.clone()))?)
         }
         Item::Manifest(Reference::Tag(tag)) => tags::content(rows, repository, tag),
         Item::Manifest(Reference::Digest(digest)) => contents::content_of(rows, digest),

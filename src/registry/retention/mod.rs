@@ -27,7 +27,7 @@ pub use explain::Explanation;
 pub use hold::NewHold;
 pub(super) use item::find;
 pub use item::{Item, ItemError};
-pub(super) use policy::adopt;
+pub(super) use policy::{adopt, in_force};
 pub use schedule::{DisposalOptions, DisposalRun, Scheduled, ScheduledStep, plan_disposal};
 pub use stored::StoredBlob;
 

@@ -220,7 +220,7 @@ impl Registry {
                     proposed.map(|_| done.proposed += 1)
                 }
                 ScheduledStep::Execute(id) => {
-                    let executed = self.execute_disposition(repository, actor.clone(), &id).await;
+                    let executed = self.execute_disposition(repository, actor.clone(), &id, None).await;
                     executed.map(|_| done.executed += 1)
                 }
                 ScheduledStep::Wait(_) => return Ok(()),

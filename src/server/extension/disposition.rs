@@ -29,9 +29,10 @@ struct Propose {
     reason: String,
 }
 
+/// A step for a state of the retention, if one is named.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Approve {
+struct AsSeen {
     revision: Option<i64>,
 }
 
@@ -49,7 +50,7 @@ pub(super) async fn dispatch(route: Disposing, call: &mut Call<'_>) -> Result<An
         Disposing::Get(name, id) => get(call, &name, &id).await,
         Disposing::Certificate(name, id) => certificate(call, &name, &id).await,
         Disposing::Approve(name, id) => {
-            let asked: Approve = input::read(call).await?;
+            let asked: AsSeen = input::read(call).await?;
             let (registry, actor) = (&call.state.registry, call.actor.clone());
             let approved = registry.approve_disposition(&name, actor, &id, asked.revision).await;
             done(call, &name, &id, ("disposition.approve", approved)).await
@@ -61,7 +62,9 @@ pub(super) async fn dispatch(route: Disposing, call: &mut Call<'_>) -> Result<An
             done(call, &name, &id, ("disposition.reject", rejected)).await
         }
         Disposing::Execute(name, id) => {
-            let executed = call.state.registry.execute_disposition(&name, call.actor.clone(), &id).await;
+            let asked: AsSeen = input::read(call).await?;
+            let (registry, actor) = (&call.state.registry, call.actor.clone());
+            let executed = registry.execute_disposition(&name, actor, &id, asked.revision).await;
             done(call, &name, &id, ("disposition.execute", executed)).await
         }
     }

@@ -45,7 +45,7 @@ pub(super) fn schemas() -> Value {
         })),
         "Certificate": certificate(),
         "Propose": object(&[], json!({ "reference": text, "reason": reason })),
-        "Approve": object(&["revision"], json!({
+        "AsSeen": object(&["revision"], json!({
             "revision": { "type": ["integer", "null"], "description": "The state of the retention that is approved." },
         })),
         "Reject": object(&[], json!({ "reason": reason })),
@@ -176,7 +176,7 @@ pub(super) static DISPOSITIONS: &[Operation] = &[
         id: "approveDisposition",
         summary: "Agree to what somebody else proposed",
         parameters: &[&NAME, &DISPOSITION],
-        body: Some(Body::Optional("Approve")),
+        body: Some(Body::Optional("AsSeen")),
         answers: &[FOUND],
         refusals: &[400, 403, 404, 405, 409, 413],
     },
@@ -196,8 +196,8 @@ pub(super) static DISPOSITIONS: &[Operation] = &[
         id: "executeDisposition",
         summary: "Dispose of it, once it is approved and has cooled off; its tombstone stays for ever",
         parameters: &[&NAME, &DISPOSITION],
-        body: None,
+        body: Some(Body::Optional("AsSeen")),
         answers: &[FOUND],
-        refusals: &[400, 404, 405, 409],
+        refusals: &[400, 404, 405, 409, 413],
     },
 ];

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::parameters::Parameters;
+use super::parameters::{Parameters, refused};
 use super::{EXTENSION, Page, Permission, RouteError};
 use crate::oci::RepositoryName;
 use crate::registry::DispositionStatus;
@@ -49,6 +49,13 @@ impl Disposing {
             [_] | [_, "certificate"] => Err(RouteError::Method(&["GET", "HEAD"])),
             [id, verb @ ("approve" | "reject" | "execute")] if *method == Method::POST => {
                 let id = disposition(id)?;
+                // What is ignored elsewhere would dispose of something here.
+                if query.text("dry_run")?.is_some() {
+                    return Err(refused(
+                        "dry_run",
+                        "a step cannot be tried; GET R/explain says what stands against it",
+                    ));
+                }
                 Ok(match verb {
                     "approve" => Self::Approve(name, id),
                     "reject" => Self::Reject(name, id),

@@ -81,6 +81,12 @@ fn what_a_client_proposed_is_approved_and_executed_on_the_data_directory() {
     run(&server, &["disposition", "approve", "a", &id, "--data", "x", "--server", "http://x"]).expect(2);
     server.stop();
     let here = |arguments: &[&str]| server.run(&[&["disposition"], arguments].concat());
+    // A look with other settings is no change of policy.
+    let events = || server.run(&["replay", "--check", "--json"]).expect(0).json()["events"].clone();
+    let (before, settings) = (events(), [("ARTIFACTSTORE_RETENTION_DEFAULT", "transient")]);
+    server.run_with(&["disposition", "show", "a", &id], &settings).expect(0);
+    server.run_with(&["disposition", "list", "a"], &settings).expect(0);
+    assert_eq!(events(), before);
     let stale = here(&["approve", "a", &id, "--revision", &(revision - 1).to_string()]).expect(2);
     assert!(stale.err.contains("look at it again"), "{stale}");
     let approved = here(&["approve", "a", &id, "--revision", &revision.to_string()]).expect(0).out;

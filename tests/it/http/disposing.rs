@@ -45,8 +45,15 @@ fn what_was_disposed_of_is_gone_for_ever_and_said_to_be() {
     let disposition = shaped(&proposed, "Disposition");
     assert_eq!((&disposition["status"], &disposition["target"]), (&json!("approved"), &json!(pack.id)));
     propose("v1", "again").refused(409, "DENIED");
-    client.post(format!("{}/execute", proposed.location())).expect(200);
-    client.post(format!("{}/execute", proposed.location())).refused(409, "DENIED");
+    // What is not understood does not dispose of anything.
+    let execute = format!("{}/execute", proposed.location());
+    for body in [r#"{"dry_run":true}"#, "no json", r#"{"revision":"1"}"#] {
+        client.send(&Request::post(&execute).body(body.to_owned())).refused(400, "MANIFEST_INVALID");
+    }
+    client.post(format!("{execute}?dry_run=true")).refused(400, "UNSUPPORTED");
+    client.send(&Request::post(&execute).body(r#"{"revision":1}"#.to_owned())).refused(409, "DENIED");
+    client.post(&execute).expect(200);
+    client.post(&execute).refused(409, "DENIED");
     let gone = client.get(repo.manifest(&reference)).refused(410, "MANIFEST_UNKNOWN");
     let tombstone = gone.json()["errors"][0]["detail"]["tombstone"].as_str().unwrap().to_owned();
     assert_eq!(tombstone, proposed.location());

@@ -370,7 +370,7 @@ async fn make_for_retention(registry: &Registry, call: Call) -> Result<Made, Err
         }
         Call::Approve(of, id, by) => drop(registry.approve_disposition(&of, by, &id, None).await?),
         Call::Reject(of, id) => drop(registry.reject_disposition(&of, actor(), &id, reason).await?),
-        Call::Execute(of, id, by) => drop(registry.execute_disposition(&of, by, &id).await?),
+        Call::Execute(of, id, by) => drop(registry.execute_disposition(&of, by, &id, None).await?),
         Call::Plan => drop(registry.collection_plan().await?),
         Call::Sweep => drop(registry.sweep().await?),
         _ => drop(registry.collect().await?),

@@ -208,7 +208,7 @@ async fn what_is_retained_stays_until_it_was_disposed_of(on: On) {
     let item = id.as_str().parse().unwrap();
     let (one, other) = (Actor::user("one"), Actor::user("other"));
     let disposition = registry.propose_disposition(&a, one, &item, "it is over").await.unwrap();
-    registry.execute_disposition(&a, other, &disposition.id).await.unwrap();
+    registry.execute_disposition(&a, other, &disposition.id, None).await.unwrap();
     for _ in 0..4 {
         shop.after(1).await;
     }

@@ -13,6 +13,7 @@ on_both![
     a_changed_policy_touches_nothing_that_was_resolved,
     the_lower_bound_of_a_repository_was_gone_round_by_an_extension,
     a_bypass_went_below_the_bound_of_its_repository,
+    a_bound_that_was_taken_away_let_what_it_had_kept_be_shortened,
 ];
 
 fn until(explained: &Explanation) -> Option<Micros> {
@@ -185,6 +186,37 @@ async fn a_bypass_went_below_the_bound_of_its_repository(on: On) {
     }
     assert_eq!(until(&bench.shorten("v1", end, true).await.unwrap()), Some(end));
     assert_eq!(bench.denials().await[0].0, "retention.shorten");
+    bench.check().await;
+}
+
+async fn a_bound_that_was_taken_away_let_what_it_had_kept_be_shortened(on: On) {
+    let mut bench = Bench::with(on, demanding("summary-evidence")).await;
+    let id = bench.package("summary-evidence", b"one", "v1").await;
+    let end = until(&bench.explain("v1").await.unwrap()).unwrap();
+    bench.extend("v1", Extension::Until(end + DAY)).await.unwrap();
+    bench.reopen(Options::default()).await;
+    bench.package("summary-evidence", b"two", "v2").await;
+    bench.extend(id.as_str(), Extension::ForEver).await.unwrap();
+    let below = bench.shorten("v1", end - 1, true).await;
+    assert!(matches!(below, Err(Error::RetentionRefused(Refused::BelowFloor { .. }))), "{below:?}");
+    assert_eq!(until(&bench.shorten("v1", end, true).await.unwrap()), Some(end));
+    assert_eq!(until(&bench.shorten("v2", BEGIN, true).await.unwrap()), Some(BEGIN), "it came without one");
+    // What it is raised under counts as well.
+    bench.reopen(demanding("summary-evidence")).await;
+    bench.extend("v2", Extension::Class("long".to_owned())).await.unwrap_err();
+    bench.extend("v2", Extension::Until(end)).await.unwrap();
+    let mut strict = Classes::default().all()[2].clone();
+    (strict.name, strict.approvals) = ("strict".to_owned(), 3);
+    let classes = Classes::default().with(vec![strict], "strict").unwrap();
+    let at_least = Some("summary-evidence".to_owned());
+    let bounds = Bounds { pattern: "a".to_owned(), at_least, ..Bounds::default() };
+    let retention = Policy::new(classes.clone(), vec![bounds]).unwrap();
+    bench.reopen(Options { retention, ..Options::default() }).await;
+    bench.extend("v2", Extension::Class("strict".to_owned())).await.unwrap();
+    let retention = Policy::new(classes, Vec::new()).unwrap();
+    bench.reopen(Options { retention, ..Options::default() }).await;
+    let below = bench.shorten("v2", BEGIN, true).await;
+    assert!(matches!(below, Err(Error::RetentionRefused(Refused::BelowFloor { .. }))), "{below:?}");
     bench.check().await;
 }
 

@@ -13,6 +13,9 @@ on_both![
     a_package_in_parts_leaves_whole,
     an_approval_outlived_a_hold_on_something_around_it,
     a_disposition_ended_twice_by_a_hold_that_reached_it_by_two_ways,
+    an_approval_outlived_an_extension_of_something_around_it,
+    what_left_with_an_index_was_said_to_be_unknown,
+    an_execution_for_another_state_is_refused,
     a_manifest_with_a_class_of_its_own_outlived_its_package,
     what_was_disposed_of_said_nothing_of_it,
 ];
@@ -33,7 +36,7 @@ impl Bench {
     }
 
     pub(super) async fn execute(&self, id: &DispositionId) -> Result<Disposition, Error> {
-        self.registry.execute_disposition(&name("a"), user("ann"), id).await
+        self.registry.execute_disposition(&name("a"), user("ann"), id, None).await
     }
 
     /// Everything at once.
@@ -298,6 +301,71 @@ async fn a_disposition_ended_twice_by_a_hold_that_reached_it_by_two_ways(on: On)
     let types: Vec<&str> = events.iter().map(|event| event.fact.type_name()).collect();
     assert_eq!(types, ["v1.hold.placed", "v1.disposition.voided"]);
     assert_eq!(bench.status(&disposition).await, DispositionStatus::Voided);
+    bench.check().await;
+}
+
+async fn an_approval_outlived_an_extension_of_something_around_it(on: On) {
+    let bench = Bench::new(on).await;
+    let image = with(&bench.image(b"one").await, &annotated("raw-evidence"));
+    let child = bench.publish(&image, &["v1"]).await.unwrap().digest;
+    let over = with(&index_of(std::slice::from_ref(&child)), &annotated("raw-evidence"));
+    bench.publish(&over, &["all"]).await.unwrap();
+    bench.clock.advance(200 * DAY);
+    let now = BEGIN + 200 * DAY;
+    let approved = async || {
+        let disposition = bench.propose("v1").await.unwrap();
+        assert_eq!(bench.approve(&disposition, "bob").await.unwrap(), DispositionStatus::Approved);
+        disposition
+    };
+    let disposition = approved().await;
+    bench.extend("all", Extension::Until(now + 100 * DAY)).await.unwrap();
+    assert_eq!(bench.status(&disposition).await, DispositionStatus::Voided);
+    bench.shorten("all", now, true).await.unwrap();
+    // A new one around it that is retained.
+    let disposition = approved().await;
+    let new = with(&index_of(&[child.clone(), child]), &annotated("transient"));
+    bench.publish(&new, &["new"]).await.unwrap();
+    bench.clock.advance(10 * DAY);
+    let late = bench.execute(&disposition).await;
+    assert!(matches!(late, Err(Error::DispositionEnded { .. })), "{late:?}");
+    let (ended, _) = bench.registry.find_disposition(&name("a"), &disposition).await.unwrap();
+    assert!(ended.end.unwrap().reason.contains("which protects it, was changed"));
+    let done = bench.dispose("v1").await;
+    assert_eq!(done.status, DispositionStatus::Executed);
+    bench.check().await;
+}
+
+async fn what_left_with_an_index_was_said_to_be_unknown(on: On) {
+    let bench = Bench::new(on).await;
+    let child = bench.image(b"one").await;
+    bench.publish(&child, &[]).await.unwrap();
+    let index = with(&index_of(&[sha256(&child)]), &annotated("transient"));
+    bench.publish(&index, &["v1"]).await.unwrap();
+    bench.clock.advance(8 * DAY);
+    let done = bench.dispose("v1").await;
+    let digests = [sha256(&index), sha256(&child), sha512(&child), hash::digest(Algorithm::Blake3, &child)];
+    for digest in digests {
+        let gone = bench.registry.manifest(&name("a"), &Reference::Digest(digest.clone())).await;
+        let Err(Error::Disposed { disposition, .. }) = &gone else { panic!("{digest}: {gone:?}") };
+        assert_eq!(*disposition, done.id);
+    }
+    bench.publish(&child, &["again"]).await.unwrap();
+    assert!(bench.registry.manifest(&name("a"), &"again".parse().unwrap()).await.is_ok());
+    bench.check().await;
+}
+
+async fn an_execution_for_another_state_is_refused(on: On) {
+    let bench = Bench::new(on).await;
+    bench.package("transient", b"one", "v1").await;
+    bench.clock.advance(8 * DAY);
+    let id = bench.propose("v1").await.unwrap();
+    let revision = bench.registry.find_disposition(&name("a"), &id).await.unwrap().0.revision;
+    let execute =
+        async |seen| bench.registry.execute_disposition(&name("a"), user("ann"), &id, Some(seen)).await;
+    let stale = execute(revision - 1).await;
+    assert!(matches!(stale, Err(Error::StaleRevision { .. })), "{stale:?}");
+    assert_eq!(bench.denials().await.len(), 1);
+    assert_eq!(execute(revision).await.unwrap().status, DispositionStatus::Executed);
     bench.check().await;
 }
 

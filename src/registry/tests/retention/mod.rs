@@ -112,6 +112,15 @@ impl Bench {
         denied.collect()
     }
 
+    /// Ends the process and starts it again with other options.
+    async fn reopen(&mut self, options: Options) {
+        self.db.close().await;
+        self.db = self.place.open(Access::Create).await;
+        let data = DataPlane::new(Arc::new(self.backend.clone()));
+        let (db, clock) = (self.db.clone(), self.clock.clock());
+        self.registry = Registry::open(db, data, clock, options).await.unwrap();
+    }
+
     async fn state(&self) -> StateDigest {
         events::digest(&mut self.db.snapshot().await.unwrap(), &views::projections()).await.unwrap()
     }

@@ -19,6 +19,9 @@ on_both![
     an_attempt_on_a_blob_that_a_draft_has_too_left_no_trace,
     a_refusal_was_filed_under_what_the_client_typed,
     a_child_named_by_sha512_was_deleted_by_sha256,
+    an_attempt_on_a_blob_that_many_manifests_name_left_no_trace,
+    a_pinned_tag_changed_its_digest_when_the_same_bytes_came_by_another,
+    what_had_a_tag_that_looks_like_an_id_could_not_be_explained,
 ];
 
 async fn an_image_comes_under_the_class_it_asks_for(on: On) {
@@ -332,5 +335,63 @@ async fn a_child_named_by_sha512_was_deleted_by_sha256(on: On) {
     bench.publish(&child, &["v1"]).await.unwrap();
     let kept = bench.delete(sha256(&child).as_str()).await;
     assert!(matches!(kept, Err(Error::Protected(_))), "{kept:?}");
+    bench.check().await;
+}
+
+/// Only the first 64 that name it were asked.
+async fn an_attempt_on_a_blob_that_many_manifests_name_left_no_trace(on: On) {
+    let bench = Bench::new(on).await;
+    let image = bench.image(b"shared").await;
+    let blob = sha256(b"shared");
+    for n in 0..130 {
+        let plain = with(&image, &serde_json::json!({ "annotations": { "n": n.to_string() } }));
+        bench.publish(&plain, &[]).await.unwrap();
+    }
+    let free = bench.delete_blob("a", &blob).await;
+    assert!(matches!(free, Err(Error::BlobInUse { .. })), "{free:?}");
+    assert!(bench.denials().await.is_empty());
+    // Wherever it is in their order.
+    for n in 0..3 {
+        let more = serde_json::json!({ "annotations": { "kept": n.to_string() } });
+        let pushed = bench.publish(&with(&image, &more), &[]).await.unwrap();
+        let hold = bench.hold(legal(Some(pushed.digest.as_str()))).await.unwrap();
+        let kept = bench.delete_blob("a", &blob).await;
+        assert!(is_held_by(&kept, &hold), "{kept:?}");
+        bench.release(&hold).await.unwrap();
+    }
+    assert_eq!(bench.denials().await.len(), 1, "the others are counted");
+    bench.check().await;
+}
+
+async fn a_pinned_tag_changed_its_digest_when_the_same_bytes_came_by_another(on: On) {
+    let bench = Bench::new(on).await;
+    let by_sha512 = async |bytes: &Bytes, text: &str| {
+        let (a, actor, other) = (name("a"), Actor::anonymous(), Reference::Digest(sha512(bytes)));
+        bench.registry.push_manifest(&a, actor, &other, vec![tag(text)], None, bytes.clone()).await.unwrap();
+        bench.registry.manifest(&a, &text.parse().unwrap()).await.unwrap().digest
+    };
+    let image = with(&bench.image(b"one").await, &annotated("release-evidence"));
+    bench.publish(&image, &["v1"]).await.unwrap();
+    let before = bench.state().await;
+    assert_eq!(by_sha512(&image, "v1").await, sha256(&image));
+    assert_eq!(bench.state().await, before);
+    // Where nothing is kept the tag is served as it was pushed last.
+    let plain = bench.image(b"two").await;
+    bench.publish(&plain, &["v2"]).await.unwrap();
+    assert_eq!(by_sha512(&plain, "v2").await, sha512(&plain));
+    bench.check().await;
+}
+
+async fn what_had_a_tag_that_looks_like_an_id_could_not_be_explained(on: On) {
+    let bench = Bench::new(on).await;
+    let id = "pkg_01arz3ndektsv4rrffq69g5fav";
+    let unknown = bench.explain(id).await;
+    assert!(matches!(unknown, Err(Error::PackageUnknown(_))), "{unknown:?}");
+    bench.publish(&bench.image(b"one").await, &[id]).await.unwrap();
+    let hold = bench.hold(legal(Some(id))).await.unwrap();
+    let kept = bench.delete(id).await;
+    assert!(is_held_by(&kept, &hold), "{kept:?}");
+    let explained = bench.explain(id).await.unwrap();
+    assert_eq!(explained.holds.len(), 1);
     bench.check().await;
 }
