@@ -66,6 +66,12 @@ const STAGING: &str = "staging/";
 /// The least and the most the protocol allows for a part.
 const PART_SIZES: std::ops::RangeInclusive<u64> = 5 << 20..=5 << 30;
 
+/// How often the write of an object is tried that the server says is in another one's way (409).
+const RACES: u32 = 5;
+
+/// How long the second time waits; every other one that much longer.
+const AFTER_RACE: Duration = Duration::from_millis(20);
+
 /// A bucket as a [`Backend`]. Cheap to clone; clones share connections and memory.
 #[derive(Clone, Debug)]
 pub struct S3 {
@@ -149,7 +155,18 @@ impl Bucket {
     /// Writes an object in one request.
     async fn store(self: &Arc<Self>, key: &Key, body: &Part) -> Result<Receipt, Error> {
         let action = || format!("write {key}");
-        let version = self.put(key.as_str(), body).await.map_err(|fault| fault.during(action()))?;
+        let mut attempts = 1;
+        let version = loop {
+            match self.put(key.as_str(), body).await {
+                // Nobody else writes this key: the server was in its own way, as one over a file system is where another
+                // object of a folder goes.
+                Err(fault) if fault.is_raced() && attempts < RACES => {
+                    tokio::time::sleep(AFTER_RACE * attempts).await;
+                    attempts += 1;
+                }
+                put => break put.map_err(|fault| fault.during(action()))?,
+            }
+        };
         if self.options.verify_writes {
             let sum = Sum::of(body).await.map_err(|fault| fault.during(action()))?;
             let parts = if body.len() == 0 { vec![] } else { vec![(body.len(), sum)] };

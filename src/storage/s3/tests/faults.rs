@@ -53,6 +53,19 @@ async fn a_few_refusals_are_survived_and_a_storm_is_unavailable() {
     assert_eq!(proxy.left(), 0);
 }
 
+/// A gateway over a file system said so of a new key while the last object of its folder went.
+#[tokio::test]
+async fn a_write_that_was_in_the_way_of_another_failed_for_good() {
+    let (proxy, s3, _) = broken().await;
+    proxy.break_next(4, "PUT /", Fault::Conflict);
+    s3.put(&key("a"), Bytes::from_static(b"1")).await.unwrap();
+    assert_eq!(read(&s3, &key("a")).await.unwrap(), b"1");
+    proxy.break_next(5, "PUT /", Fault::Conflict);
+    let put = s3.put(&key("b"), Bytes::from_static(b"1")).await;
+    assert!(matches!(put, Err(Error::Io { .. })), "{put:?}");
+    assert_eq!(proxy.left(), 0);
+}
+
 #[tokio::test]
 async fn a_body_that_breaks_off_is_taken_up_where_it_broke() {
     let (proxy, s3, _) = broken().await;

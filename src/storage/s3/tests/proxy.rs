@@ -15,6 +15,8 @@ use tokio::task::JoinHandle;
 pub(super) enum Fault {
     /// It is not passed on: `503 SlowDown`.
     Busy,
+    /// It is not passed on: `409` with a code of the server's own.
+    Conflict,
     /// The answer is cut after this many bytes by a reset.
     Reset(usize),
     /// The answer is cut after this many bytes by an orderly end.
@@ -100,8 +102,12 @@ async fn pass(mut client: TcpStream, server: &str, rules: &Mutex<VecDeque<Rule>>
     });
     let mut left = length.unwrap_or(0).saturating_sub(rest.len());
     let mut to = TcpStream::connect(server).await?;
-    let busy = matches!(fault, Some(Fault::Busy));
-    if !busy {
+    let refusal = match fault {
+        Some(Fault::Busy) => Some(("503 Slow Down", "SlowDown")),
+        Some(Fault::Conflict) => Some(("409 Conflict", "ExistingObjectIsDirectory")),
+        _ => None,
+    };
+    if refusal.is_none() {
         let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
         to.write_all(head.as_bytes()).await?;
         to.write_all(&rest).await?;
@@ -113,15 +119,15 @@ async fn pass(mut client: TcpStream, server: &str, rules: &Mutex<VecDeque<Rule>>
             return Ok(());
         }
         left = left.saturating_sub(read);
-        if !busy {
+        if refusal.is_none() {
             to.write_all(&buffer[..read]).await?;
         }
     }
-    if busy {
-        let body = "<Error><Code>SlowDown</Code><Message>come back later</Message></Error>";
+    if let Some((status, code)) = refusal {
+        let body = format!("<Error><Code>{code}</Code><Message>come back later</Message></Error>");
         let length = body.len();
         let answer =
-            format!("HTTP/1.1 503 Slow Down\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
         return client.write_all(answer.as_bytes()).await;
     }
     let most = match fault {
