@@ -126,8 +126,9 @@ async fn at_stage(
         for leaving in page {
             let tally = if leaving.since < before { &mut *due } else { &mut *waiting };
             tally.add(leaving.blob.size);
-            let with = aside.iter().filter(|copy| copy.content == leaving.blob.content);
-            with.for_each(|copy| tally.add(copy.size));
+            for copy in aside.iter().filter(|copy| copy.content == leaving.blob.content) {
+                tally.add(copy.size);
+            }
         }
     }
 }
@@ -149,7 +150,9 @@ async fn unused(db: &Db, before: Micros, plan: &mut Plan) -> Result<(), Error> {
             {
                 let aside = damages::aside_now(db, std::slice::from_ref(&blob)).await?;
                 plan.unused.add(blob.size);
-                aside.iter().for_each(|copy| plan.unused.add(copy.size));
+                for copy in aside {
+                    plan.unused.add(copy.size);
+                }
             }
         }
     }
