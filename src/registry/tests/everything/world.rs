@@ -186,7 +186,9 @@ impl World {
         let is_weakening = match call {
             Call::Extend(..) | Call::Shorten(..) => true,
             // One that ended by the attempt is on record as that.
-            Call::Approve(..) | Call::Execute(..) => !matches!(error, Error::DispositionEnded { .. }),
+            Call::Propose(..) | Call::Approve(..) | Call::Execute(..) => {
+                !matches!(error, Error::DispositionEnded { .. })
+            }
             _ => false,
         };
         self.weakening += u64::from(is_weakening && error.is_weakening());

@@ -20,8 +20,13 @@ use crate::retention::{DispositionId, Floor, HoldId, HoldKind, Rule};
 use crate::views::blobs::State;
 
 /// The actions whose refusals are of attempts to make a protection weaker, or to go on with a disposition.
-const WEAKENING: [&str; 4] =
-    ["retention.extend", "retention.shorten", "disposition.approve", "disposition.execute"];
+const WEAKENING: [&str; 5] = [
+    "retention.extend",
+    "retention.shorten",
+    "disposition.propose",
+    "disposition.approve",
+    "disposition.execute",
+];
 
 pub(super) type Checked<T = ()> = Result<T, TestCaseError>;
 
