@@ -44,12 +44,17 @@ impl Registry {
 
     /// Records what was found out about a copy. Whether it was news.
     pub(super) async fn record_finding(&self, finding: RecordFinding) -> Result<bool, Error> {
-        if let Shown::Damaged(_, reason) | Shown::Unreadable(reason) = &finding.shown {
-            tracing::error!(key = finding.key, "Stored bytes of {}: {reason}", finding.content);
-        }
+        let (key, content, shown) = (finding.key.clone(), finding.content.clone(), finding.shown.clone());
         let committed = self.submit(Actor::system(), finding).await?;
-        Ok(committed.events.iter().any(|event| {
+        let is_news = committed.events.iter().any(|event| {
             matches!(event.fact, Fact::BlobCorrupted(_) | Fact::BlobUnreadable(_) | Fact::BlobRecovered(_))
-        }))
+        });
+        // Not before it is decided: a copy that a collection deletes at this moment is missing, and no damage.
+        if let Shown::Damaged(_, reason) | Shown::Unreadable(reason) = shown
+            && is_news
+        {
+            tracing::error!(key, "Stored bytes of {content}: {reason}");
+        }
+        Ok(is_news)
     }
 }
