@@ -21,6 +21,11 @@ impl Pace {
         tokio::time::sleep_until(self.begin(count, Instant::now())).await;
     }
 
+    /// How many things may happen at once, of so many: no more than in a second.
+    pub(super) fn at_once(&self, most: usize) -> usize {
+        most.min(usize::try_from(self.per_second).unwrap_or(most))
+    }
+
     /// When `count` more things may happen.
     fn begin(&mut self, count: u64, now: Instant) -> Instant {
         let begin = self.next.max(now);
@@ -44,5 +49,10 @@ mod tests {
         assert_eq!([0, 80, 160].map(|_| after(pace.begin(8, start))), [0, 80, 160]);
         let rested = start + Duration::from_mins(1);
         assert_eq!([0, 1].map(|_| after(pace.begin(8, rested))), [60_000, 60_080]);
+    }
+
+    #[test]
+    fn a_rate_lower_than_what_is_done_at_once_was_passed() {
+        assert_eq!([1, 2, 8, 1000].map(|rate| Pace::new(rate).at_once(8)), [1, 2, 8, 8]);
     }
 }

@@ -16,7 +16,7 @@ use crate::support::{
 const KILLS: u64 = 3;
 
 /// Blobs or links that one event of a collection is about, at most.
-const BATCH: u64 = 250;
+const BATCH: u64 = 64;
 
 fn start(data: &Path) -> Server {
     Server::start_with(data, |command| {

@@ -45,7 +45,7 @@ use run::Run;
 const LEASE: &str = "gc";
 
 /// Blobs or links of one command: few enough that a push behind it in the queue hardly notices.
-const BATCH: i64 = 250;
+const BATCH: i64 = 64;
 
 impl Registry {
     /// Collects garbage as far as it is due, and records what came of it. `None` while a replica is at it already.
@@ -71,12 +71,12 @@ impl Registry {
     /// it already.
     pub async fn collect_in_background(&self, patience: Duration) -> Result<CollectionRun, Error> {
         let (id, registry) = (runs::new_id(), self.clone());
-        let run = id.clone();
+        let (run, begun_at) = (id.clone(), self.inner.clock.now());
         let task = tokio::spawn(async move { registry.run(run, true).await });
         match tokio::time::timeout(patience, task).await {
             Ok(Ok(ended)) => ended?.ok_or(Error::CollectionRunning),
             Ok(Err(_)) => Err(Error::Stopping),
-            Err(_) => Ok(CollectionRun::begun(id, self.inner.clock.now())),
+            Err(_) => Ok(CollectionRun::begun(id, begun_at)),
         }
     }
 
@@ -100,8 +100,10 @@ impl Registry {
         done.failure = failure;
         let is_idle = done
             == GcCompleted { run: done.run.clone(), started_at: done.started_at, ..GcCompleted::default() };
+        let mut finished_at = self.inner.clock.now();
         if is_told || !is_idle {
-            self.submit(Actor::system(), Record(done.clone().into())).await?;
+            let committed = self.submit(Actor::system(), Record(done.clone().into())).await?;
+            finished_at = committed.events.last().map_or(finished_at, |event| event.recorded_at);
         }
         if done.purged > 0
             && let Err(error) = self.issue_certificates().await
@@ -109,7 +111,6 @@ impl Registry {
             // What was collected is; the sweep tries again.
             tracing::warn!(error = &error as &dyn std::error::Error, "Certificates could not be issued");
         }
-        let finished_at = self.inner.clock.now();
         lease.release(done.started_at).await?;
         Ok(Some(CollectionRun::ended(done, finished_at)))
     }

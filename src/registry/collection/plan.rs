@@ -1,6 +1,5 @@
 //! What a collection would find: the same questions, and nothing changed. Works beside a running server.
 
-use super::BATCH;
 use super::naming::{naming_now, naming_of};
 use super::orphans::{Seen, again, unnamed};
 use super::rules::Naming;
@@ -11,6 +10,9 @@ use crate::registry::{self, Error, micros, read_clock};
 use crate::storage::Key;
 use crate::views::blobs::{self, Blob, Leaving, Stage};
 use crate::views::{damages, holds, links};
+
+/// Rows that are read together.
+const PAGE: i64 = 250;
 
 /// Repositories of one blob that are looked at. What more of them hold is not called garbage.
 const HOLDERS: i64 = 1000;
@@ -118,7 +120,7 @@ async fn at_stage(
 ) -> Result<(), Error> {
     let mut after: Option<Leaving> = None;
     loop {
-        let page = blobs::leaving(db, stage, Micros::MAX, after.as_ref(), BATCH).await?;
+        let page = blobs::leaving(db, stage, Micros::MAX, after.as_ref(), PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.clone());
         let blobs: Vec<Blob> = page.iter().map(|leaving| leaving.blob.clone()).collect();
@@ -136,7 +138,7 @@ async fn at_stage(
 async fn unused(db: &Db, before: Micros, plan: &mut Plan) -> Result<(), Error> {
     let mut after = None;
     loop {
-        let page = links::unused(db, before, after.as_ref(), BATCH).await?;
+        let page = links::unused(db, before, after.as_ref(), PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.link.clone());
         for candidate in page {

@@ -173,7 +173,7 @@ impl<'a> Run<'a> {
     }
 
     async fn delete_all(&mut self, copies: &[Copy], gone: &mut Vec<Copy>) -> Result<(), Error> {
-        for chunk in copies.chunks(AT_ONCE) {
+        for chunk in copies.chunks(self.pace.at_once(AT_ONCE)) {
             self.delete_some(chunk, gone).await?;
         }
         Ok(())

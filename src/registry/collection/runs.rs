@@ -3,6 +3,7 @@
 use super::{LEASE, Maintenance};
 use crate::clock::Micros;
 use crate::events::GcCompleted;
+use crate::registry::tags::count;
 use crate::registry::{Error, Event, Registry};
 use crate::views::runs;
 
@@ -12,6 +13,14 @@ const PREFIX: &str = "gc_";
 /// A new id; ids sort by when they were made.
 pub(super) fn new_id() -> String {
     format!("{PREFIX}{}", ulid::Ulid::generate().to_string().to_lowercase())
+}
+
+/// The run of this id as one that is at work, with nothing of it on record yet. `None` when it is no id.
+fn at_work(run: &str) -> Option<CollectionRun> {
+    let ulid = run.strip_prefix(PREFIX).filter(|ulid| ulid.len() == 26)?;
+    let began = ulid::Ulid::from_string(&ulid.to_uppercase()).ok()?;
+    let started_at = i64::try_from(began.timestamp_ms()).unwrap_or(0).saturating_mul(1000);
+    Some(CollectionRun::begun(run.to_owned(), started_at))
 }
 
 /// How far a collection is.
@@ -74,13 +83,22 @@ impl CollectionRun {
 }
 
 impl Registry {
-    /// Up to `limit` collections that did something, or that somebody asked for, the newest first, before the run given.
+    /// Up to `limit` collections that did something, that somebody asked for, or that are at work, the newest first,
+    /// before the run given.
     pub async fn gc_runs(&self, before: Option<&str>, limit: usize) -> Result<Vec<CollectionRun>, Error> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         // First who is at work: a run that ends meanwhile is on record then.
         let holder = self.collecting().await?;
-        let runs = runs::collections(&self.inner.db, before, limit).await?;
-        Ok(runs.into_iter().map(|(done, at)| CollectionRun::known(done, at, holder.as_deref())).collect())
+        let runs = runs::collections(&self.inner.db, before, count(limit)).await?;
+        let known = |(done, at)| CollectionRun::known(done, at, holder.as_deref());
+        let mut runs: Vec<_> = runs.into_iter().map(known).collect();
+        if let Some(first) = holder.as_deref().filter(|_| before.is_none()).and_then(at_work)
+            && runs.iter().all(|run| run.done.run != first.done.run)
+        {
+            // It did nothing yet.
+            runs.insert(0, first);
+            runs.truncate(limit);
+        }
+        Ok(runs)
     }
 
     /// The run that is at work.
@@ -91,9 +109,7 @@ impl Registry {
     /// A collection, whether it ended or not.
     pub async fn gc_run(&self, run: &str) -> Result<CollectionRun, Error> {
         let unknown = || Error::RunUnknown(run.to_owned());
-        let began = run.strip_prefix(PREFIX).filter(|ulid| ulid.len() == 26);
-        let began = began.and_then(|ulid| ulid::Ulid::from_string(&ulid.to_uppercase()).ok());
-        let began = began.ok_or_else(unknown)?;
+        let at_work = at_work(run).ok_or_else(unknown)?;
         let holder = self.collecting().await?;
         if let Some((done, at)) = runs::collection(&self.inner.db, run).await? {
             return Ok(CollectionRun::known(done, at, holder.as_deref()));
@@ -101,8 +117,7 @@ impl Registry {
         if holder.as_deref() != Some(run) {
             return Err(unknown());
         }
-        let started_at = i64::try_from(began.timestamp_ms()).unwrap_or(0).saturating_mul(1000);
-        Ok(CollectionRun::begun(run.to_owned(), started_at))
+        Ok(at_work)
     }
 
     /// What a collection did to which objects: up to `limit` of its events in order, after the one given; fewer where

@@ -9,6 +9,7 @@ on_both![
     a_storage_that_fails_ends_the_run_and_is_said,
     one_object_that_cannot_be_deleted_does_not_keep_the_others,
     one_replica_collects_at_a_time,
+    a_run_that_did_nothing_yet_was_in_no_list,
     a_killed_run_is_known_as_interrupted,
     a_clock_that_was_ahead_for_a_moment_stopped_every_run,
     what_was_intended_before_the_clock_froze_was_deleted_all_the_same,
@@ -121,6 +122,25 @@ async fn one_replica_collects_at_a_time(on: On) {
     let first = first.await.unwrap().unwrap().unwrap();
     assert_eq!(first.status, RunStatus::Completed);
     shop.check().await;
+}
+
+async fn a_run_that_did_nothing_yet_was_in_no_list(on: On) {
+    let shop = Shop::hasty(on).await;
+    let hold = shop.faults.hold(Op::List);
+    let registry = shop.registry.clone();
+    let run = tokio::spawn(async move { registry.collect().await });
+    hold.reached().await;
+    let listed = shop.registry.gc_runs(None, 10).await.unwrap();
+    assert_eq!(listed.iter().map(|run| run.status).collect::<Vec<_>>(), [RunStatus::Running]);
+    assert_eq!(shop.registry.gc_run(&listed[0].done.run).await.unwrap(), listed[0]);
+    hold.release();
+    let run = run.await.unwrap().unwrap().unwrap();
+    assert_eq!(run.done.run, listed[0].done.run);
+    assert_eq!(
+        shop.registry.gc_runs(None, 10).await.unwrap(),
+        [run],
+        "and it says when it ended as the record does"
+    );
 }
 
 async fn a_killed_run_is_known_as_interrupted(on: On) {

@@ -5,6 +5,16 @@ use super::*;
 const WEEK: Micros = 7 * DAY;
 
 impl Shop {
+    /// A blob that a manifest names, and its key, as if its event were not there yet.
+    async fn late(&self) -> (Digest, String) {
+        let blob = self.push("a", "late").await;
+        self.put("a", &config_only(&blob)).await.unwrap();
+        let content = hash::digest(Algorithm::Blake3, b"late");
+        let row = views::blobs::of_any_state(&self.db, &content).await.unwrap().unwrap();
+        self.rename(&row.key, "elsewhere").await;
+        (blob, row.key)
+    }
+
     /// Changes what a row says of where its object is.
     async fn rename(&self, from: &str, to: &str) {
         let mut tx = self.db.write().await.unwrap();
@@ -66,16 +76,11 @@ async fn what_is_young_named_staged_or_not_ours_is_never_an_orphan(on: On) {
 
 async fn an_object_that_gets_its_event_late_stays(on: On) {
     let shop = Shop::new(on).await;
-    let blob = shop.push("a", "late").await;
-    shop.put("a", &config_only(&blob)).await.unwrap();
-    let content = hash::digest(Algorithm::Blake3, b"late");
-    let row = views::blobs::of_any_state(&shop.db, &content).await.unwrap().unwrap();
-    // As if its event were not there yet.
-    shop.rename(&row.key, "elsewhere").await;
+    let (blob, key) = shop.late().await;
     shop.clock.advance(WEEK + HOUR);
     shop.run().await;
     assert_eq!(shop.plan().await.waiting.objects, 1, "seen once");
-    shop.rename("elsewhere", &row.key).await;
+    shop.rename("elsewhere", &key).await;
     for _ in 0..3 {
         assert_eq!(counts(&shop.after(WEEK).await), (0, 0, 0, 0));
     }
@@ -84,11 +89,7 @@ async fn an_object_that_gets_its_event_late_stays(on: On) {
 
 async fn an_event_that_came_while_a_page_of_orphans_was_removed_lost_its_object(on: On) {
     let shop = Shop::new(on).await;
-    let blob = shop.push("a", "late").await;
-    shop.put("a", &config_only(&blob)).await.unwrap();
-    let content = hash::digest(Algorithm::Blake3, b"late");
-    let row = views::blobs::of_any_state(&shop.db, &content).await.unwrap().unwrap();
-    shop.rename(&row.key, "elsewhere").await;
+    let (blob, key) = shop.late().await;
     let first: Key = format!("a{}", shop.orphan(WEEK + SECOND).await).parse().unwrap();
     shop.backend.put(&first, Bytes::from_static(b"orphan")).await.unwrap();
     shop.clock.advance(WEEK + HOUR);
@@ -98,7 +99,7 @@ async fn an_event_that_came_while_a_page_of_orphans_was_removed_lost_its_object(
     let registry = shop.registry.clone();
     let run = tokio::spawn(async move { registry.collect().await });
     hold.reached().await;
-    shop.rename("elsewhere", &row.key).await;
+    shop.rename("elsewhere", &key).await;
     hold.release();
     let run = run.await.unwrap().unwrap().unwrap();
     assert_eq!((run.status, counts(&run)), (RunStatus::Completed, (0, 0, 0, 2)));

@@ -52,9 +52,11 @@ async fn the_work_of_a_collection_is_that_of_its_garbage(on: On) {
         assert_eq!((work.reads, work.deletes), (0, garbage), "nothing is read, and each is deleted once");
         println!("{garbage} blobs of garbage: {} statements, {} lists", work.statements, work.lists);
     }
-    // For each batch of 250 the same, and something for each run.
+    // For each batch the same, and something for each run.
     assert!(many.statements <= 3 * few.statements, "{} and {}", few.statements, many.statements);
     assert!(many.statements < 750, "{} statements for 750 blobs", many.statements);
+    let more = many.statements - few.statements;
+    assert!(more < 500, "{more} statements for 500 blobs more");
     // What is used costs a look at its name in the storage, a page at a time, and nothing else.
     assert!(beside.lists <= few.lists + 4 * 2, "{} and {} lists", few.lists, beside.lists);
     let pages = beside.lists - few.lists;
