@@ -49,9 +49,14 @@ impl Registry {
 
     /// When a retention that is resolved now begins: not before what is recorded already, were the clock set back.
     pub(super) fn retention_begins(&self) -> Micros {
-        let recorded = self.inner.log.watch().borrow().last_recorded_at;
         let ClockReading { wall, compliance, .. } = self.inner.compliance.read();
-        wall.max(recorded).max(compliance)
+        wall.max(self.recorded_now()).max(compliance)
+    }
+
+    /// When something is done that is recorded right after: not before what is recorded already, were the clock set
+    /// back.
+    pub(super) fn recorded_now(&self) -> Micros {
+        self.inner.clock.now().max(self.inner.log.watch().borrow().last_recorded_at)
     }
 
     /// The compliance clock as it stands.

@@ -94,7 +94,7 @@ impl Registry {
         if let Some(metadata) = &finalize.metadata {
             description.metadata = metadata.clone();
         }
-        let finalized_at = self.inner.clock.now();
+        let finalized_at = self.recorded_now();
         let retained = self.settle(repository, &description).await?;
         let files = usize::try_from(draft.files).unwrap_or(usize::MAX);
         let _room = self.inner.composing.take(files).await?;

@@ -65,7 +65,7 @@ impl Registry {
         let _room = self.inner.composing.take(weight(&push.manifest)? + unpacked.files.len()).await?;
         drop(reading);
         let derived = self.derive(&push, unpacked).await?;
-        let now = self.inner.clock.now();
+        let now = self.recorded_now();
         let retained = self.settle(&repository, &derived.whole.content.package).await?;
         let beside = match derived.generated {
             Some(cbor) => Some(self.publish_generated(&actor, &push, cbor).await?),
