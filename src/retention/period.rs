@@ -23,7 +23,9 @@ pub struct Period {
 
 /// Why a text is not a period.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a period such as P180D, P6M or P3Y (at most 1000 years)")]
+#[error(
+    "{0:?} is not a period of years, months, weeks or days, such as P3Y, P6M or P180D (at most 1000 years)"
+)]
 pub struct PeriodError(String);
 
 impl Period {

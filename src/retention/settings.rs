@@ -99,7 +99,7 @@ fn class(text: &str) -> Result<Class, String> {
     let mut has_period = false;
     for (key, value) in pairs {
         let period = || value.parse::<Period>().map_err(|error| format!("{name}: {error}"));
-        let wrong = |hint: &str| format!("{name}: {key} is {value:?}; say {hint}");
+        let wrong = |hint: &str| format!("{name}: {key} is {value:?}; {hint}");
         match key {
             "period" => {
                 has_period = true;
@@ -108,23 +108,23 @@ fn class(text: &str) -> Result<Class, String> {
             "mode" => {
                 let modes = [Mode::Governance, Mode::Compliance];
                 let mode = modes.into_iter().find(|mode| mode.as_str() == value);
-                class.mode = mode.ok_or_else(|| wrong("governance or compliance"))?;
+                class.mode = mode.ok_or_else(|| wrong("say governance or compliance"))?;
             }
             "start" => {
                 let starts = [Start::Finalized, Start::Event];
                 let start = starts.into_iter().find(|start| start.as_str() == value);
-                class.start = start.ok_or_else(|| wrong("finalized or event"))?;
+                class.start = start.ok_or_else(|| wrong("say finalized or event"))?;
             }
             "auto_dispose_after" => class.auto_dispose_after = Some(period()?),
             "approvals" => {
                 let approvals = value.parse().ok().filter(|approvals| *approvals <= 20);
-                class.approvals = approvals.ok_or_else(|| wrong("a number from 0 to 20"))?;
+                class.approvals = approvals.ok_or_else(|| wrong("give a number from 0 to 20"))?;
             }
             "cooling_off" => {
                 let (min, max) = (std::time::Duration::ZERO, std::time::Duration::from_secs(COOLING_OFF));
                 let time = Kind::Duration { min, max }.parse(value);
                 let crate::setting::Value::Duration(time) = time.map_err(|hint| wrong(&hint))? else {
-                    return Err(wrong("a time like 24h"));
+                    return Err(wrong("give a time like 24h"));
                 };
                 class.cooling_off = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
             }
@@ -208,6 +208,7 @@ mod tests {
             ("Audit period=P1Y", "no name"),
             ("audit", "period=P7Y"),
             ("audit period=7Y", "not a period"),
+            ("audit period=PT7H", "years, months, weeks or days"),
             ("audit period=P7Y mode=strict", "governance or compliance"),
             ("audit period=P7Y approvals=21", "0 to 20"),
             ("audit period=P7Y cooling_off=1", "a time like"),

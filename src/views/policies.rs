@@ -5,6 +5,7 @@ use crate::clock::Micros;
 use crate::db::{Column, Db, Error, Row, Table};
 use crate::events::{Change, Event, Fact, Projection, Read, Rows};
 use crate::oci::Digest;
+use crate::retention;
 
 /// One row per version; the seeded policy, version 1, is in none.
 pub static RETENTION_POLICIES: Table = Table {
@@ -69,6 +70,11 @@ impl Projection for Policies {
 }
 
 impl Policy {
+    /// What it says.
+    pub fn parsed(&self) -> retention::Policy {
+        retention::Policy::from_json(&self.policy, self.version).expect("views hold only written policies")
+    }
+
     fn from_row(row: &Row) -> Self {
         Self {
             version: row.integer(0).unsigned_abs(),

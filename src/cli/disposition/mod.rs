@@ -179,7 +179,34 @@ fn certified(document: &[u8], as_json: bool, output: Option<&PathBuf>) -> Outcom
         let text = |field: &str| blob[field].as_str();
         let digest = text("sha256").or_else(|| text("content_address")).unwrap_or("-");
         let since = text("purged_at").or_else(|| text("waits_as")).or_else(|| text("damage"));
-        say(&format!("{}  {digest}  {}", text("outcome").unwrap_or("-"), since.unwrap_or("-")))?;
+        let since = since.map_or_else(|| kept_by(&blob["because"]), str::to_owned);
+        say(&format!("{}  {digest}  {since}", text("outcome").unwrap_or("-")))?;
     }
     Ok(is_final)
+}
+
+/// Why a blob is still there, in a few words.
+fn kept_by(because: &Value) -> String {
+    let word = |reason: &Value| {
+        let kind = reason["kind"].as_str()?;
+        let name = reason["id"].as_str().or_else(|| reason["content_address"].as_str());
+        let others = reason["repositories"].as_u64().map(|count| format!("{count} other repositories"));
+        Some(name.map(|name| format!("{kind} {name}")).or(others).unwrap_or_else(|| kind.to_owned()))
+    };
+    let words: Vec<String> = because.as_array().into_iter().flatten().filter_map(word).collect();
+    if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_blob_is_said_in_words() {
+        let because = json!([
+            { "kind": "package", "id": "pkg_1" }, { "kind": "object" }, { "kind": "elsewhere", "repositories": 9 },
+        ]);
+        assert_eq!(kept_by(&because), "package pkg_1, object, 9 other repositories");
+        assert_eq!(kept_by(&Value::Null), "-");
+    }
 }

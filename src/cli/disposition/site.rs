@@ -87,7 +87,17 @@ impl Where {
         if self.data.is_none() && self.config.is_none() {
             return Ok(None);
         }
-        Ok(Some(Place::parse(text, Some(NO_SERVER), None)?))
+        let wrong = match Place::parse(text, Some(NO_SERVER), None) {
+            Ok(place) => return Ok(Some(place)),
+            Err(wrong) => wrong,
+        };
+        let rest = Place::parse(text, None, None).ok().and(text.split_once('/'));
+        Err(match rest {
+            Some((_, rest)) => {
+                Failure(format!("with --data or --config there is no server to name: write {rest}"))
+            }
+            None => wrong.into(),
+        })
     }
 
     async fn here(self) -> Result<Site, Failure> {

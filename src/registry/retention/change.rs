@@ -10,7 +10,7 @@ use crate::events::{
 };
 use crate::oci::RepositoryName;
 use crate::registry::{Actor, Error, Registry, Status, protection};
-use crate::retention::{LATEST, Policy, Retained, Rule};
+use crate::retention::{LATEST, Retained, Rule};
 use crate::views::policies;
 use crate::views::retentions::{self, Retention};
 
@@ -188,8 +188,7 @@ fn leasts_then(rows: &Rows, retention: &Retention) -> Vec<Rule> {
     let versions = BTreeSet::from([retention.resolved_under, retention.retained.rule.policy_version]);
     let then = |version: u64| {
         // Of the seeded policy there is no event; it wants nothing of any repository.
-        let found = policies::get(rows, version)?;
-        Policy::from_json(&found.policy, version)?.least(retention.repository.as_str())
+        policies::get(rows, version)?.parsed().least(retention.repository.as_str())
     };
     versions.into_iter().filter_map(then).collect()
 }

@@ -25,7 +25,10 @@ use crate::registry::{Actor, Error, Registry, protection};
 use crate::retention::{DispositionId, Retained, Rule};
 use crate::views::dispositions::{self, Approval, Disposition, Status};
 use crate::views::retentions::{self, Retention};
-use crate::views::{contents, referrers, repositories};
+use crate::views::{referrers, repositories};
+
+/// Open dispositions of each status that a request ends.
+const AT_ONCE: i64 = 500;
 
 /// How long an approved disposition may wait to be executed.
 const LAPSES: Micros = 30 * 24 * 60 * 60 * SECOND;
@@ -177,15 +180,34 @@ impl Registry {
             let Some(last) = page.last() else { return Ok(swept) };
             last.id.as_str().clone_into(&mut after);
             for open in page {
-                let now = self.compliance_now();
-                let groundless = look(&self.inner.db, |rows| groundless(rows, &open, now)).await?;
-                if groundless.is_some() {
-                    let command = Void { step: step(&open.repository, &open.id), now };
-                    let voided = self.submit(Actor::system(), command).await?;
-                    swept += u64::from(!voided.events.is_empty());
-                }
+                swept += u64::from(self.void_groundless(&open, &Actor::system()).await?);
             }
         }
+    }
+
+    /// Ends the open dispositions of a repository that lost their ground by what somebody just did: so many of each
+    /// status as a request may, the sweep ends the others.
+    pub(super) async fn void_dispositions(
+        &self,
+        repository: &RepositoryName,
+        actor: &Actor,
+    ) -> Result<(), Error> {
+        for status in [Status::Proposed, Status::Approved] {
+            for open in dispositions::page(&self.inner.db, repository, Some(status), "", AT_ONCE).await? {
+                self.void_groundless(&open, actor).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends an open disposition if it lost its ground, and says whether.
+    async fn void_groundless(&self, open: &Disposition, actor: &Actor) -> Result<bool, Error> {
+        let now = self.compliance_now();
+        if look(&self.inner.db, |rows| groundless(rows, open, now)).await?.is_none() {
+            return Ok(false);
+        }
+        let command = Void { step: step(&open.repository, &open.id), now };
+        Ok(!self.submit(actor.clone(), command).await?.events.is_empty())
     }
 
     /// What refers to the manifest of something, by content; it may change before anything is decided.
@@ -472,37 +494,5 @@ impl Command for Execute {
             facts.push(PackageDeleted { repository, package, disposition: open.id }.into());
         }
         Ok(Decision { facts, contents: Vec::new() })
-    }
-}
-
-impl Registry {
-    /// Why a manifest is not here: because it was disposed of, or because it is not known.
-    pub(in crate::registry) async fn absent(
-        &self,
-        repository: &RepositoryName,
-        reference: &crate::oci::Reference,
-    ) -> Result<Error, Error> {
-        use crate::oci::{Algorithm, Reference};
-        use crate::views::tombstones;
-        let db = &self.inner.db;
-        let left = match reference {
-            Reference::Tag(tag) => tombstones::tagged(db, repository, tag).await?,
-            Reference::Digest(digest) if digest.algorithm() == Algorithm::Sha256 => {
-                tombstones::named(db, repository, digest).await?
-            }
-            Reference::Digest(digest) => match contents::find(db, digest).await? {
-                Some(content) => tombstones::find(db, repository, &Target::Manifest(content)).await?,
-                None => None,
-            },
-        };
-        Ok(match left {
-            Some(left) => Error::Disposed {
-                repository: repository.clone(),
-                reference: reference.to_string(),
-                disposition: left.disposition,
-                at: left.deleted_at,
-            },
-            None => Error::ManifestUnknown(reference.to_string()),
-        })
     }
 }

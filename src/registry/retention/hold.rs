@@ -48,8 +48,15 @@ impl Registry {
             matter: given("matter", &new.matter, MATTER)?,
             reason: given("reason", &new.reason, REASON)?,
         };
-        let id = command.hold.clone();
-        self.submit(actor, command).await?;
+        let (id, is_on_all) = (command.hold.clone(), command.item.is_none());
+        self.submit(actor.clone(), command).await?;
+        if is_on_all && let Err(error) = self.void_dispositions(repository, &actor).await {
+            // None of them comes to anything any more; the sweep says so.
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "Dispositions are not yet ended by a hold"
+            );
+        }
         self.find_hold(repository, &id).await
     }
 

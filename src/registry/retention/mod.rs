@@ -4,6 +4,7 @@
 //! put on, made longer and, where that is allowed, taken off; each is one command, decided on what holds then. What is
 //! over leaves by a [disposition].
 
+mod absent;
 mod certificate;
 mod change;
 mod disposition;

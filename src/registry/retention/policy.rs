@@ -13,10 +13,7 @@ const PAGE: i64 = 100;
 
 /// The newest policy of the log.
 pub(in crate::registry) async fn in_force(db: &Db) -> Result<Policy, Error> {
-    let newest = policies::newest(db).await?;
-    let read = |it: policies::Policy| Policy::from_json(&it.policy, it.version);
-    Ok(newest
-        .map_or_else(Policy::default, |it| read(it).expect("the log holds what was written from a policy")))
+    Ok(policies::newest(db).await?.map_or_else(Policy::default, |newest| newest.parsed()))
 }
 
 /// The policy with its version: that of the log if it says the same, or a new one, which is recorded.

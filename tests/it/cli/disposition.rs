@@ -105,6 +105,7 @@ fn what_a_client_proposed_is_approved_and_executed_on_the_data_directory() {
     here(&["propose", "a:v9", "--reason", "x"]).refused(&["v9"]);
     here(&["propose", "pkg_01arz3ndektsv4rrffq69g5fav", "--reason", "x"]).refused(&["not known"]);
     here(&["certificate", "a", &id]).refused(&["is approved"]);
+    here(&["certificate", "127.0.0.1:5000/a", &id]).refused(&["there is no server to name: write a"]);
     here(&["show", "b", &id]).refused(&["not known in this repository"]);
 }
 

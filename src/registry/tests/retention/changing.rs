@@ -108,7 +108,9 @@ async fn a_clock_that_was_set_back_shortens_nothing(on: On) {
     let bench = Bench::new(on).await;
     bench.package("raw-evidence", b"one", "v1").await;
     bench.clock.advance(-100 * DAY);
-    bench.package("raw-evidence", b"two", "v2").await;
+    let late = bench.package("raw-evidence", b"two", "v2").await;
+    let late = bench.registry.package(&late).await.unwrap();
+    assert_eq!(late.finalized_at, Some(late.created_at), "finalized a hundred days before it was created");
     for reference in ["v1", "v2"] {
         assert_eq!(until(&bench.explain(reference).await.unwrap()), Some(BEGIN + 180 * DAY));
     }
