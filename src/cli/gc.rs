@@ -7,33 +7,23 @@ use super::{Failure, Outcome, open};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::registry::{self, Tally};
+use crate::server::collection_plan_shape as shape;
 
 pub(super) async fn plan(settings: &Settings, as_json: bool) -> Outcome {
     let parts = open::read(settings).await?;
     let plan =
         registry::plan_collection(&parts.db, &parts.data, &Clock::system(), &settings.registry).await?;
-    let tally = |tally: Tally| json!({ "objects": tally.objects, "bytes": tally.bytes });
     let line = |(reason, found): (&str, Tally)| format!("{reason}: {}", count(found));
     let mut lines: Vec<String> = plan.reasons().into_iter().map(line).collect();
     lines.push(format!("not due yet: {}", count(plan.waiting)));
     lines.push(format!("reclaimable: {}", count(plan.reclaimable())));
     if plan.is_frozen {
         lines.push(
-            "the clock is frozen: nothing is collected before it was looked at (`artifactstore clock`)"
+            "the clock is frozen: nothing is collected before it was looked at (`artifactstore clock show`)"
                 .to_owned(),
         );
     }
-    let reasons: serde_json::Map<_, _> =
-        plan.reasons().into_iter().map(|(reason, found)| (reason.to_owned(), tally(found))).collect();
-    let body = json!({
-        "dry_run": true,
-        "is_frozen": plan.is_frozen,
-        "reclaimable": tally(plan.reclaimable()),
-        "reasons": reasons,
-        "links": plan.links,
-        "waiting": tally(plan.waiting),
-    });
-    print(as_json, &body, &lines.join("\n"))?;
+    print(as_json, &shape(&plan), &lines.join("\n"))?;
     Ok(true)
 }
 

@@ -16,6 +16,7 @@ mod scrub;
 mod shapes;
 
 pub(crate) use disposition::shape as disposition_shape;
+pub(crate) use shapes::plan as collection_plan_shape;
 
 use http::StatusCode;
 use http::header::CACHE_CONTROL;

@@ -129,7 +129,7 @@ pub(super) fn run(run: &CollectionRun) -> Value {
 }
 
 /// What a collection would find.
-pub(super) fn plan(plan: &CollectionPlan) -> Value {
+pub(crate) fn plan(plan: &CollectionPlan) -> Value {
     let tally = |tally: Tally| json!({ "objects": tally.objects, "bytes": tally.bytes });
     let mut reasons = json!({});
     for (reason, found) in plan.reasons() {
