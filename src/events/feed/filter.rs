@@ -98,7 +98,7 @@ impl FromStr for TypePattern {
         let names = Fact::TYPES.iter().filter_map(|name| versionless(name));
         let known = names.flat_map(|name| [name, name.split('.').next().unwrap_or(name)]);
         let nearest = nearest(word, known.map(|name| (name.to_owned(), name)));
-        Err(TypePatternError::Unknown { pattern: excerpt(text).to_string(), nearest })
+        Err(TypePatternError::Unknown { pattern: excerpt(text), nearest })
     }
 }
 
