@@ -104,6 +104,8 @@ pub struct Event {
     pub command: CommandId,
     /// What happened.
     pub fact: Fact,
+    /// The type it was recorded as; that of the fact unless the fact was of an older one.
+    type_name: &'static str,
     header: Vec<u8>,
     payload: Vec<u8>,
     salt: Vec<u8>,
@@ -181,12 +183,19 @@ impl Event {
             recorded_at: envelope.recorded_at,
             actor: envelope.actor.clone(),
             command: envelope.command.clone(),
+            type_name: fact.type_name(),
             fact,
             header,
             payload,
             salt,
             leaf_hash,
         })
+    }
+
+    /// The type it was recorded as, which its header names and its payload is of: maybe one of
+    /// [`Fact::OLDER`].
+    pub fn type_name(&self) -> &'static str {
+        self.type_name
     }
 
     /// The header: the bytes a Merkle proof is about.
@@ -207,7 +216,7 @@ impl Event {
     pub(super) fn row(&self) -> Row {
         Row(vec![
             self.sequence.into(),
-            self.fact.type_name().into(),
+            self.type_name.into(),
             self.recorded_at.into(),
             self.actor.as_str().into(),
             self.fact.repository().map(RepositoryName::as_str).into(),
@@ -223,11 +232,13 @@ impl Event {
     /// Reads a stored event and checks that its columns, header, payload and hashes belong together.
     pub(super) fn from_row(row: &Row, log_id: &str) -> Result<Self, EventError> {
         let fact = Fact::decode(row.text(1), row.blob(8))?;
+        let older = Fact::OLDER.iter().map(|(older, _)| *older).find(|older| *older == row.text(1));
         let event = Self {
             sequence: row.integer(0),
             recorded_at: row.integer(2),
             actor: Actor(row.text(3).into()),
             command: CommandId(row.text(6).into()),
+            type_name: older.unwrap_or(fact.type_name()),
             header: row.blob(7).to_vec(),
             payload: row.blob(8).to_vec(),
             salt: row.blob(9).to_vec(),
