@@ -82,7 +82,7 @@ pub(super) async fn snapshot(settings: &Settings, as_json: bool) -> Outcome {
     drop(registry);
     parts.db.close().await;
     let Some(Snapshot { sequence, views_version, state, rows, object, created_at: _ }) = written else {
-        let reason = "there is a snapshot of this moment, or a server is writing one";
+        let reason = "a server is writing a snapshot already";
         return Err(Failure(reason.to_owned()));
     };
     let text = format!(

@@ -68,6 +68,12 @@ impl CommandId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// One that is always the same.
+    #[cfg(test)]
+    pub(super) fn of_number(number: Sequence) -> Self {
+        Self(ulid::Ulid::from_parts(0, u128::from(number.unsigned_abs())).to_string().into())
+    }
 }
 
 impl fmt::Display for CommandId {
@@ -161,12 +167,23 @@ impl Event {
     pub(super) fn seal(fact: Fact, envelope: Envelope<'_>) -> Result<Self, Error> {
         let mut salt = vec![0; 32];
         getrandom::fill(&mut salt).expect("the operating system gives random bytes");
-        let payload = fact.encode().map_err(Error::Encode)?;
+        let (type_name, payload) = (fact.type_name(), fact.encode().map_err(Error::Encode)?);
+        Self::seal_as(type_name, fact, payload, salt, envelope)
+    }
+
+    /// The same of a payload of that type which says the fact.
+    pub(super) fn seal_as(
+        type_name: &'static str,
+        fact: Fact,
+        payload: Vec<u8>,
+        salt: Vec<u8>,
+        envelope: Envelope<'_>,
+    ) -> Result<Self, Error> {
         let header = cbor::to_vec(&Header {
             v: 1,
             log: envelope.log_id.to_owned(),
             seq: envelope.sequence,
-            r#type: fact.type_name().to_owned(),
+            r#type: type_name.to_owned(),
             at: envelope.recorded_at,
             actor: envelope.actor.as_str().to_owned(),
             cmd: envelope.command.as_str().to_owned(),
@@ -183,7 +200,7 @@ impl Event {
             recorded_at: envelope.recorded_at,
             actor: envelope.actor.clone(),
             command: envelope.command.clone(),
-            type_name: fact.type_name(),
+            type_name,
             fact,
             header,
             payload,

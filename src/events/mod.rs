@@ -18,6 +18,8 @@ mod command;
 mod event;
 mod fact;
 mod follower;
+#[cfg(test)]
+pub(crate) mod golden;
 mod head;
 mod log;
 mod look;

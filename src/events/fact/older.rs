@@ -26,7 +26,7 @@ impl BlobsKeptV1 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::Fact;
     use super::*;
 
@@ -40,6 +40,11 @@ mod tests {
 
     fn bytes(hex: &str) -> Vec<u8> {
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+
+    /// A payload of every older type, and of some two.
+    pub(in crate::events) fn examples() -> Vec<(&'static str, Vec<u8>)> {
+        [USED, ASKED].map(|hex| ("v1.blob.kept", bytes(hex))).into()
     }
 
     #[test]

@@ -25,3 +25,31 @@ pub struct SnapshotCreated {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retires: Option<Copy>,
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::events::Fact;
+    use crate::hash;
+    use crate::oci::Algorithm;
+
+    /// One fact of every type, with everything optional set.
+    pub(in crate::events) fn examples() -> Vec<Fact> {
+        let object = |at: u64| Copy {
+            content: hash::digest(Algorithm::Blake3, &at.to_be_bytes()),
+            size: 7,
+            backend: "local".to_owned(),
+            key: format!("snapshots/{at}.01arz3ndektsv4rrffq69g5fav"),
+            version: Some("null".to_owned()),
+        };
+        let fact = SnapshotCreated {
+            sequence: 3,
+            views_version: 2,
+            state: hash::digest(Algorithm::Blake3, b"state"),
+            rows: 1,
+            object: object(3),
+            retires: Some(object(1)),
+        };
+        vec![fact.into()]
+    }
+}
