@@ -77,10 +77,10 @@ impl Options {
             cycle,
             speed,
             pass,
+            snapshots,
             jump,
             scheduled,
             every,
-            snapshots,
         ]
     };
 

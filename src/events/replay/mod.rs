@@ -135,7 +135,7 @@ pub async fn check_with(
     // What was written after that moment is of no use for it.
     let from = from.filter(|from| from.sequence() <= head.last());
     let scratch = Db::scratch(directory).await?;
-    let mut tx = scratch.write().await?;
+    let mut tx = scratch.write_unlimited().await?;
     let from = begin(&mut tx, &head, projections, from).await?;
     fold(db, &head, projections, from, &mut tx, progress).await?;
     head.store(&mut tx).await?;

@@ -72,20 +72,19 @@ pub(super) fn row(table: &Table, bytes: &[u8]) -> Result<Row, Unusable> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Cell {
-        Null(()),
         Integer(i64),
         Text(String),
     }
     let malformed = |_| Unusable::Malformed("a frame is no row");
-    let cells: Vec<Cell> = cbor::from_slice_with_limits(bytes, &LIMITS).map_err(malformed)?;
+    let cells: Vec<Option<Cell>> = cbor::from_slice_with_limits(bytes, &LIMITS).map_err(malformed)?;
     if cells.len() != table.columns.len() {
         return Err(Unusable::Malformed("a row has another number of columns than its table"));
     }
-    let value = |(cell, kind): (Cell, Kind)| match (cell, kind) {
-        (Cell::Null(()), _) => Ok(Value::Null),
-        (Cell::Integer(n), Kind::Integer) => Ok(Value::Integer(n)),
-        (Cell::Text(text), Kind::Text) => Ok(Value::from(text)),
-        (Cell::Text(text), Kind::Blob) => unhex(&text).map(Value::from),
+    let value = |(cell, kind): (Option<Cell>, Kind)| match (cell, kind) {
+        (None, _) => Ok(Value::Null),
+        (Some(Cell::Integer(n)), Kind::Integer) => Ok(Value::Integer(n)),
+        (Some(Cell::Text(text)), Kind::Text) => Ok(Value::from(text)),
+        (Some(Cell::Text(text)), Kind::Blob) => unhex(&text).map(Value::from),
         _ => Err(Unusable::Malformed("a cell is not of the kind of its column")),
     };
     let kinds = table.columns.iter().map(|column| column.kind);
@@ -185,6 +184,8 @@ mod tests {
         let cells = serde_json::json!([1, "ä", "00ff"]);
         let expected = Row(vec![1.into(), "ä".into(), Value::from(vec![0_u8, 255])]);
         assert_eq!(row(&THINGS, &encoded(&cells)).unwrap(), expected);
+        let nothing = Row(vec![1.into(), Value::Null, Value::Null]);
+        assert_eq!(row(&THINGS, &encoded(&serde_json::json!([1, null, null]))).unwrap(), nothing);
         for cells in [
             serde_json::json!([1, "ä"]),
             serde_json::json!([1, "ä", "0"]),

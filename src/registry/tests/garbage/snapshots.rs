@@ -91,6 +91,7 @@ async fn an_emptied_database_begins_with_the_newest(on: On) {
     shop.restart().await;
     assert_eq!(state(&shop.db).await, live);
     assert!(shop.has("a", &digest).await);
+    assert!(shop.check_snapshot().await > 0);
     // And without its object from event 1.
     for key in shop.stored().await {
         shop.backend.delete(&key.parse().unwrap(), None).await.unwrap();
