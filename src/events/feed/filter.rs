@@ -91,7 +91,8 @@ impl FromStr for TypePattern {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let pattern = Self(text.strip_suffix(".*").unwrap_or(text).into());
-        if Fact::TYPES.iter().any(|name| pattern.matches(name)) {
+        let mut known = Fact::TYPES.iter().chain(Fact::OLDER.iter().map(|(older, _)| older));
+        if known.any(|name| pattern.matches(name)) {
             return Ok(pattern);
         }
         let word = versionless(&pattern.0).unwrap_or(&pattern.0);
