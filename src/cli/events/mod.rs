@@ -163,7 +163,9 @@ impl Place {
         let Some(file) = self.file.as_ref().filter(|_| self.saved.as_ref() != Some(cursor)) else {
             return Ok(());
         };
-        file.save(&Cursor { server: self.server.clone(), ..cursor.clone() })?;
+        let mut kept = cursor.clone();
+        kept.server.clone_from(&self.server);
+        file.save(&kept)?;
         self.saved = Some(cursor.clone());
         Ok(())
     }
@@ -210,9 +212,10 @@ async fn print(
     place.save(&done)?;
     let mut ticks = tokio::time::interval(SAVE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut trouble = remark;
     let outcome = loop {
         let told = tokio::select! {
-            told = tail.next(&mut remark) => told,
+            told = tail.next(&mut trouble) => told,
             failed = place.keep(&mut ticks, &done) => return Err(failed),
             stop = signals.next() => return stopped(&stop, &mut place, &done),
         };

@@ -213,3 +213,93 @@ impl Checker {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn log(head: i64, next: Option<i64>) -> Identity {
+        let next = next.map(seen);
+        Identity { log_id: "one".to_owned(), epoch: 1, head, next }
+    }
+
+    fn seen(sequence: i64) -> Seen {
+        Seen { sequence, leaf_hash: format!("hash of {sequence}") }
+    }
+
+    fn event(sequence: i64) -> Frame {
+        let json = format!(r#"{{"sequence":{sequence},"type":"v1.x.y","leaf_hash":"hash of {sequence}"}}"#);
+        Frame::Event(Event::read(Bytes::from(json)).unwrap())
+    }
+
+    fn bookmark(scanned_to: i64, head: i64) -> Frame {
+        Frame::Bookmark { scanned_to, head: Some(head) }
+    }
+
+    fn at(position: i64, is_whole: bool) -> Checker {
+        Checker::new(log(100, None), position, None, is_whole)
+    }
+
+    #[test]
+    fn of_a_whole_log_each_number_follows_the_one_before() {
+        let mut checker = at(4, true);
+        for frame in [event(5), bookmark(5, 9), event(6), event(7), bookmark(7, 7)] {
+            checker.frame(&frame).unwrap();
+        }
+        assert_eq!((checker.position(), checker.last()), (7, Some(&seen(7))));
+        for (frame, fault) in [
+            (event(9), Fault::Gap { expected: 8, found: 9 }),
+            (event(7), Fault::Again { found: 7, position: 7 }),
+            (event(3), Fault::Again { found: 3, position: 7 }),
+            (event(-1), Fault::Again { found: -1, position: 7 }),
+            (bookmark(6, 9), Fault::Backwards { found: 6, position: 7 }),
+            (bookmark(9, 9), Fault::Unshown { expected: 8, found: 9 }),
+            (bookmark(8, 7), Fault::BeyondHead { found: 8, head: 7 }),
+        ] {
+            assert_eq!(checker.frame(&frame), Err(fault));
+            assert_eq!(checker.position(), 7, "what cannot be true moves nothing");
+        }
+        checker.frame(&event(8)).unwrap();
+    }
+
+    #[test]
+    fn of_a_part_of_it_numbers_and_bookmarks_only_ever_go_ahead() {
+        let mut checker = at(0, false);
+        for frame in [event(3), bookmark(8, 20), event(9), bookmark(9, 20), bookmark(20, 20)] {
+            checker.frame(&frame).unwrap();
+        }
+        for (frame, fault) in [
+            (event(20), Fault::Again { found: 20, position: 20 }),
+            (event(9), Fault::Again { found: 9, position: 20 }),
+            (bookmark(19, 20), Fault::Backwards { found: 19, position: 20 }),
+            (bookmark(21, 20), Fault::BeyondHead { found: 21, head: 20 }),
+        ] {
+            assert_eq!(checker.frame(&frame), Err(fault));
+        }
+        assert_eq!(checker.last(), Some(&seen(9)), "a bookmark is no event");
+    }
+
+    #[test]
+    fn the_log_is_known_again_by_its_name_its_length_and_its_last_event() {
+        let mut checker = Checker::new(log(9, None), 7, Some(seen(5)), false);
+        assert_eq!(checker.asks_from(), 4);
+        checker.identity(log(12, Some(5))).unwrap();
+        assert_eq!(checker.log().head, 12);
+        let other = Identity { log_id: "two".to_owned(), ..log(12, Some(5)) };
+        assert!(matches!(checker.identity(other), Err(Fault::OtherLog { .. })));
+        let restored = Identity { epoch: 2, ..log(12, Some(5)) };
+        assert!(matches!(checker.identity(restored), Err(Fault::OtherLog { epoch: 2, known_epoch: 1, .. })));
+        assert!(matches!(checker.identity(log(6, Some(5))), Err(Fault::Ahead { since: 7, .. })));
+        let next = Some(Seen { sequence: 5, leaf_hash: "another".to_owned() });
+        let forked = checker.identity(Identity { next, ..log(12, None) }).unwrap_err();
+        assert!(matches!(&forked, Fault::OtherEvent { sequence: 5, found: Some(_), .. }), "{forked}");
+        for next in [Some(6), None] {
+            let gone = checker.identity(log(12, next)).unwrap_err();
+            assert!(matches!(&gone, Fault::OtherEvent { sequence: 5, found: None, .. }), "{gone}");
+        }
+        // Who has seen no event knows the log by its name.
+        at(7, false).identity(log(7, None)).unwrap();
+    }
+}
