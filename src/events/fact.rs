@@ -12,6 +12,8 @@ mod packages;
 mod retaining;
 
 #[cfg(test)]
+mod document;
+#[cfg(test)]
 pub(super) mod tests;
 
 use serde::de::DeserializeOwned;

@@ -53,12 +53,12 @@ impl<R: Reader> Tail<R> {
         let begin = |log, position, last| Checker::new(log, position, last, is_whole);
         let checker = match start {
             Start::Now => {
-                let log = reader.identify(0).await?;
+                let log = reader.identify(None).await?;
                 let head = log.head;
                 begin(log, head, None)
             }
             Start::After(since) => {
-                let log = reader.identify(since).await?;
+                let log = reader.identify(Some(since)).await?;
                 if log.head < since {
                     return Err(Fault::Ahead { since, said: format!("it ends at {}", log.head) }.into());
                 }
@@ -112,6 +112,9 @@ impl<R: Reader> Tail<R> {
             let outcome = self.ask().await;
             let asked = match outcome {
                 Ok(true) => continue,
+                Ok(false) if !self.options.is_followed => {
+                    return Err(Error::Failed("the log was not told to its end; ask again".into()));
+                }
                 Ok(false) => None,
                 Err(error @ Error::Passing { .. }) if self.options.is_followed => {
                     if !std::mem::replace(&mut self.is_troubled, true) {
@@ -180,10 +183,10 @@ impl<R: Reader> Tail<R> {
 /// Asks who answers, and whether it is still the log that was read.
 async fn identify<R: Reader>(reader: &mut R, checker: &mut Checker) -> Result<(), Error> {
     let from = checker.asks_from();
-    let found = match reader.identify(from).await {
+    let found = match reader.identify(Some(from)).await {
         // The last event is just not there any more, and what follows it may be.
         Err(Error::Fault(Fault::Expired { .. })) if from < checker.position() => {
-            let found = reader.identify(checker.position()).await?;
+            let found = reader.identify(Some(checker.position())).await?;
             checker.forget_last();
             found
         }

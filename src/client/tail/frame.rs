@@ -78,6 +78,9 @@ enum Number {
 struct Bookmark {
     scanned_to: i64,
     head: Option<i64>,
+    /// The first one of a stream says which log it is.
+    log_id: Option<String>,
+    epoch: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +92,8 @@ struct End {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Told {
     Frame(Frame),
+    /// A bookmark that says which log it is of.
+    Begin(Frame, (String, i64)),
     /// The stream is over; everything up to there was told.
     End(Option<i64>),
 }
@@ -96,8 +101,12 @@ pub(super) enum Told {
 /// Reads a line of a stream; in words what is wrong with it.
 pub(super) fn line(json: Bytes) -> Result<Told, String> {
     let line: Line = serde_json::from_slice(&json).map_err(|error| format!("a line is not JSON: {error}"))?;
-    if let Some(Bookmark { scanned_to, head }) = line.bookmark {
-        return Ok(Told::Frame(Frame::Bookmark { scanned_to, head }));
+    if let Some(Bookmark { scanned_to, head, log_id, epoch }) = line.bookmark {
+        let bookmark = Frame::Bookmark { scanned_to, head };
+        return Ok(match log_id.zip(epoch) {
+            Some(log) => Told::Begin(bookmark, log),
+            None => Told::Frame(bookmark),
+        });
     }
     if let Some(end) = line.end {
         return Ok(Told::End(end.scanned_to));

@@ -66,8 +66,9 @@ pub struct Batch {
 
 /// Where a log is read from.
 pub trait Reader: Send {
-    /// Who answers, and what comes first behind the event `since`. What was open before is closed.
-    fn identify(&mut self, since: i64) -> impl Future<Output = Result<Identity, Error>> + Send;
+    /// Who answers, and what comes first behind the event `since`, or behind all there is without. What was open before
+    /// is closed.
+    fn identify(&mut self, since: Option<i64>) -> impl Future<Output = Result<Identity, Error>> + Send;
 
     /// What comes next behind the event `since` of that log; a reader that follows waits until there is something. Every
     /// event the filter lets through is told, each behind those before it.

@@ -1,5 +1,7 @@
 //! The log of a registry over HTTP: pages, or a stream.
 
+use std::fmt::Display;
+
 use http::header::ACCEPT;
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
@@ -69,19 +71,15 @@ impl Remote {
         Self { client, target, query, scope, format, is_followed, stream: None }
     }
 
-    /// A request for what is behind `since`.
-    fn call(&self, since: i64, rest: &str) -> Call<'_> {
+    /// A request for what is behind `since`, a number or `now`.
+    fn call(&self, since: impl Display, rest: &str) -> Call<'_> {
         let Self { target, query, .. } = self;
         Call::new(Method::GET, format!("{target}?since={since}{query}{rest}"), &self.scope)
     }
 
-    /// The parameters by which the server knows the log, and how events are written.
-    fn rest(&self, log: &Identity) -> String {
-        let format = match self.format {
-            Format::Json => "",
-            Format::CloudEvents => "&format=cloudevents",
-        };
-        format!("&log_id={}&epoch={}{format}", plain(&log.log_id), log.epoch)
+    /// A stream that ends with the log when it is not followed: a page of `CloudEvents` has no place for where it is.
+    fn is_streamed(&self) -> bool {
+        self.is_followed || self.format == Format::CloudEvents
     }
 
     async fn ask(&self, since: i64, call: &Call<'_>) -> Result<Response<Incoming>, Error> {
@@ -107,9 +105,10 @@ impl Remote {
     }
 
     /// A page in one piece.
-    async fn page(&self, since: i64, rest: &str) -> Result<(Identity, Vec<Frame>), Error> {
-        let call = self.call(since, rest).header(ACCEPT, "application/json");
-        let answer = self.ask(since, &call).await?;
+    async fn page(&self, since: Option<i64>, rest: &str) -> Result<(Identity, Vec<Frame>), Error> {
+        let behind = since.map_or_else(|| "now".to_owned(), |since| since.to_string());
+        let call = self.call(behind, rest).header(ACCEPT, "application/json");
+        let answer = self.ask(since.unwrap_or_default(), &call).await?;
         let body = self.client.body(&call.what(), answer, MAX_EVENT).await.map_err(passing)?;
         let wrong = |reason: String| failed(self.client.protocol(&call.what(), reason));
         let page: Page<'_> = serde_json::from_slice(&body)
@@ -127,7 +126,7 @@ impl Remote {
     }
 
     async fn next_page(&self, since: i64, log: &Identity) -> Result<Batch, Error> {
-        let (page, frames) = self.page(since, &format!("&limit={PAGE}{}", self.rest(log))).await?;
+        let (page, frames) = self.page(Some(since), &format!("&limit={PAGE}{}", of(log))).await?;
         if let [Frame::Bookmark { scanned_to, head: Some(head) }] = frames[..]
             && scanned_to == since
             && since < head
@@ -139,7 +138,12 @@ impl Remote {
     }
 
     async fn open(&self, since: i64, log: &Identity) -> Result<Stream, Error> {
-        let call = self.call(since, &self.rest(log)).header(ACCEPT, NDJSON);
+        let wait = if self.is_followed { "" } else { "&wait=0" };
+        let format = match self.format {
+            Format::Json => "",
+            Format::CloudEvents => "&format=cloudevents",
+        };
+        let call = self.call(since, &format!("{}{wait}{format}", of(log))).header(ACCEPT, NDJSON);
         let answer = self.ask(since, &call).await?;
         let kind = answer.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !kind.is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == NDJSON)) {
@@ -162,6 +166,10 @@ impl Remote {
             while let Some(text) = next().map_err(wrong)? {
                 match line(text).map_err(wrong)? {
                     Told::Frame(frame) => batch.frames.push(frame),
+                    Told::Begin(frame, log) => {
+                        batch.frames.push(frame);
+                        batch.log = Some(log);
+                    }
                     Told::End(scanned_to) => {
                         let bookmark = scanned_to.map(|scanned_to| Frame::Bookmark { scanned_to, head: None });
                         batch.frames.extend(bookmark);
@@ -183,13 +191,13 @@ impl Remote {
 }
 
 impl Reader for Remote {
-    async fn identify(&mut self, since: i64) -> Result<Identity, Error> {
+    async fn identify(&mut self, since: Option<i64>) -> Result<Identity, Error> {
         self.stream = None;
         Ok(self.page(since, "&limit=1").await?.0)
     }
 
     async fn read(&mut self, since: i64, log: &Identity) -> Result<Batch, Error> {
-        if !self.is_followed {
+        if !self.is_streamed() {
             return self.next_page(since, log).await;
         }
         if self.stream.is_none() {
@@ -201,6 +209,11 @@ impl Reader for Remote {
         }
         told
     }
+}
+
+/// The parameters by which a server knows the log that is meant.
+fn of(log: &Identity) -> String {
+    format!("&log_id={}&epoch={}", plain(&log.log_id), log.epoch)
 }
 
 /// What breaks on the way may be there again later.

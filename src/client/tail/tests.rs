@@ -281,6 +281,38 @@ async fn a_page_of_another_log_or_one_that_leads_nowhere_ends_it() {
 }
 
 #[tokio::test]
+async fn a_stream_of_another_log_is_not_begun() {
+    let begin_of = |log: &str| {
+        let bookmark =
+            format!("{{\"bookmark\":{{\"scanned_to\":0,\"head\":1,\"log_id\":\"{log}\",\"epoch\":1}}}}\n");
+        stream(&(bookmark + &lines(&[1])))
+    };
+    let (address, _) = server(vec![page(&[1], 1, 1), begin_of("one")]);
+    let mut tail = begin(address, Start::After(0), followed(1)).await.unwrap();
+    assert_eq!(all(&mut tail).await.0, [1]);
+    let (address, _) = server(vec![page(&[1], 1, 1), begin_of("two")]);
+    let mut tail = begin(address, Start::After(0), followed(1)).await.unwrap();
+    let (found, error) = all(&mut tail).await;
+    assert!(found.is_empty() && matches!(fault(error), Fault::OtherLog { .. }));
+}
+
+#[tokio::test]
+async fn cloud_events_are_read_as_a_stream_that_ends_with_the_log() {
+    let event = r#"{"specversion":"1.0","id":"one/1","sequence":"00000000000000000001","type":"dev.artifactstore.tag.moved.v1","time":"2026-01-01T00:00:00Z","leafhash":"sha256:1","data":{}}"#;
+    let end = r#"{"end":{"reason":"head","scanned_to":1}}"#;
+    let (address, asked) = server(vec![page(&[1], 1, 1), stream(&format!("{event}\n{end}\n"))]);
+    let server = format!("http://{address}").parse().unwrap();
+    let client = Client::new(server, Credentials::none()).unwrap();
+    let reader = Remote::new(client, &Filter::default(), Format::CloudEvents, false);
+    let mut tail = Tail::begin(reader, Start::After(0), Options::default()).await.unwrap();
+    let events = tail.next(&mut |_| {}).await.unwrap().unwrap();
+    assert_eq!((events.len(), &*events[0].json), (1, event.as_bytes()));
+    assert_eq!(tail.next(&mut |_| {}).await.unwrap(), None);
+    assert_eq!(tail.cursor().last, Some(Seen { sequence: 1, leaf_hash: "sha256:1".to_owned() }));
+    assert!(asked.lock().unwrap()[1].ends_with("&wait=0&format=cloudevents"));
+}
+
+#[tokio::test]
 async fn what_is_no_stream_of_events_is_told_as_such() {
     let html = answer("200 OK", "Content-Type: text/html\r\n", "<html>");
     for (answer, words) in [
@@ -311,7 +343,8 @@ async fn from_now_on_is_behind_the_newest_event() {
     let mut tail = begin(address, Start::Now, followed(1)).await.unwrap();
     assert_eq!(tail.cursor().sequence, 41);
     assert_eq!(all(&mut tail).await.0, [42]);
-    assert!(asked.lock().unwrap()[1].contains("since=41"));
+    let asked = asked.lock().unwrap();
+    assert!(asked[0].contains("since=now") && asked[1].contains("since=41"), "{asked:?}");
 }
 
 #[tokio::test]
