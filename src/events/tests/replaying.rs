@@ -19,7 +19,7 @@ on_both![
 ];
 
 /// Drops what protects the events, as somebody with the file in their hands would.
-async fn unprotected(on: On, events: i64) -> Fixture {
+pub(super) async fn unprotected(on: On, events: i64) -> Fixture {
     let fixture = Fixture::new(on).await;
     fixture.moved(events).await;
     let table = if on == On::Postgres { " ON events" } else { "" };
