@@ -1,9 +1,10 @@
 //! `artifactstore events tail`: the log of any artifactstore registry over HTTP, or of a data directory, event by event,
 //! with proof that none was missed.
 
+mod here;
 mod output;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -15,9 +16,9 @@ use super::{Failure, Outcome};
 use crate::client::place::server_and_repository;
 use crate::client::tail::{self, Cursor, Error, Filter, Options, Reader, Remote, Start, Tail, cursor};
 use crate::client::{Client, Credentials, Server};
-use crate::config::SERVER_VARIABLE;
-use crate::oci::RepositoryName;
+use crate::config::{Flags, SERVER_VARIABLE};
 use crate::package::PackageId;
+use here::Here;
 use output::{Output, Written};
 
 /// How often the cursor file is written while events come, at most: after a crash so much is told again.
@@ -115,38 +116,36 @@ impl TailArguments {
     async fn run(self) -> Outcome {
         // From here on they end the command in order.
         let signals = Signals::listen()?;
-        let (server, repository) = self.place()?;
+        let is_here = self.data.is_some() || self.config.is_some();
+        let (server, repository) = if is_here {
+            (None, here::repository(&self.place)?)
+        } else {
+            let fallback = std::env::var(SERVER_VARIABLE).ok().filter(|server| !server.is_empty());
+            let (server, repository) =
+                server_and_repository(&self.place, self.server.as_deref(), fallback.as_deref())?;
+            (Some(server), repository)
+        };
         let mut types: Vec<String> = self.types.iter().map(|it| it.trim().to_owned()).collect();
         types.sort();
         types.dedup();
-        let filter = Filter { repository, types, package: self.package.clone() };
-        let (kept, at) = match &self.cursor {
-            None => (None, None),
-            Some(path) => {
-                let (file, cursor) = cursor::File::open(path)?;
-                if let Some(cursor) = &cursor {
-                    file.check_filter(&cursor.filter, &filter)?;
-                }
-                (Some(file), cursor)
-            }
-        };
-        let start = match (at, self.since) {
-            (Some(cursor), _) => Start::At(cursor),
-            (None, Since::After(number)) => Start::After(number),
-            (None, Since::Now) => Start::Now,
-        };
+        let filter = Filter { repository, types, package: self.package };
+        let (place, start) = Place::open(self.cursor.as_deref(), server.as_ref(), &filter, self.since)?;
         let format = if self.json { Format::Json } else { self.format };
-        let asked = if format == Format::Cloudevents { tail::Format::CloudEvents } else { tail::Format::Json };
+        let output = Output::new(format);
         let options = Options { filter: filter.clone(), is_followed: self.follow, limit: self.limit };
-        let client = Client::new(server.clone(), Credentials::from_environment())?;
+        let Some(server) = server else {
+            let values = self.data.map(|directory| ("data", directory)).into_iter().collect();
+            let flags = Flags { file: self.config, values };
+            let reader = Here::open(flags, &filter, format, self.follow).await?;
+            return print(reader, start, options, output, place, signals).await;
+        };
+        let asked = match format {
+            Format::Cloudevents => tail::Format::CloudEvents,
+            Format::Text | Format::Json => tail::Format::Json,
+        };
+        let client = Client::new(server, Credentials::from_environment())?;
         let reader = Remote::new(client, &filter, asked, self.follow);
-        let place = Place { file: kept, server: Some(server.to_string()), saved: None };
-        print(reader, start, options, Output::new(format), place, signals).await
-    }
-
-    fn place(&self) -> Result<(Server, Option<RepositoryName>), Failure> {
-        let fallback = std::env::var(SERVER_VARIABLE).ok().filter(|server| !server.is_empty());
-        Ok(server_and_repository(&self.place, self.server.as_deref(), fallback.as_deref())?)
+        print(reader, start, options, output, place, signals).await
     }
 }
 
@@ -158,6 +157,29 @@ struct Place {
 }
 
 impl Place {
+    /// Takes the file, if one is named, and where to begin.
+    fn open(
+        path: Option<&Path>,
+        server: Option<&Server>,
+        filter: &Filter,
+        since: Since,
+    ) -> Result<(Self, Start), Failure> {
+        let (file, kept) = match path.map(cursor::File::open).transpose()? {
+            None => (None, None),
+            Some((file, kept)) => (Some(file), kept),
+        };
+        let server = server.map(ToString::to_string);
+        let start = match (&file, kept, since) {
+            (Some(file), Some(cursor), _) => {
+                file.check_filter(&cursor.filter, filter)?;
+                Start::At(cursor)
+            }
+            (_, _, Since::After(number)) => Start::After(number),
+            (_, _, Since::Now) => Start::Now,
+        };
+        Ok((Self { file, server, saved: None }, start))
+    }
+
     /// Writes it down, unless it is there already.
     fn save(&mut self, cursor: &Cursor) -> Result<(), Failure> {
         let Some(file) = self.file.as_ref().filter(|_| self.saved.as_ref() != Some(cursor)) else {
