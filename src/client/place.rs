@@ -165,7 +165,8 @@ pub fn server_and_repository(
         None if !scheme.is_empty() || is_host(host) => (format!("{scheme}{host}"), name),
         None => (fallback.unwrap_or(DEFAULT_SERVER).to_owned(), text),
     };
-    let refuse = |e: crate::oci::NameError| PlaceError::Syntax { text: text.to_owned(), reason: e.to_string() };
+    let refuse =
+        |e: crate::oci::NameError| PlaceError::Syntax { text: text.to_owned(), reason: e.to_string() };
     let name = name.strip_suffix('/').unwrap_or(name);
     let repository = if name.is_empty() { None } else { Some(name.parse().map_err(refuse)?) };
     Ok((server.parse()?, repository))

@@ -9,12 +9,7 @@ use crate::events::{self, Event, Head};
 /// where there is none. It reads and does nothing else.
 ///
 /// [`Error::CursorExpired`] where the next event is not in the log any more; beyond its end the page is empty.
-pub async fn read_events(
-    db: &Db,
-    after: i64,
-    filter: &Filter,
-    limit: usize,
-) -> Result<(Head, Page), Error> {
+pub async fn read_events(db: &Db, after: i64, filter: &Filter, limit: usize) -> Result<(Head, Page), Error> {
     feed::read(db, after, filter, limit).await.map_err(|error| match error {
         events::Error::Expired { horizon } => Error::CursorExpired { since: after, horizon },
         error => error.into(),

@@ -70,9 +70,6 @@ mod tests {
     fn an_event_of_others_is_one_line_that_stays_where_it_is() {
         let json = br#"{"sequence":7,"type":"v1.x.y","recorded_at":"2026-01-01T00:00:00Z","actor":"a\nb","subject":"\u001b[2J\u202e","repository":null,"payload":{}}"#;
         let event = Event::read(bytes::Bytes::from_static(json)).unwrap();
-        assert_eq!(
-            line(&event),
-            "7  2026-01-01T00:00:00Z  v1.x.y  -  \\u{1b}[2J\\u{202e}  a\\nb"
-        );
+        assert_eq!(line(&event), "7  2026-01-01T00:00:00Z  v1.x.y  -  \\u{1b}[2J\\u{202e}  a\\nb");
     }
 }

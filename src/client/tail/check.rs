@@ -79,7 +79,8 @@ pub enum Fault {
     /// The log ends before the cursor.
     #[error(
         "the cursor is at event {since}, which this log does not have{}: it was restored or is another one; look at \
-         what it holds before you begin anew", note(said)
+         what it holds before you begin anew",
+        note(said)
     )]
     Ahead {
         /// The cursor.

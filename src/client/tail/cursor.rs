@@ -97,7 +97,10 @@ pub enum Error {
         path: PathBuf,
     },
     /// Its lock cannot be a file.
-    #[error("{} is {what}, and a tail keeps an empty file of this name there meanwhile; remove it", shown_path(path))]
+    #[error(
+        "{} is {what}, and a tail keeps an empty file of this name there meanwhile; remove it",
+        shown_path(path)
+    )]
     NoLock {
         /// Where.
         path: PathBuf,
@@ -167,11 +170,17 @@ impl File {
         }
         let cursor: Cursor = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
         if cursor.version != VERSION {
-            return Err(damaged(format!("it is of version {}, this program knows {VERSION}", cursor.version)));
+            return Err(damaged(format!(
+                "it is of version {}, this program knows {VERSION}",
+                cursor.version
+            )));
         }
         let last = cursor.last.as_ref().map_or(0, |seen| seen.sequence);
         if cursor.sequence < last || last < 0 || cursor.last.as_ref().is_some_and(|seen| seen.sequence < 1) {
-            return Err(damaged(format!("its place is event {}, and its last event {last}", cursor.sequence)));
+            return Err(damaged(format!(
+                "its place is event {}, and its last event {last}",
+                cursor.sequence
+            )));
         }
         Ok(cursor)
     }
@@ -179,7 +188,8 @@ impl File {
     /// Refuses a cursor of another question: what it passed over may be wanted now.
     pub fn check_filter(&self, kept: &Filter, asked: &Filter) -> Result<(), Error> {
         let or_all = |text: Option<&str>| text.unwrap_or("all").to_owned();
-        let types = |filter: &Filter| or_all(Some(filter.types.join(",").as_str()).filter(|it| !it.is_empty()));
+        let types =
+            |filter: &Filter| or_all(Some(filter.types.join(",").as_str()).filter(|it| !it.is_empty()));
         let fields: [(&'static str, String, String); 3] = [
             (
                 "repository",
@@ -296,7 +306,10 @@ mod tests {
         for (asked, words) in [
             (Filter { repository: None, ..kept.clone() }, "another repository: team/a, not all"),
             (Filter { types: Vec::new(), ..kept.clone() }, "another choice of types: tag, not all"),
-            (Filter { package: None, ..kept.clone() }, "another package: pkg_01arz3ndektsv4rrffq69g5fav, not all"),
+            (
+                Filter { package: None, ..kept.clone() },
+                "another package: pkg_01arz3ndektsv4rrffq69g5fav, not all",
+            ),
         ] {
             let refused = file.check_filter(&kept, &asked).unwrap_err().to_string();
             assert!(refused.contains(words), "{refused}");

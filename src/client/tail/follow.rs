@@ -133,7 +133,8 @@ impl<R: Reader> Tail<R> {
     /// Whether everything that was wanted was given out.
     fn is_at_end(&self) -> bool {
         let is_enough = self.options.limit.is_some_and(|limit| self.given >= limit);
-        is_enough || (!self.options.is_followed && self.told.is_empty() && self.checker.position() >= self.end)
+        is_enough
+            || (!self.options.is_followed && self.told.is_empty() && self.checker.position() >= self.end)
     }
 
     /// Gives out what was told, as far as it can be true; what is wrong with the rest is told the next time.

@@ -171,7 +171,8 @@ impl Remote {
                         batch.log = Some(log);
                     }
                     Told::End(scanned_to) => {
-                        let bookmark = scanned_to.map(|scanned_to| Frame::Bookmark { scanned_to, head: None });
+                        let bookmark =
+                            scanned_to.map(|scanned_to| Frame::Bookmark { scanned_to, head: None });
                         batch.frames.extend(bookmark);
                         batch.is_over = true;
                         break;

@@ -168,7 +168,8 @@ async fn a_stream_that_broke_in_the_middle_of_a_line_goes_on_where_it_was() {
 async fn a_stream_that_ended_is_begun_again_behind_its_last_bookmark() {
     let first = lines(&[3])
         + "{\"bookmark\":{\"scanned_to\":7,\"head\":9}}\n{\"end\":{\"reason\":\"time\",\"scanned_to\":8}}\n";
-    let (address, asked) = server(vec![page(&[3], 3, 9), stream(&first), page(&[3], 3, 9), stream(&lines(&[9]))]);
+    let (address, asked) =
+        server(vec![page(&[3], 3, 9), stream(&first), page(&[3], 3, 9), stream(&lines(&[9]))]);
     let filter = Filter {
         repository: Some("team/a".parse().unwrap()),
         types: vec!["package.*".to_owned(), "tag".to_owned()],

@@ -92,7 +92,9 @@ impl Payload {
             found.push(Field { path: path.clone(), kind, is_optional });
             match value {
                 Value::Object(_) => self.fields(&at, &path, found),
-                Value::Array(_) => self.fields(&[&at[..], &[Step::First]].concat(), &format!("{path}[]"), found),
+                Value::Array(_) => {
+                    self.fields(&[&at[..], &[Step::First]].concat(), &format!("{path}[]"), found)
+                }
                 _ => {}
             }
         }

@@ -9,12 +9,7 @@ use crate::events::{Error, Head, Sequence};
 ///
 /// [`Error::Unfinished`] while the log is copied into the database, [`Error::Expired`] where the next event is not in it
 /// any more.
-pub async fn read(
-    db: &Db,
-    after: Sequence,
-    filter: &Filter,
-    limit: usize,
-) -> Result<(Head, Page), Error> {
+pub async fn read(db: &Db, after: Sequence, filter: &Filter, limit: usize) -> Result<(Head, Page), Error> {
     let head = Head::newest(db).await?;
     if !head.is_whole() {
         return Err(Error::Unfinished);

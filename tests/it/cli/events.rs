@@ -114,7 +114,10 @@ fn every_event_is_printed_once_and_in_order() {
     assert_eq!(text.lines().count(), usize::try_from(last).unwrap());
     let pushed = text.lines().find(|line| line.contains("v1.manifest.pushed")).unwrap();
     assert!(pushed.contains("  first/a  blake3:") && pushed.ends_with("  anonymous"), "{pushed}");
-    assert_eq!(sequences(&tail(&server, &["--json", "--since", "3"]).expect(0)), (4..=last).collect::<Vec<_>>());
+    assert_eq!(
+        sequences(&tail(&server, &["--json", "--since", "3"]).expect(0)),
+        (4..=last).collect::<Vec<_>>()
+    );
     assert_eq!(sequences(&tail(&server, &["--json", "--since", "start", "--limit", "2"]).expect(0)), [1, 2]);
     assert_eq!(tail(&server, &["--json", "--since", "now"]).expect(0).out, "");
 }
@@ -124,8 +127,18 @@ fn filters_choose_by_type_repository_and_package() {
     let server = served();
     let folder = directory();
     fs::write(folder.path().join("a.txt"), "a").unwrap();
-    let pushed = run(&["package", "push", folder.path().to_str().unwrap(), "--to", "first/a:p", "--json",
-        "--server", &url(&server)]).expect(0).json();
+    let pushed = run(&[
+        "package",
+        "push",
+        folder.path().to_str().unwrap(),
+        "--to",
+        "first/a:p",
+        "--json",
+        "--server",
+        &url(&server),
+    ])
+    .expect(0)
+    .json();
     let id = pushed["id"].as_str().unwrap();
     let types = |arguments: &[&str]| -> Vec<String> {
         let ran = tail(&server, &[arguments, &["--json"]].concat()).expect(0);
@@ -184,7 +197,8 @@ fn a_cursor_of_something_else_is_refused_in_a_sentence() {
     let cursor = path.to_str().unwrap();
     tail(&server, &["--cursor", cursor, "--types", "tag"]).expect(0);
     tail(&server, &["--cursor", cursor]).refused(&["another choice of types", "tag"]);
-    tail(&server, &["--cursor", cursor, "--types", "tag", "first/a"]).refused(&["another repository", "first/a"]);
+    tail(&server, &["--cursor", cursor, "--types", "tag", "first/a"])
+        .refused(&["another repository", "first/a"]);
     // Of another registry: the log is.
     let before = fs::read_to_string(&path).unwrap();
     let other = served();
@@ -280,15 +294,22 @@ fn a_missing_event_ends_it_with_1_and_both_numbers() {
             let (mut connection, _) = listener.accept().unwrap();
             let mut head = BufReader::new(connection.try_clone().unwrap()).lines();
             while head.next().unwrap().unwrap() != "" {}
-            let event = |n| format!(r#"{{"sequence":{n},"type":"v1.x.y\u001b","recorded_at":"t","leaf_hash":"{n}","payload":{{}}}}"#);
+            let event = |n| {
+                format!(
+                    r#"{{"sequence":{n},"type":"v1.x.y\u001b","recorded_at":"t","leaf_hash":"{n}","payload":{{}}}}"#
+                )
+            };
             let body = format!(
                 r#"{{"log_id":"a","epoch":1,"events":[{},{}],"next_since":3,"scanned_to":3,"head":3}}"#,
                 event(1),
                 event(3)
             );
             let length = body.len();
-            write!(connection, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
-                .unwrap();
+            write!(
+                connection,
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+            .unwrap();
         }
     });
     let ran = run(&["events", "tail", &format!("http://{address}")]).expect(1);
