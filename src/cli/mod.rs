@@ -11,6 +11,7 @@ mod configuration;
 mod copy;
 mod dispose;
 mod disposition;
+mod events;
 mod gc;
 mod ingest;
 mod interrupt;
@@ -51,7 +52,7 @@ const ENVIRONMENT: &str = "Environment:
   ARTIFACTSTORE_STORAGE_LOCAL_ROOT  where the stored bytes are, when not in the data directory
   ARTIFACTSTORE_STORAGE_S3_BUCKET   the bucket; likewise _ENDPOINT, _REGION, _PATH_STYLE, _ACCESS_KEY_ID, …
   ARTIFACTSTORE_LOG_LEVEL           error, warn, info, debug, trace, or tracing directives
-  ARTIFACTSTORE_SERVER              the registry `package` and `ingest` talk to, https://host[:port]
+  ARTIFACTSTORE_SERVER              the registry `package`, `ingest` and `events` talk to, https://host[:port]
   ARTIFACTSTORE_ALLOW_SPARSE        true or false, like serve --allow-sparse
 All settings, as a commented file: artifactstore config example";
 
@@ -204,6 +205,9 @@ enum Command {
     /// Push, pull and verify evidence packages, and look at them: a client of any OCI registry.
     #[command(subcommand, arg_required_else_help = true)]
     Package(package::Package),
+    /// Follow the event log: a client of an artifactstore registry, or of a data directory of this machine.
+    #[command(subcommand, arg_required_else_help = true)]
+    Events(events::Events),
     /// Look at retentions and make them longer: a client of an artifactstore registry.
     #[command(subcommand)]
     Retention(retention::Retention),
@@ -357,6 +361,13 @@ struct Failure(String);
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl Failure {
+    /// An error with its causes.
+    fn of(error: &dyn std::error::Error) -> Self {
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -433,6 +444,7 @@ impl Command {
                 let advice = package.advice();
                 interrupt::until_stopped(package.run(), advice).await
             }
+            Self::Events(events) => events.run().await,
             Self::Retention(retention) => retention.run().await,
             Self::Hold(hold) => hold.run().await,
             Self::Disposition(disposition) => disposition.run().await,

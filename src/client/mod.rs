@@ -20,6 +20,7 @@
 //! | [`packages`], [`drafts`], [`download`] | the extension API |
 //! | [`tree`], `digests`, [`mod@push`] | the way there |
 //! | [`pull`], `receive`, `archives`, `restore`, [`verify`] | the way back |
+//! | [`tail`] | following the log |
 
 mod address;
 mod archives;
@@ -48,6 +49,7 @@ mod shown;
 #[cfg(test)]
 mod slow;
 mod stamps;
+pub mod tail;
 mod tls;
 pub mod tree;
 pub mod verify;

@@ -15,6 +15,8 @@ mod retaining;
 mod snapshots;
 
 #[cfg(test)]
+mod document;
+#[cfg(test)]
 pub(super) mod tests;
 
 use serde::de::DeserializeOwned;

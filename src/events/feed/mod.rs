@@ -14,6 +14,7 @@ mod filter;
 mod record;
 mod ring;
 mod scan;
+mod unopened;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use filter::{Filter, TypePattern, TypePatternError};
 pub use record::Record;
 pub(super) use ring::Ring;
 pub(super) use scan::{STATEMENTS, horizon, scan};
+pub use unopened::read;
 
 use super::{Head, Sequence};
 use crate::db::PAGE_BYTES;

@@ -7,6 +7,7 @@ mod configuration;
 mod copy;
 mod dispose;
 mod disposition;
+mod events;
 mod gc;
 mod ingest;
 mod local_store;
