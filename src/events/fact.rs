@@ -10,6 +10,7 @@ mod manifests;
 mod objects;
 mod packages;
 mod retaining;
+mod webhooks;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -35,12 +36,14 @@ pub use retaining::{
     RetentionExtended, RetentionResolved, RetentionShortened, RetentionStarted,
 };
 
+pub use webhooks::{Subscribed, WebhookChanged, WebhookCreated, WebhookDeleted, WebhookId, WebhookIdError};
+
 use super::Target;
 use crate::codec::cbor::{self, Limits};
 use crate::oci::RepositoryName;
 
 /// A payload, and a view row, may hold what a manifest of 4 MiB holds: one long annotation, escaped.
-pub(super) const LIMITS: Limits = Limits { text: 16 * 1024 * 1024, ..Limits::DOCUMENT };
+pub(crate) const LIMITS: Limits = Limits { text: 16 * 1024 * 1024, ..Limits::DOCUMENT };
 
 /// The list of types exists once, here; the enum, its names and its codec follow from it.
 macro_rules! facts {
@@ -129,6 +132,9 @@ facts! {
     "v1.scrub.completed" => ScrubCompleted,
     "v1.clock.ticked" => ClockTicked,
     "v1.clock.resynchronised" => ClockResynchronised,
+    "v1.webhook.created" => WebhookCreated,
+    "v1.webhook.changed" => WebhookChanged,
+    "v1.webhook.deleted" => WebhookDeleted,
 }
 
 /// Why a stored payload could not be read.
@@ -166,7 +172,10 @@ impl Fact {
             | Self::GcCompleted(_)
             | Self::ScrubCompleted(_)
             | Self::ClockTicked(_)
-            | Self::ClockResynchronised(_) => None,
+            | Self::ClockResynchronised(_)
+            | Self::WebhookCreated(_)
+            | Self::WebhookChanged(_)
+            | Self::WebhookDeleted(_) => None,
             Self::BlobLinked(fact) => Some(&fact.repository),
             Self::BlobUnlinked(fact) => Some(&fact.repository),
             Self::ManifestPushed(fact) => Some(&fact.repository),
@@ -251,6 +260,9 @@ impl Fact {
             Self::GcCompleted(fact) => &fact.run,
             Self::ScrubCompleted(fact) => &fact.run,
             Self::ClockTicked(_) | Self::ClockResynchronised(_) => "clock",
+            Self::WebhookCreated(fact) => fact.webhook.as_str(),
+            Self::WebhookChanged(fact) => fact.webhook.as_str(),
+            Self::WebhookDeleted(fact) => fact.webhook.as_str(),
         }
     }
 }

@@ -40,6 +40,7 @@ mod troubles;
 mod unlinking;
 mod uploads;
 mod verify;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -47,7 +48,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 pub use blobs::{Blob, PushedBlob};
 pub use collection::{
@@ -84,13 +85,20 @@ pub use store::{LOCAL, Stat, Store, Verified};
 pub use sweep::Swept;
 pub use uploads::{Progress, Upload};
 pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
+pub use webhooks::{
+    Allowed, AllowedError, Change as WebhookChange, Courier, Deliver, Delivery, Endpoint, EndpointError,
+    Forbidden, Format as WebhookFormat, Guard, Host, LONGEST_DELIVERY, NewWebhook, Options as WebhookOptions,
+    Receipt, SecretError, Since as WebhookSince, State as WebhookState, Undelivered, Webhook, WebhookSecret,
+};
 
 pub use crate::dataplane::{Body, ClientError};
 pub use crate::events::feed::{
     Filter as EventFilter, Page as EventPage, Record, TypePattern, TypePatternError, json as event_json,
     leaf_hash,
 };
-pub use crate::events::{Actor, Damage, Event, Head, Replayed, StateDigest, Target};
+pub use crate::events::{
+    Actor, Damage, Event, Head, Replayed, StateDigest, Target, WebhookId, WebhookIdError,
+};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 pub use crate::views::damages::{DATABASE, Damaged, State as DamageState, Trouble};
 
@@ -126,6 +134,8 @@ pub struct Options {
     pub disposal: DisposalOptions,
     /// How stored bytes are verified.
     pub scrub: ScrubOptions,
+    /// Where webhooks may be sent, and how many.
+    pub webhooks: WebhookOptions,
     /// How long things are kept.
     pub retention: Policy,
     /// Whether the newest policy of the log is in force instead, and none is recorded.
@@ -146,6 +156,7 @@ impl Default for Options {
             clock: ClockOptions::default(),
             disposal: DisposalOptions::default(),
             scrub: ScrubOptions::default(),
+            webhooks: WebhookOptions::default(),
             retention: Policy::default(),
             keeps_policy: false,
         }
@@ -178,6 +189,8 @@ struct Inner {
     composing: packages::Weights,
     /// Bounds what is spent on metadata at once.
     checks: packages::Checks,
+    /// Told of changes of webhooks here.
+    webhooks: Notify,
     opened_at: Micros,
     /// Whether other replicas write to the database too.
     is_shared: bool,
@@ -234,6 +247,7 @@ impl Registry {
             looks: Semaphore::new(scrub::LOOKS),
             composing: packages::Weights::default(),
             checks: packages::Checks::default(),
+            webhooks: Notify::new(),
             opened_at,
             is_shared,
         };
@@ -242,6 +256,7 @@ impl Registry {
             // Nobody else has the database: claims of an earlier process are void.
             registry.sessions().release_all().await?;
             maintenance::Maintenance::new(&registry.inner.db).release_all().await?;
+            webhooks::table::Webhooks::new(&registry.inner.db).release_all().await?;
         }
         Ok(registry)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ClockOptions, CollectionOptions, DisposalOptions, Options, ScrubOptions};
+use super::{ClockOptions, CollectionOptions, DisposalOptions, Options, ScrubOptions, WebhookOptions};
 use crate::retention::Policy;
 use crate::setting::{Kind, Problem, Setting, Values};
 
@@ -57,6 +57,7 @@ impl Options {
         let [scrubs, passes, cycle, speed, pass] = ScrubOptions::SETTINGS;
         let [jump] = ClockOptions::SETTINGS;
         let [scheduled, every] = DisposalOptions::SETTINGS;
+        let [webhooks, allow] = WebhookOptions::SETTINGS;
         [
             &ALLOW_SPARSE,
             &VERIFY_READS,
@@ -79,6 +80,8 @@ impl Options {
             jump,
             scheduled,
             every,
+            webhooks,
+            allow,
         ]
     };
 
@@ -97,6 +100,7 @@ impl Options {
             clock: ClockOptions::from_values(values),
             disposal: DisposalOptions::from_values(values),
             scrub: ScrubOptions::from_values(values),
+            webhooks: WebhookOptions::from_values(values)?,
             retention: Policy::from_values(values)?,
             keeps_policy: false,
         })

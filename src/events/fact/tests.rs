@@ -83,6 +83,7 @@ pub(in crate::events) fn examples(repository: &str, tag: &str) -> Vec<Fact> {
     .chain(package_examples(&repository))
     .chain(super::retaining::tests::examples(&repository))
     .chain(super::collecting::tests::examples(&repository))
+    .chain(super::webhooks::tests::examples())
     .collect()
 }
 

@@ -24,6 +24,7 @@ pub use record::Record;
 pub(super) use ring::Ring;
 pub(super) use scan::{STATEMENTS, horizon, scan};
 
+pub(crate) use super::fact::LIMITS;
 use super::{Head, Sequence};
 use crate::db::PAGE_BYTES;
 
