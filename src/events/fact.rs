@@ -13,6 +13,7 @@ mod older;
 mod packages;
 mod retaining;
 mod snapshots;
+mod webhooks;
 
 #[cfg(test)]
 mod document;
@@ -43,12 +44,14 @@ pub use snapshots::SnapshotCreated;
 
 use older::BlobsKeptV1;
 
+pub use webhooks::{Subscribed, WebhookChanged, WebhookCreated, WebhookDeleted, WebhookId, WebhookIdError};
+
 use super::Target;
 use crate::codec::cbor::{self, Limits};
 use crate::oci::RepositoryName;
 
 /// A payload, and a view row, may hold what a manifest of 4 MiB holds: one long annotation, escaped.
-pub(super) const LIMITS: Limits = Limits { text: 16 * 1024 * 1024, ..Limits::DOCUMENT };
+pub(crate) const LIMITS: Limits = Limits { text: 16 * 1024 * 1024, ..Limits::DOCUMENT };
 
 /// The list of types exists once, here; the enum, its names and its codec follow from it.
 macro_rules! facts {
@@ -144,7 +147,10 @@ facts! {
     "v1.scrub.completed" => ScrubCompleted,
     "v1.clock.ticked" => ClockTicked,
     "v1.clock.resynchronised" => ClockResynchronised,
-    "v1.snapshot.created" => SnapshotCreated;
+    "v1.snapshot.created" => SnapshotCreated,
+    "v1.webhook.created" => WebhookCreated,
+    "v1.webhook.changed" => WebhookChanged,
+    "v1.webhook.deleted" => WebhookDeleted;
     older:
     "v1.blob.kept" => BlobsKeptV1, now "v2.blob.kept",
 }
@@ -185,7 +191,10 @@ impl Fact {
             | Self::ScrubCompleted(_)
             | Self::ClockTicked(_)
             | Self::ClockResynchronised(_)
-            | Self::SnapshotCreated(_) => None,
+            | Self::SnapshotCreated(_)
+            | Self::WebhookCreated(_)
+            | Self::WebhookChanged(_)
+            | Self::WebhookDeleted(_) => None,
             Self::BlobLinked(fact) => Some(&fact.repository),
             Self::BlobUnlinked(fact) => Some(&fact.repository),
             Self::ManifestPushed(fact) => Some(&fact.repository),
@@ -271,6 +280,9 @@ impl Fact {
             Self::ScrubCompleted(fact) => &fact.run,
             Self::ClockTicked(_) | Self::ClockResynchronised(_) => "clock",
             Self::SnapshotCreated(_) => "snapshot",
+            Self::WebhookCreated(fact) => fact.webhook.as_str(),
+            Self::WebhookChanged(fact) => fact.webhook.as_str(),
+            Self::WebhookDeleted(fact) => fact.webhook.as_str(),
         }
     }
 }

@@ -41,6 +41,7 @@ mod troubles;
 mod unlinking;
 mod uploads;
 mod verify;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -48,7 +49,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 pub use blobs::{Blob, PushedBlob};
 pub use collection::{
@@ -89,12 +90,20 @@ pub use uploads::{Progress, Upload};
 pub use verify::{
     Check, Fault, Replay, Verification, replay, replay_check, replay_check_with, replay_with, verify,
 };
+pub use webhooks::{
+    Allowed, AllowedError, Change as WebhookChange, Courier, Deliver, Delivery, Endpoint, EndpointError,
+    Forbidden, Format as WebhookFormat, Guard, Host, LONGEST_DELIVERY, NewWebhook, Options as WebhookOptions,
+    Receipt, SecretError, Since as WebhookSince, State as WebhookState, Undelivered, Webhook, WebhookSecret,
+};
 
 pub use crate::dataplane::{Body, ClientError};
 pub use crate::events::feed::{
-    Filter as EventFilter, Page as EventPage, Record, TypePattern, TypePatternError,
+    Filter as EventFilter, Page as EventPage, Record, TypePattern, TypePatternError, json as event_json,
+    leaf_hash,
 };
-pub use crate::events::{Actor, Damage, Event, Folded, Head, Replayed, StateDigest, Target};
+pub use crate::events::{
+    Actor, Damage, Event, Folded, Head, Replayed, StateDigest, Target, WebhookId, WebhookIdError,
+};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 pub use crate::views::damages::{DATABASE, Damaged, State as DamageState, Trouble};
 
@@ -132,6 +141,8 @@ pub struct Options {
     pub scrub: ScrubOptions,
     /// When snapshots of the views are written.
     pub snapshots: SnapshotOptions,
+    /// Where webhooks may be sent, and how many.
+    pub webhooks: WebhookOptions,
     /// How long things are kept.
     pub retention: Policy,
     /// Whether the newest policy of the log is in force instead, and none is recorded.
@@ -153,6 +164,7 @@ impl Default for Options {
             disposal: DisposalOptions::default(),
             scrub: ScrubOptions::default(),
             snapshots: SnapshotOptions::default(),
+            webhooks: WebhookOptions::default(),
             retention: Policy::default(),
             keeps_policy: false,
         }
@@ -185,6 +197,8 @@ struct Inner {
     composing: packages::Weights,
     /// Bounds what is spent on metadata at once.
     checks: packages::Checks,
+    /// Told of changes of webhooks here.
+    webhooks: Notify,
     opened_at: Micros,
     /// Whether other replicas write to the database too.
     is_shared: bool,
@@ -243,6 +257,7 @@ impl Registry {
             looks: Semaphore::new(scrub::LOOKS),
             composing: packages::Weights::default(),
             checks: packages::Checks::default(),
+            webhooks: Notify::new(),
             opened_at,
             is_shared,
         };
@@ -251,6 +266,7 @@ impl Registry {
             // Nobody else has the database: claims of an earlier process are void.
             registry.sessions().release_all().await?;
             maintenance::Maintenance::new(&registry.inner.db).release_all().await?;
+            webhooks::table::Webhooks::new(&registry.inner.db).release_all().await?;
         }
         Ok(registry)
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ClockOptions, CollectionOptions, DisposalOptions, Options, ScrubOptions, SnapshotOptions};
+use super::{
+    ClockOptions, CollectionOptions, DisposalOptions, Options, ScrubOptions, SnapshotOptions, WebhookOptions,
+};
 use crate::retention::Policy;
 use crate::setting::{Kind, Problem, Setting, Values};
 
@@ -58,6 +60,7 @@ impl Options {
         let [jump] = ClockOptions::SETTINGS;
         let [scheduled, every] = DisposalOptions::SETTINGS;
         let [snapshots] = SnapshotOptions::SETTINGS;
+        let [webhooks, allow] = WebhookOptions::SETTINGS;
         [
             &ALLOW_SPARSE,
             &VERIFY_READS,
@@ -81,6 +84,8 @@ impl Options {
             jump,
             scheduled,
             every,
+            webhooks,
+            allow,
         ]
     };
 
@@ -100,6 +105,7 @@ impl Options {
             disposal: DisposalOptions::from_values(values),
             scrub: ScrubOptions::from_values(values),
             snapshots: SnapshotOptions::from_values(values),
+            webhooks: WebhookOptions::from_values(values)?,
             retention: Policy::from_values(values)?,
             keeps_policy: false,
         })

@@ -84,6 +84,7 @@ pub(in crate::events) fn examples(repository: &str, tag: &str) -> Vec<Fact> {
     .chain(super::retaining::tests::examples(&repository))
     .chain(super::collecting::tests::examples(&repository))
     .chain(super::snapshots::tests::examples())
+    .chain(super::webhooks::tests::examples())
     .collect()
 }
 

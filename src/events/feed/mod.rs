@@ -11,6 +11,7 @@
 //!   newer program understands is handed on like any other.
 
 mod filter;
+mod json;
 mod record;
 mod ring;
 mod scan;
@@ -19,11 +20,13 @@ mod unopened;
 use std::sync::Arc;
 
 pub use filter::{Filter, TypePattern, TypePatternError};
+pub use json::{json, leaf_hash};
 pub use record::Record;
 pub(super) use ring::Ring;
 pub(super) use scan::{STATEMENTS, horizon, scan};
 pub use unopened::read;
 
+pub(crate) use super::fact::LIMITS;
 use super::{Head, Sequence};
 use crate::db::PAGE_BYTES;
 

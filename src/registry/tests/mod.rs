@@ -245,6 +245,7 @@ async fn every_statement_on_operational_tables_prepares() {
         signing::keys::STATEMENTS,
         maintenance::STATEMENTS,
         collection::orphans::STATEMENTS,
+        webhooks::table::STATEMENTS,
     ];
     for sql in tables.into_iter().flatten() {
         fixture.db.prepare_operational(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));

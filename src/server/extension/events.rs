@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::error::Error;
 use super::super::respond::{Answer, held};
@@ -12,8 +12,7 @@ use super::super::service::Call;
 use crate::codec::jcs;
 use crate::oci::RepositoryName;
 use crate::package::PackageId;
-use crate::registry::Event;
-use crate::retention::rfc3339;
+use crate::registry::{Event, Record, event_json as json};
 
 /// Events of a page, at most and when nobody says. The log ends one earlier when it gets too large.
 pub(super) const MAX_PAGE: usize = 1000;
@@ -42,7 +41,7 @@ pub(super) async fn of_package(
     // Another replica may have recorded what was just read, and this one not have heard of it.
     let newest = head.last().max(last);
     let scanned_to = if last < package.revision { last } else { newest };
-    let rest = json!({
+    let rest = serde_json::json!({
         "log_id": head.log_id, "epoch": head.epoch, "next_since": last, "scanned_to": scanned_to, "head": newest,
     });
     page(events, &rest, room).await
@@ -60,42 +59,25 @@ pub(super) async fn page(events: Vec<Event>, rest: &Value, room: Taken) -> Resul
         if at > 0 {
             body.push(',');
         }
-        write(&mut body, event).await?;
+        let record = Record::from(&event);
+        drop(event);
+        let shown = projection(move || json(&record)).await?;
+        body.push_str(str::from_utf8(&shown).expect("JSON is UTF-8"));
     }
     let _ = write!(body, "],{}", &rest.to_string()[1..]);
     Ok(held("application/json", room.hold(body.into_bytes())))
 }
 
-/// The payload goes in as text: that of a large package would be a large tree.
-async fn write(body: &mut String, event: Event) -> Result<(), Error> {
-    let mut shape = json!({
-        "sequence": event.sequence,
-        "type": event.type_name(),
-        "recorded_at": rfc3339(event.recorded_at),
-        "actor": event.actor.as_str(),
-        "subject": event.fact.subject(),
-        "leaf_hash": format!("sha256:{}", hex(event.leaf_hash())),
-    });
-    if let Some(repository) = event.fact.repository() {
-        shape["repository"] = repository.as_str().into();
-    }
-    let payload = projected(event.payload().to_vec()).await?;
-    let payload = String::from_utf8(payload).expect("JSON is UTF-8");
-    let _ = write!(body, "{{\"payload\":{payload},{}", &shape.to_string()[1..]);
-    Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
-/// The canonical JSON of stored canonical CBOR. Up to 16 MiB of it, hence on a thread of its own.
+/// The canonical JSON of stored canonical CBOR.
 pub(super) async fn projected(cbor: Vec<u8>) -> Result<Vec<u8>, Error> {
-    let projected = tokio::task::spawn_blocking(move || jcs::from_cbor(&cbor)).await;
-    match projected {
+    projection(move || jcs::from_cbor(&cbor)).await
+}
+
+/// What is made of up to 16 MiB of stored CBOR, hence on a thread of its own.
+async fn projection<T: Send + 'static>(
+    make: impl FnOnce() -> Result<T, jcs::Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(make).await {
         Ok(Ok(json)) => Ok(json),
         Ok(Err(error)) => Err(Error::Panicked(format!("stored CBOR has no projection: {error}"))),
         Err(error) => Err(Error::Panicked(error.to_string())),
