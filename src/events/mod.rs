@@ -29,6 +29,7 @@ mod rows;
 mod state;
 mod tail;
 mod target;
+pub mod trail;
 pub mod transfer;
 
 #[cfg(test)]
@@ -75,7 +76,7 @@ pub fn tables() -> [&'static Table; 4] {
 
 /// Every named statement of the log, for the test that prepares each.
 pub fn statements() -> impl Iterator<Item = &'static str> {
-    [appender::STATEMENTS, head::STATEMENTS, query::STATEMENTS, tail::STATEMENTS]
+    [appender::STATEMENTS, head::STATEMENTS, query::STATEMENTS, tail::STATEMENTS, trail::STATEMENTS]
         .into_iter()
         .flatten()
         .copied()

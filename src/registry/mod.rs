@@ -7,6 +7,7 @@
 //! Every change goes the same way: bytes are made durable by the data plane, then one command is submitted
 //! to the log, whose decision sees the views as they are at that moment.
 
+mod audit;
 mod blobs;
 mod cache;
 mod catalog;
@@ -22,6 +23,7 @@ mod maintenance;
 mod manifests;
 mod objects;
 mod options;
+mod origins;
 mod pace;
 mod packages;
 mod places;
@@ -48,6 +50,10 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+pub use audit::{
+    ACTIONS as AUDIT_ACTIONS, Decision, Entry as AuditEntry, Filter as AuditFilter, MAX_BYTES as MAX_AUDIT_BYTES,
+    MAX_PAGE as MAX_AUDITED, Page as AuditPage, Span as AuditSpan, read as read_audit,
+};
 pub use blobs::{Blob, PushedBlob};
 pub use collection::{
     CollectionRun, Options as CollectionOptions, Plan as CollectionPlan, RunStatus, Tally,
@@ -62,6 +68,7 @@ pub use objects::{
     Condition, Contents, KeyedObject, KeyedStore, List, Listing, MAX_LISTED, NewObject, ObjectUrl, Prefix,
     build_key, normalise_key, object_path,
 };
+pub use origins::{Origin, Via};
 pub use packages::{
     FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Registered, Schema, Status,
 };
@@ -120,6 +127,8 @@ pub struct Options {
     pub disposal: DisposalOptions,
     /// How stored bytes are verified.
     pub scrub: ScrubOptions,
+    /// How long it is kept from where commands came; zero for not at all.
+    pub origins_keep: Duration,
     /// How long things are kept.
     pub retention: Policy,
     /// Whether the newest policy of the log is in force instead, and none is recorded.
@@ -140,6 +149,7 @@ impl Default for Options {
             clock: ClockOptions::default(),
             disposal: DisposalOptions::default(),
             scrub: ScrubOptions::default(),
+            origins_keep: Duration::from_hours(90 * 24),
             retention: Policy::default(),
             keeps_policy: false,
         }
@@ -164,6 +174,9 @@ struct Inner {
     /// The policy in force, as the log has it.
     policy: Policy,
     denials: denials::Denials,
+    origins: origins::Recorder,
+    /// Bounds how many pages of the audit read payloads at once.
+    audits: Semaphore,
     compliance: Arc<compliance::Keeper>,
     troubles: Arc<troubles::Troubles>,
     /// Bounds how many copies that seem damaged are read again at once.
@@ -213,6 +226,7 @@ impl Registry {
         } else {
             retention::adopt(&db, &log, options.retention.clone()).await?
         };
+        let origins = origins::Recorder::start(&db, clock.clone(), options.origins_keep);
         let inner = Inner {
             db,
             log,
@@ -223,6 +237,8 @@ impl Registry {
             uploads,
             policy,
             denials: denials::Denials::default(),
+            origins,
+            audits: Semaphore::new(audit::READERS),
             compliance,
             troubles,
             looks: Semaphore::new(scrub::LOOKS),
@@ -266,9 +282,12 @@ impl Registry {
     {
         let command = compliance::WithClock { command, wall: self.inner.clock.now() };
         match self.inner.log.submit(actor.clone(), command).await {
-            Ok(committed) => Ok(committed),
+            Ok(committed) => {
+                self.inner.origins.note(Origin::here().as_deref(), &committed).await;
+                Ok(committed)
+            }
             Err(Refusal::Rejected(error)) => {
-                self.audit(&actor, &error).await;
+                self.note_refusal(&actor, &error).await;
                 Err(error)
             }
             Err(Refusal::Failed(error)) => Err(Error::Log(error)),

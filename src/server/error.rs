@@ -173,7 +173,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::ClockFrozen { .. }
         | E::ClockNotBegun
         | E::NothingLeft { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
-        E::MediaTypeInvalid(_) | E::UrlTime { .. } => {
+        E::MediaTypeInvalid(_) | E::UrlTime { .. } | E::AuditOfRepository => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
         }
         E::RangeInvalid { .. } => refused(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::SizeInvalid),

@@ -22,6 +22,7 @@ pub mod repositories;
 pub mod retentions;
 pub mod runs;
 pub mod schemas;
+pub mod tag_history;
 pub mod tags;
 pub mod tombstones;
 
@@ -31,7 +32,7 @@ mod tests;
 use crate::events::{Projection, Projections};
 
 /// Grows whenever a fold or a view's schema changes; stored views of another version are rebuilt.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// Every projection of the registry.
 pub fn projections() -> Projections {
@@ -46,6 +47,7 @@ pub fn projections() -> Projections {
         Box::new(referrers::Referrers),
         Box::new(repositories::Repositories),
         Box::new(schemas::Schemas),
+        Box::new(tag_history::TagHistory),
         Box::new(tags::Tags),
         Box::new(compliance::ComplianceClock),
         Box::new(damages::Damages),
@@ -72,6 +74,7 @@ pub static STATEMENTS: &[&[&str]] = &[
     referrers::STATEMENTS,
     repositories::STATEMENTS,
     schemas::STATEMENTS,
+    tag_history::STATEMENTS,
     tags::STATEMENTS,
     compliance::STATEMENTS,
     damages::STATEMENTS,
