@@ -220,10 +220,21 @@ impl Event {
         ])
     }
 
+    /// What the commitment of the header to the payload is salted with.
+    pub(super) fn salt(&self) -> &[u8] {
+        &self.salt
+    }
+
     /// Reads a stored event and checks that its columns, header, payload and hashes belong together.
     pub(super) fn from_row(row: &Row, log_id: &str) -> Result<Self, EventError> {
         let fact = Fact::decode(row.text(1), row.blob(8))?;
-        let event = Self {
+        let leaf_hash = check(row, log_id)?;
+        let checks = [
+            ("repository", row.optional_text(4) == fact.repository().map(RepositoryName::as_str)),
+            ("subject", row.optional_text(5) == Some(fact.subject())),
+        ];
+        all_hold(&checks)?;
+        Ok(Self {
             sequence: row.integer(0),
             recorded_at: row.integer(2),
             actor: Actor(row.text(3).into()),
@@ -231,32 +242,36 @@ impl Event {
             header: row.blob(7).to_vec(),
             payload: row.blob(8).to_vec(),
             salt: row.blob(9).to_vec(),
-            leaf_hash: row.blob(10).try_into().map_err(|_| EventError::Mismatch("leaf hash"))?,
+            leaf_hash,
             fact,
-        };
-        event.check(row, log_id)?;
-        Ok(event)
+        })
     }
+}
 
-    fn check(&self, row: &Row, log_id: &str) -> Result<(), EventError> {
-        let header: Header = cbor::from_slice(&self.header).map_err(EventError::Header)?;
-        let checks = [
-            ("leaf hash", leaf(&self.header) == self.leaf_hash),
-            ("log id", header.log == log_id),
-            ("sequence", header.seq == self.sequence),
-            ("type", header.r#type == row.text(1)),
-            ("time", header.at == self.recorded_at),
-            ("actor", header.actor == self.actor.as_str()),
-            ("command", header.cmd == self.command.as_str()),
-            ("payload length", header.payload_len == self.payload.len() as u64),
-            ("payload", header.payload_commit == commitment(&self.salt, &self.payload)),
-            ("repository", row.optional_text(4) == self.fact.repository().map(RepositoryName::as_str)),
-            ("subject", row.optional_text(5) == Some(self.fact.subject())),
-        ];
-        match checks.iter().find(|(_, holds)| !holds) {
-            Some((what, _)) => Err(EventError::Mismatch(what)),
-            None => Ok(()),
-        }
+/// Checks that the columns of a stored event are what its header says, and that its payload and its leaf hash belong to
+/// that header; whatever the payload means. Returns the leaf hash.
+pub(super) fn check(row: &Row, log_id: &str) -> Result<[u8; 32], EventError> {
+    let (bytes, payload, salt) = (row.blob(7), row.blob(8), row.blob(9));
+    let header: Header = cbor::from_slice(bytes).map_err(EventError::Header)?;
+    let leaf_hash = leaf(bytes);
+    all_hold(&[
+        ("leaf hash", leaf_hash == row.blob(10)),
+        ("log id", header.log == log_id),
+        ("sequence", header.seq == row.integer(0)),
+        ("type", header.r#type == row.text(1)),
+        ("time", header.at == row.integer(2)),
+        ("actor", header.actor == row.text(3)),
+        ("command", header.cmd == row.text(6)),
+        ("payload length", header.payload_len == payload.len() as u64),
+        ("payload", header.payload_commit == commitment(salt, payload)),
+    ])?;
+    Ok(leaf_hash)
+}
+
+fn all_hold(checks: &[(&'static str, bool)]) -> Result<(), EventError> {
+    match checks.iter().find(|(_, holds)| !holds) {
+        Some((what, _)) => Err(EventError::Mismatch(what)),
+        None => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::appender::Appender;
 use super::command::{Queued, Submitted};
+use super::feed::{self, Filter, Page};
 use super::follower::Follower;
 use super::tail::Tail;
 use super::{Actor, Command, Committed, Error, Event, Head, Projections, Refusal, Sequence, query, replay};
@@ -35,6 +36,7 @@ pub struct Log {
     queue: mpsc::Sender<Box<dyn Queued>>,
     tail: Arc<Tail>,
     views_version: i64,
+    horizon: Sequence,
     /// Nobody else writes to an embedded database, so there is nobody to follow.
     follower: Option<Follower>,
 }
@@ -58,6 +60,7 @@ impl Log {
         if head.views_version != version {
             head = replay::bring_up_to_date(&db, &projections).await?;
         }
+        let horizon = feed::horizon(&db).await?;
         let tail = Arc::new(Tail::open(db.clone(), observer, head).await?);
         let bell = Arc::new(Notify::new());
         let start = |listener| Follower::start(&db, listener, &tail, Arc::clone(&bell));
@@ -65,7 +68,7 @@ impl Log {
         let (queue, commands) = mpsc::channel(QUEUE);
         let appender = Appender { db: db.clone(), projections, clock, tail: Arc::clone(&tail), bell };
         tokio::spawn(appender.run(commands));
-        Ok(Self { db, queue, tail, views_version: version, follower })
+        Ok(Self { db, queue, tail, views_version: version, horizon, follower })
     }
 
     /// Has a command decided and, if accepted, recorded durably.
@@ -107,6 +110,33 @@ impl Log {
     pub async fn after(&self, after: Sequence, limit: i64) -> Result<Vec<Event>, Error> {
         let log_id = self.tail.watch().borrow().log_id.clone();
         query::after(&self.db, &log_id, after, limit).await
+    }
+
+    /// What a filter matches of the events after the one given, in order: up to `limit`, which is at least 1, or 4 MiB
+    /// of payload, of the next [`feed::SCANNED`] events. Reads memory alone where the newest events are enough.
+    ///
+    /// [`Error::Forked`] once the log is not the one this process knows, and [`Error::Expired`] where the next event is
+    /// not in the log any more.
+    pub async fn feed(&self, after: Sequence, filter: &Filter, limit: usize) -> Result<Page, Error> {
+        if let Some(forked) = self.tail.forked() {
+            return Err(Error::Forked(forked.clone()));
+        }
+        let head = self.tail.watch().borrow().clone();
+        if after >= head.last() {
+            return Ok(Page { records: Vec::new(), scanned_to: after, head: head.last() });
+        }
+        if let Some(page) = feed::recent(self.tail.ring(), &head, after, filter, limit) {
+            return Ok(page);
+        }
+        if after < self.horizon {
+            return Err(Error::Expired { horizon: self.horizon });
+        }
+        feed::scan(&self.db, &head, after, filter, limit).await
+    }
+
+    /// The number of the last event that is not in the log any more; 0 while all are.
+    pub fn horizon(&self) -> Sequence {
+        self.horizon
     }
 
     /// The same of one package.

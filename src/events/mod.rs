@@ -17,6 +17,7 @@ mod appender;
 mod command;
 mod event;
 mod fact;
+pub mod feed;
 mod follower;
 mod head;
 mod log;
@@ -76,8 +77,15 @@ pub fn tables() -> [&'static Table; 4] {
 
 /// Every named statement of the log, for the test that prepares each.
 pub fn statements() -> impl Iterator<Item = &'static str> {
-    [appender::STATEMENTS, head::STATEMENTS, query::STATEMENTS, tail::STATEMENTS, trail::STATEMENTS]
-        .into_iter()
+    let all = [
+        appender::STATEMENTS,
+        feed::STATEMENTS,
+        head::STATEMENTS,
+        query::STATEMENTS,
+        tail::STATEMENTS,
+        trail::STATEMENTS,
+    ];
+    all.into_iter()
         .flatten()
         .copied()
 }
@@ -229,6 +237,12 @@ pub enum Error {
     /// A copy into this database was not finished.
     #[error("a copy into this database is not finished; run `artifactstore copy` again")]
     Unfinished,
+    /// The event that is asked for is not in the log any more.
+    #[error("the events up to {horizon} are not in the log any more")]
+    Expired {
+        /// The last one that is not.
+        horizon: Sequence,
+    },
     /// The log was never initialised.
     #[error("the database has no log")]
     Absent,

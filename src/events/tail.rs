@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use tokio::sync::{Mutex, watch};
 
 use super::event::EVENTS;
+use super::feed::{Record, Ring};
 use super::{Error, Event, Forked, Head, Observer, Sequence};
 use crate::db::{Db, PAGE_BYTES, Row, Tx};
 
@@ -48,6 +49,7 @@ pub(super) struct Tail {
     /// Changed by who holds `telling`; an append, which must not wait for a look, reads it.
     told: std::sync::Mutex<Told>,
     forked: OnceLock<Forked>,
+    ring: Ring,
 }
 
 impl Tail {
@@ -57,7 +59,7 @@ impl Tail {
         let leaf = rows.first().map(|row| row.blob(0).to_vec());
         let told = std::sync::Mutex::new(Told { sequence: head.last(), leaf });
         let (publish, telling) = (watch::Sender::new(head), Mutex::new(()));
-        Ok(Self { db, observer, publish, telling, told, forked: OnceLock::new() })
+        Ok(Self { db, observer, publish, telling, told, forked: OnceLock::new(), ring: Ring::default() })
     }
 
     /// The newest head known.
@@ -68,6 +70,11 @@ impl Tail {
     /// The newest event known.
     pub(super) fn last(&self) -> Sequence {
         self.publish.borrow().last()
+    }
+
+    /// The newest events.
+    pub(super) fn ring(&self) -> &Ring {
+        &self.ring
     }
 
     /// Why this process must be restarted, when the log is not the one it knows.
@@ -134,6 +141,7 @@ impl Tail {
             let told = self.told().sequence;
             let new = events.partition_point(|event| event.sequence <= told);
             if let Some(last) = events[new..].last() {
+                self.ring.push(events[new..].iter().map(Record::from));
                 self.observer.committed(&events[new..]);
                 self.tell(Told { sequence: last.sequence, leaf: Some(last.leaf_hash().to_vec()) });
             }
@@ -196,6 +204,11 @@ impl Tail {
             let Some(last) = rows.last() else {
                 return Err(Error::Gap { expected: told.sequence + 1, found: until + 1 });
             };
+            let records = rows.iter().map(|row| Record::from_row(row, &head.log_id));
+            if let Ok(records) = records.collect::<Result<Vec<_>, _>>() {
+                // What cannot be read leaves a gap, and is met again where it is asked for.
+                self.ring.push(records);
+            }
             match read(&rows, &head.log_id) {
                 Ok(events) => self.observer.committed(&events),
                 Err(error) => {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-/// Every code the specification knows. A 4xx answer carries one of these and nothing else.
+/// Every code the specification knows, and those of the extension. A 4xx answer carries one of these and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(into = "&'static str")]
 pub enum ErrorCode {
@@ -35,10 +35,14 @@ pub enum ErrorCode {
     Unsupported,
     /// code-14: too many requests.
     TooManyRequests,
+    /// Of the extension: a place in the log that this log does not have.
+    CursorAhead,
+    /// Of the extension: a place in the log that is not there any more.
+    CursorExpired,
 }
 
 impl ErrorCode {
-    /// Every code, in the order of the specification.
+    /// Every code of the specification, in its order.
     pub const ALL: [Self; 14] = [
         Self::BlobUnknown,
         Self::BlobUploadInvalid,
@@ -73,6 +77,8 @@ impl ErrorCode {
             Self::Denied => "DENIED",
             Self::Unsupported => "UNSUPPORTED",
             Self::TooManyRequests => "TOOMANYREQUESTS",
+            Self::CursorAhead => "CURSOR_AHEAD",
+            Self::CursorExpired => "CURSOR_EXPIRED",
         }
     }
 }

@@ -412,6 +412,27 @@ pub enum Error {
         /// Where the log ends.
         head: i64,
     },
+    /// A place in another log, or in an earlier life of this one.
+    #[error(
+        "this is log {log_id} in epoch {epoch}, and not the one the place is in: it was restored or replaced; see what \
+         is missing here before you begin again at 0"
+    )]
+    OtherLog {
+        /// The log that is here.
+        log_id: String,
+        /// Its epoch.
+        epoch: i64,
+    },
+    /// A place in the log whose next event is not there any more.
+    #[error(
+        "the events up to {horizon} are not in the log any more, and the one after {since} is one of them"
+    )]
+    CursorExpired {
+        /// What was asked for.
+        since: i64,
+        /// The last event that is gone.
+        horizon: i64,
+    },
     /// Something of which only so much is done at once is being done for others.
     #[error("{0}; try again in a few seconds")]
     Busy(&'static str),

@@ -18,6 +18,7 @@ mod copy;
 mod denials;
 mod error;
 mod events;
+mod feed;
 mod health;
 mod maintenance;
 mod manifests;
@@ -62,6 +63,7 @@ pub use collection::{
 pub use compliance::{ClockReading, ClockTick, Options as ClockOptions, read_clock};
 pub use copy::{Copied, CopyOutcome, Side, copy};
 pub use error::Error;
+pub use feed::{Begin, ExpectedLog, Feed, Sight};
 pub use health::{Component, Health, has_log, inspect, probe};
 pub use manifests::{Manifest, PushedManifest};
 pub use objects::{
@@ -91,6 +93,9 @@ pub use uploads::{Progress, Upload};
 pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
 
 pub use crate::dataplane::{Body, ClientError};
+pub use crate::events::feed::{
+    Filter as EventFilter, Page as EventPage, Record, TypePattern, TypePatternError,
+};
 pub use crate::events::{Actor, Damage, Event, Head, Replayed, StateDigest, Target};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 pub use crate::views::damages::{DATABASE, Damaged, State as DamageState, Trouble};

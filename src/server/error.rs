@@ -133,6 +133,8 @@ fn wire(error: &registry::Error) -> Wire {
         E::Protected(protected) if protected.action.is_removal() => {
             refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
         }
+        E::CursorAhead { .. } | E::OtherLog { .. } => refused(StatusCode::CONFLICT, ErrorCode::CursorAhead),
+        E::CursorExpired { .. } => refused(StatusCode::GONE, ErrorCode::CursorExpired),
         E::Disposed { .. } => refused(StatusCode::GONE, ErrorCode::ManifestUnknown),
         E::Protected(_) | E::TagRetired { .. } | E::BypassNeeded | E::OwnProposal(_) => {
             refused(StatusCode::FORBIDDEN, ErrorCode::Denied)
@@ -154,7 +156,6 @@ fn wire(error: &registry::Error) -> Wire {
         | E::PackageChanged(_)
         | E::PackageNotFinalized { .. }
         | E::FileExists { .. }
-        | E::CursorAhead { .. }
         | E::PathConflict { .. }
         | E::CollectionRunning
         | E::CollectionTaken
@@ -410,6 +411,10 @@ fn detail(error: &registry::Error) -> Option<serde_json::Value> {
         }
         registry::Error::KeyDiffers { key, now } => Some(json!({ "key": key, "sha256": now })),
         registry::Error::CursorAhead { since, head } => Some(json!({ "since": since, "head": head })),
+        registry::Error::OtherLog { log_id, epoch } => Some(json!({ "log_id": log_id, "epoch": epoch })),
+        registry::Error::CursorExpired { since, horizon } => {
+            Some(json!({ "since": since, "horizon": horizon }))
+        }
         registry::Error::UrlExpired { at } => Some(json!({ "expired_at": rfc3339(*at) })),
         registry::Error::DigestMismatch { claimed, actual } => {
             Some(json!({ "claimed": claimed, "actual": actual }))

@@ -1,6 +1,7 @@
 //! The log over a real database, with one small projection of its own.
 
 mod appending;
+mod following;
 mod paging;
 mod replaying;
 mod replicas;

@@ -149,7 +149,7 @@ fn a_cursor_beyond_the_end_of_the_log_is_a_conflict_and_no_head() {
     let at_the_end = shaped(&pack.get(&format!("/events?since={head}")).expect(200), "Events");
     assert_eq!((&at_the_end["events"], &at_the_end["head"]), (&json!([]), &json!(head)));
     for since in [head + 1, (1 << 53) - 1] {
-        let refused = pack.get(&format!("/events?since={since}")).refused(409, "DENIED").json();
+        let refused = pack.get(&format!("/events?since={since}")).refused(409, "CURSOR_AHEAD").json();
         assert_eq!(refused["errors"][0]["detail"], json!({ "since": since, "head": head }));
     }
     pack.get("/events?since=9223372036854775807").refused(400, "UNSUPPORTED");

@@ -1,0 +1,137 @@
+//! Following the log: what lists, streams, webhooks and other consumers of it read.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{Error, Registry};
+use crate::events::feed::{Filter, Page, Record};
+use crate::events::{self, Head};
+
+/// Which events a consumer may see. It is asked about every record each time one goes to the consumer, so that a right
+/// that was withdrawn counts from then on. What it may not see is passed over: the pages say that they looked at it.
+pub type Sight = Arc<dyn Fn(&Record) -> bool + Send + Sync>;
+
+/// Where a consumer begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// After the event of this number; 0 is before the first.
+    After(i64),
+    /// With what is recorded from now on.
+    Now,
+}
+
+/// The log that a consumer believes to read. Nothing is compared of what it does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExpectedLog {
+    /// Its id.
+    pub log_id: Option<String>,
+    /// Its epoch.
+    pub epoch: Option<i64>,
+}
+
+/// One consumer of the log. It keeps nothing but its place: dropped, it leaves no trace.
+pub struct Feed {
+    registry: Registry,
+    filter: Filter,
+    sight: Sight,
+    head: watch::Receiver<Head>,
+    after: i64,
+}
+
+impl Registry {
+    /// Begins to follow the log. Every event that was acknowledged anywhere before the call is within reach of the
+    /// first page.
+    ///
+    /// [`Error::CursorAhead`] for a place beyond the end, [`Error::OtherLog`] for that of another log, and
+    /// [`Error::CursorExpired`] for one whose next event is not in the log any more: in none of them may a consumer
+    /// begin anew by itself, since it would not know what it missed.
+    pub async fn follow(
+        &self,
+        begin: Begin,
+        expected: &ExpectedLog,
+        filter: Filter,
+        sight: Sight,
+    ) -> Result<Feed, Error> {
+        self.inner.log.current().await.map_err(Error::Log)?;
+        let head = self.inner.log.watch();
+        let (log_id, epoch, last) = {
+            let head = head.borrow();
+            (head.log_id.clone(), head.epoch, head.last())
+        };
+        if expected.log_id.as_ref().is_some_and(|id| *id != log_id)
+            || expected.epoch.is_some_and(|known| known != epoch)
+        {
+            return Err(Error::OtherLog { log_id, epoch });
+        }
+        let horizon = self.inner.log.horizon();
+        let after = match begin {
+            Begin::Now => last,
+            Begin::After(since) if since > last => return Err(Error::CursorAhead { since, head: last }),
+            Begin::After(since) if since < horizon => return Err(Error::CursorExpired { since, horizon }),
+            Begin::After(since) => since,
+        };
+        Ok(Feed { registry: self.clone(), filter, sight, head, after })
+    }
+
+    /// Sees everything.
+    pub fn full_sight() -> Sight {
+        Arc::new(|_| true)
+    }
+}
+
+impl Feed {
+    /// The number of the last event that was looked at.
+    pub fn after(&self) -> i64 {
+        self.after
+    }
+
+    /// The next page of up to `limit` events, without waiting: an empty one says how far it has looked.
+    pub async fn page(&mut self, limit: usize) -> Result<Page, Error> {
+        // What is committed from here on wakes a wait for it.
+        self.head.borrow_and_update();
+        let mut page =
+            self.registry.inner.log.feed(self.after, &self.filter, limit.max(1)).await.map_err(|error| {
+                match error {
+                    events::Error::Expired { horizon } => Error::CursorExpired { since: self.after, horizon },
+                    error => error.into(),
+                }
+            })?;
+        page.records.retain(|record| (self.sight)(record));
+        self.after = page.scanned_to;
+        Ok(page)
+    }
+
+    /// The next page on which there is something. Waits for it as long as `wait`, then, or when it has looked at
+    /// [many](crate::events::feed::SCANNED) events in vain, the page is empty.
+    pub async fn next(&mut self, limit: usize, wait: Duration) -> Result<Page, Error> {
+        let until = Instant::now() + wait;
+        loop {
+            let before = self.after;
+            let page = self.page(limit).await?;
+            let has_worked =
+                page.scanned_to - before >= i64::try_from(events::feed::SCANNED).unwrap_or(i64::MAX);
+            if !page.records.is_empty() || has_worked {
+                return Ok(page);
+            }
+            if !page.is_last() {
+                continue;
+            }
+            match tokio::time::timeout_at(until, self.head.changed()).await {
+                Ok(Ok(())) => {}
+                // The log is closed, and the process about to end.
+                Ok(Err(_)) => return Err(Error::Stopping),
+                Err(_) => return Ok(page),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Feed(after {}, {:?})", self.after, self.filter)
+    }
+}
