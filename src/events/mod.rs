@@ -40,6 +40,8 @@ use std::sync::Arc;
 
 pub use command::{Command, Committed, Decision, Refusal};
 pub use event::{Actor, CommandId, Event, EventError, Sequence};
+#[cfg(test)]
+pub(crate) use fact::tests::examples;
 pub use fact::{
     BlobCorrupted, BlobLinked, BlobRecovered, BlobRepaired, BlobRevived, BlobStored, BlobUnlinked,
     BlobUnreadable, BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged, BlobsReleased,
@@ -85,9 +87,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         tail::STATEMENTS,
         trail::STATEMENTS,
     ];
-    all.into_iter()
-        .flatten()
-        .copied()
+    all.into_iter().flatten().copied()
 }
 
 /// Folds events into the rows of its tables.

@@ -31,9 +31,8 @@ const ALL: &str = outline!("");
 const OF_REPOSITORY: &str = outline!("repository = $4 AND ");
 const OF_ACTOR: &str = outline!("actor = $4 AND ");
 const OF_SUBJECT: &str = outline!("subject = $4 AND ");
-const OF_SUBJECTS: &str = outline!(
-    "subject IN ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) AND "
-);
+const OF_SUBJECTS: &str =
+    outline!("subject IN ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) AND ");
 
 const RECORDED_AT: &str = "SELECT recorded_at FROM events WHERE sequence = $1";
 

@@ -52,8 +52,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 pub use audit::{
-    ACTIONS as AUDIT_ACTIONS, Decision, Entry as AuditEntry, Filter as AuditFilter, MAX_BYTES as MAX_AUDIT_BYTES,
-    MAX_PAGE as MAX_AUDITED, Page as AuditPage, Span as AuditSpan, read as read_audit,
+    ACTIONS as AUDIT_ACTIONS, Decision, Entry as AuditEntry, Filter as AuditFilter,
+    MAX_BYTES as MAX_AUDIT_BYTES, MAX_PAGE as MAX_AUDITED, Page as AuditPage, Span as AuditSpan,
+    read as read_audit,
 };
 pub use blobs::{Blob, PushedBlob};
 pub use collection::{
@@ -89,6 +90,7 @@ pub use signing::Signature;
 pub use signing::keys::{LONGEST as LONGEST_URL, rotate_signing_key};
 pub use store::{LOCAL, Stat, Store, Verified};
 pub use sweep::Swept;
+pub use tags::HistorySpan;
 pub use uploads::{Progress, Upload};
 pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
 
@@ -99,6 +101,7 @@ pub use crate::events::feed::{
 pub use crate::events::{Actor, Damage, Event, Head, Replayed, StateDigest, Target};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 pub use crate::views::damages::{DATABASE, Damaged, State as DamageState, Trouble};
+pub use crate::views::tag_history::{Entry as TagTurn, Turn};
 
 use crate::clock::{Clock, Micros, SECOND};
 use crate::dataplane::DataPlane;

@@ -107,7 +107,12 @@ impl Origin {
     /// A request from an address. Of the texts printable ASCII is kept, and no more than 256 bytes.
     pub fn http(address: IpAddr, client: Option<&str>, request_id: Option<&str>) -> Self {
         let address = Some(address.to_canonical());
-        Self { via: Via::Http, address, client: client.and_then(plain), request_id: request_id.and_then(plain) }
+        Self {
+            via: Via::Http,
+            address,
+            client: client.and_then(plain),
+            request_id: request_id.and_then(plain),
+        }
     }
 
     /// A command on this machine.

@@ -104,9 +104,10 @@ fn route(error: &RouteError) -> Wire {
         | RouteError::Disposition(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         RouteError::SignedForReading => refused(StatusCode::FORBIDDEN, ErrorCode::Denied),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
-        RouteError::Key(_) | RouteError::Encoding(_) | RouteError::Query { .. } => {
-            refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
-        }
+        RouteError::Key(_)
+        | RouteError::Encoding(_)
+        | RouteError::Query { .. }
+        | RouteError::QueryUnknown { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
     }
 }
 

@@ -63,7 +63,8 @@ const NAMED: &str = "SELECT id, repository, status, kind, retention_class, schem
     AND ($5 = '' OR retention_class = $5) AND reference = $6 ORDER BY id LIMIT $7";
 
 /// Those an OCI manifest stands for, whatever became of them.
-const IDS: &str = "SELECT id FROM packages WHERE repository = $1 AND reference = $2 AND id > $3 ORDER BY id LIMIT $4";
+const IDS: &str =
+    "SELECT id FROM packages WHERE repository = $1 AND reference = $2 AND id > $3 ORDER BY id LIMIT $4";
 
 /// Ids read at once.
 const IDS_PAGE: i64 = 1000;
@@ -522,8 +523,7 @@ pub async fn ids_of(
     let mut ids: Vec<PackageId> = Vec::new();
     loop {
         let after = ids.last().map_or("", PackageId::as_str);
-        let args =
-            vec![repository.as_str().into(), reference.as_str().into(), after.into(), IDS_PAGE.into()];
+        let args = vec![repository.as_str().into(), reference.as_str().into(), after.into(), IDS_PAGE.into()];
         let rows = db.query(IDS, args).await?;
         if rows.is_empty() {
             return Ok(ids);

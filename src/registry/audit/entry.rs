@@ -240,16 +240,12 @@ fn told(fact: &Fact) -> Option<Told<'_>> {
             let told = Told::new("hold.place").by(fact.hold.as_str()).because(&fact.reason);
             told.maybe_about(fact.target.as_ref())
         }
-        Fact::HoldReleased(fact) => {
-            Told::new("hold.release").by(fact.hold.as_str()).because(&fact.reason)
-        }
+        Fact::HoldReleased(fact) => Told::new("hold.release").by(fact.hold.as_str()).because(&fact.reason),
         Fact::DispositionProposed(fact) => Told::new("disposition.propose")
             .about(&fact.target)
             .by(fact.disposition.as_str())
             .because(&fact.reason),
-        Fact::DispositionApproved(fact) => {
-            Told::new("disposition.approve").by(fact.disposition.as_str())
-        }
+        Fact::DispositionApproved(fact) => Told::new("disposition.approve").by(fact.disposition.as_str()),
         Fact::DispositionRejected(fact) => {
             Told::new("disposition.reject").by(fact.disposition.as_str()).because(&fact.reason)
         }
@@ -259,9 +255,7 @@ fn told(fact: &Fact) -> Option<Told<'_>> {
         Fact::DispositionExecuted(fact) => {
             Told::new("disposition.execute").about(&fact.target).by(fact.disposition.as_str())
         }
-        Fact::CertificateIssued(fact) => {
-            Told::new("certificate.issue").by(fact.disposition.as_str())
-        }
+        Fact::CertificateIssued(fact) => Told::new("certificate.issue").by(fact.disposition.as_str()),
     };
     Some(told)
 }
@@ -307,5 +301,121 @@ impl<'a> Told<'a> {
             Some(target) => self.about(target),
             None => self,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::examples;
+    use crate::package::Object;
+
+    #[test]
+    fn every_fact_is_told_under_an_action_of_the_list_or_left_out_of_it() {
+        for fact in examples("a", "v1") {
+            let name = fact.type_name();
+            let listed: Vec<&str> =
+                TOLD.iter().filter(|(_, types)| types.contains(&name)).map(|(action, _)| *action).collect();
+            match told(&fact) {
+                Some(told) if name == DENIED => assert!(ACTIONS.contains(&told.action), "{}", told.action),
+                Some(told) => assert!(listed.contains(&told.action), "{name} is {}", told.action),
+                None => assert_eq!(listed, [""; 0], "{name}"),
+            }
+        }
+        for (action, types) in TOLD {
+            let is_known = |name: &&&str| Fact::TYPES.contains(name);
+            assert_eq!(types.iter().filter(is_known).count(), types.len(), "{action}");
+        }
+        assert!(ACTIONS.is_sorted() && ACTIONS.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn every_refusal_the_registry_records_is_of_an_action_of_the_list() {
+        use crate::registry::Action as A;
+        let protected = [
+            A::DeleteManifest,
+            A::DeleteTag,
+            A::MoveTag,
+            A::DeleteBlob,
+            A::OverwriteObject,
+            A::DeleteObject,
+            A::AbortPackage,
+            A::DropFile,
+            A::ReplaceFile,
+            A::Dispose,
+        ];
+        let weakening = [
+            crate::registry::REUSE,
+            "retention.extend",
+            "retention.shorten",
+            "disposition.propose",
+            "disposition.approve",
+            "disposition.execute",
+        ];
+        for action in protected.map(A::as_str).into_iter().chain(weakening) {
+            assert!(ACTIONS.contains(&action), "{action}");
+        }
+    }
+
+    #[test]
+    fn the_documentation_has_every_action_and_where_it_follows_from() {
+        let document = include_str!("../../../docs/audit.md");
+        for (action, types) in TOLD {
+            let row = document.lines().find(|line| line.starts_with(&format!("| `{action}` | ")));
+            let row = row.unwrap_or_else(|| panic!("docs/audit.md does not tell of {action}"));
+            assert!(types.iter().all(|name| row.contains(&format!("`{name}`"))), "{row}");
+        }
+        let rows = document.lines().filter(|line| line.starts_with("| `") && line.contains('.'));
+        let listed = rows.filter(|row| row.contains("`v1.") || row.ends_with("| only refused |")).count();
+        assert_eq!(listed, TOLD.len());
+        for name in Fact::TYPES {
+            assert!(document.contains(&format!("`{name}`")), "docs/audit.md does not tell of {name}");
+        }
+    }
+
+    /// Puts a secret into everything a producer sends, and into what a disk or a network says.
+    fn with_secrets(fact: &mut Fact, secret: &str) {
+        let object = Object::from_json(format!("{{\"token\":\"{secret}\"}}").as_bytes()).unwrap();
+        let text = secret.to_owned();
+        match fact {
+            Fact::BlobStored(fact) => (fact.key, fact.backend) = (text.clone(), text),
+            Fact::BlobRepaired(fact) => (fact.key, fact.lost) = (text.clone(), text),
+            Fact::BlobCorrupted(fact) => (fact.key, fact.finding) = (text.clone(), text),
+            Fact::BlobUnreadable(fact) => (fact.key, fact.reason) = (text.clone(), text),
+            Fact::BlobRecovered(fact) => fact.key = text,
+            Fact::GcCompleted(fact) => fact.failure = Some(text),
+            Fact::ManifestPushed(fact) => {
+                fact.media_type = text.clone();
+                let subject = fact.subject.as_mut().unwrap();
+                subject.artifact_type = Some(text.clone());
+                subject.annotations = vec![(text.clone(), text)];
+            }
+            Fact::PackageCreated(fact) => {
+                (fact.provenance, fact.description.metadata) = (object.clone(), object);
+            }
+            Fact::PackageFinalized(fact) => fact.package.metadata = object,
+            Fact::PackageFileIngested(fact) => fact.file.media_type = text,
+            Fact::PackageFileReplaced(fact) => fact.file.media_type = text,
+            Fact::SchemaRegistered(fact) => fact.schema = text,
+            Fact::PolicyChanged(fact) => fact.policy = text,
+            Fact::CertificateIssued(fact) => fact.certificate = text,
+            Fact::ObjectStored(fact) => fact.media_type = text,
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn what_a_producer_sent_is_in_no_entry() {
+        let secret = "s3cr3t-t0k3n";
+        let mut hidden = 0;
+        for mut fact in examples("a", "v1") {
+            with_secrets(&mut fact, secret);
+            let payload = fact.encode().unwrap();
+            hidden += usize::from(payload.windows(secret.len()).any(|part| part == secret.as_bytes()));
+            let Some(told) = told(&fact) else { continue };
+            let texts = [Some(told.action), told.reference, told.reason.as_deref(), Some(fact.subject())];
+            assert!(texts.into_iter().flatten().all(|text| !text.contains(secret)), "{}", fact.type_name());
+        }
+        assert_eq!(hidden, 15);
     }
 }

@@ -21,8 +21,8 @@ use super::retention::Item;
 use super::{Error, Registry, origins};
 use crate::clock::Micros;
 use crate::db::{self, Db};
-use crate::events::trail::{self, Outline};
 use crate::events::Head;
+use crate::events::trail::{self, Outline};
 use crate::oci::RepositoryName;
 use crate::package::PackageId;
 use crate::views::repositories;
@@ -33,11 +33,20 @@ pub const MAX_PAGE: usize = 1000;
 /// What a page has when it is written, in bytes, at most; one entry more at the most.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// Events a page looks at, at most.
-const LOOKED_AT: usize = 10_000;
+/// How much a page looks at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Events, at most.
+    pub(super) looked_at: usize,
+    /// Events of a thread together.
+    pub(super) stride: usize,
+}
 
-/// Events of a thread that are looked at together.
-const STRIDE: usize = 1000;
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { looked_at: 10_000, stride: 1000 }
+    }
+}
 
 /// Events that are read together with their payloads, and the bytes of those; a larger one is read alone.
 const READ: usize = 64;
@@ -102,7 +111,7 @@ impl Registry {
     /// A part of the audit. It can be empty and not be the last: as long as `scanned_to` is before `head` there may be
     /// more.
     pub async fn audit(&self, filter: &Filter, span: Span) -> Result<Page, Error> {
-        page(&self.inner.db, filter, span, Some(&self.inner.audits)).await
+        page_within(&self.inner.db, filter, span, Some(&self.inner.audits), Bounds::default()).await
     }
 
     /// Waits until the origins of what was submitted so far are written. Before the process ends.
@@ -113,10 +122,16 @@ impl Registry {
 
 /// The same without a registry: beside a running one, or where nothing may be written.
 pub async fn read(db: &Db, filter: &Filter, span: Span) -> Result<Page, Error> {
-    page(db, filter, span, None).await
+    page_within(db, filter, span, None, Bounds::default()).await
 }
 
-async fn page(db: &Db, filter: &Filter, span: Span, readers: Option<&Semaphore>) -> Result<Page, Error> {
+pub(super) async fn page_within(
+    db: &Db,
+    filter: &Filter,
+    span: Span,
+    readers: Option<&Semaphore>,
+    within: Bounds,
+) -> Result<Page, Error> {
     let head = Head::newest(db).await?;
     if span.since > head.last() {
         return Err(Error::CursorAhead { since: span.since, head: head.last() });
@@ -130,6 +145,7 @@ async fn page(db: &Db, filter: &Filter, span: Span, readers: Option<&Semaphore>)
         filter,
         selection: &selection,
         readers,
+        bounds: within,
         limit: span.limit.min(MAX_PAGE),
         bytes: span.bytes.min(MAX_BYTES),
         entries: Vec::new(),
@@ -168,6 +184,7 @@ struct Reading<'a> {
     filter: &'a Filter,
     selection: &'a Selection,
     readers: Option<&'a Semaphore>,
+    bounds: Bounds,
     limit: usize,
     bytes: usize,
     entries: Vec<Entry>,
@@ -178,8 +195,8 @@ impl Reading<'_> {
     /// Reads until the page is full or enough was looked at; returns up to where.
     async fn read(&mut self, mut after: i64, to: i64) -> Result<i64, Error> {
         let mut looked_at = 0;
-        while after < to && looked_at < LOOKED_AT && !self.is_full() {
-            let (outlines, up_to) = self.selection.next(self.db, (after, to), STRIDE).await?;
+        while after < to && looked_at < self.bounds.looked_at && !self.is_full() {
+            let (outlines, up_to) = self.selection.next(self.db, (after, to), self.bounds.stride).await?;
             looked_at += outlines.len();
             let wanted: Vec<&Outline> = outlines.iter().filter(|it| self.may_want(it)).collect();
             if let Some(last) = self.take(&wanted).await? {
@@ -208,7 +225,9 @@ impl Reading<'_> {
                 if !self.selection.is_about(&event) {
                     continue;
                 }
-                let Some(entry) = Entry::of(&event).filter(|entry| self.filter.wants(entry)) else { continue };
+                let Some(entry) = Entry::of(&event).filter(|entry| self.filter.wants(entry)) else {
+                    continue;
+                };
                 self.weight += entry.weight();
                 self.entries.push(entry);
                 if self.is_full() {
