@@ -4,6 +4,7 @@
 //! `--json` standard output is one JSON document, or nothing when the command could not run: why is on standard error,
 //! with and without it.
 
+mod audit;
 mod check;
 mod clock;
 mod completions;
@@ -38,7 +39,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{self, Config, Flags, Settings};
 use crate::oci::{Digest, RepositoryName};
-use crate::{registry, telemetry};
+use crate::registry::{self, Origin};
+use crate::telemetry;
 
 pub(crate) use open::{Parts, directory as open_directory};
 
@@ -222,6 +224,11 @@ enum Command {
     /// The compliance clock, by which retentions are judged: show it, or say that the system's clock is right.
     #[command(subcommand, arg_required_else_help = true)]
     Clock(clock::Clock),
+    /// Show who did what, when, why and from where, and what was refused.
+    ///
+    /// Of a data directory, also beside a running server; with --server of that one. The oldest entry first, up to the
+    /// newest event of now.
+    Audit(audit::Audit),
     /// Show why something stays: what names it, what holds it, under which classes and until when.
     Explain(retention::Explain),
     /// Store one file without a server and print its digest.
@@ -393,7 +400,11 @@ pub fn run() -> ExitCode {
     let outcome =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from).and_then(
             |runtime| {
-                let outcome = runtime.block_on(arguments.command.run());
+                let is_server = matches!(arguments.command, Command::Serve { .. });
+                let work = arguments.command.run();
+                // What a server is asked to do comes from elsewhere.
+                let outcome = runtime
+                    .block_on(async { if is_server { work.await } else { Origin::cli().scope(work).await } });
                 // What still runs on a thread may run for ever.
                 runtime.shutdown_timeout(LEAVE);
                 outcome
@@ -449,6 +460,7 @@ impl Command {
             Self::Hold(hold) => hold.run().await,
             Self::Disposition(disposition) => disposition.run().await,
             Self::Clock(clock) => clock.run().await,
+            Self::Audit(audit) => audit.run().await,
             Self::Explain(explain) => explain.run().await,
             Self::Push { path, local: Local { common, repository, json } } => {
                 push::push(&common.start()?, &path, repository, json).await

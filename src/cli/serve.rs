@@ -40,6 +40,7 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     upkeep.shutdown().await;
     // What was refused in the last minute and only counted so far.
     registry.record_denials(true).await;
+    registry.record_origins().await;
     // What was measured since the last tick would not count.
     if let Err(error) = registry.tick().await {
         tracing::warn!(error = &error as &dyn std::error::Error, "The clock cannot be read for the record");

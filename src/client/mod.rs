@@ -24,6 +24,7 @@
 
 mod address;
 mod archives;
+mod audit;
 mod auth;
 mod blobs;
 pub mod credentials;

@@ -33,6 +33,7 @@ pub mod snapshot;
 mod state;
 mod tail;
 mod target;
+pub mod trail;
 pub mod transfer;
 
 #[cfg(test)]
@@ -42,6 +43,8 @@ use std::sync::Arc;
 
 pub use command::{Command, Committed, Decision, Refusal};
 pub use event::{Actor, CommandId, Event, EventError, Sequence};
+#[cfg(test)]
+pub(crate) use fact::tests::examples;
 pub use fact::{
     BlobCorrupted, BlobLinked, BlobRecovered, BlobRepaired, BlobRevived, BlobStored, BlobUnlinked,
     BlobUnreadable, BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged, BlobsReleased,
@@ -80,11 +83,16 @@ pub fn tables() -> [&'static Table; 4] {
 
 /// Every named statement of the log, for the test that prepares each.
 pub fn statements() -> impl Iterator<Item = &'static str> {
-    let (feed, query, tail) = (feed::STATEMENTS, query::STATEMENTS, tail::STATEMENTS);
-    [appender::STATEMENTS, feed, head::STATEMENTS, query, snapshot::STATEMENTS, tail]
-        .into_iter()
-        .flatten()
-        .copied()
+    let all = [
+        appender::STATEMENTS,
+        feed::STATEMENTS,
+        head::STATEMENTS,
+        query::STATEMENTS,
+        snapshot::STATEMENTS,
+        tail::STATEMENTS,
+        trail::STATEMENTS,
+    ];
+    all.into_iter().flatten().copied()
 }
 
 /// Folds events into the rows of its tables.

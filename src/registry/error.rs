@@ -179,6 +179,9 @@ pub enum Error {
         /// The longest, in bytes.
         most: usize,
     },
+    /// What a tag or a digest names differs from repository to repository.
+    #[error("reference: a tag or a digest is something in a repository; name the repository too")]
+    AuditOfRepository,
     /// There is no such package here.
     #[error("package {0} is not known here")]
     PackageUnknown(PackageId),

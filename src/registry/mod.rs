@@ -7,6 +7,7 @@
 //! Every change goes the same way: bytes are made durable by the data plane, then one command is submitted
 //! to the log, whose decision sees the views as they are at that moment.
 
+mod audit;
 mod blobs;
 mod cache;
 mod catalog;
@@ -23,6 +24,7 @@ mod maintenance;
 mod manifests;
 mod objects;
 mod options;
+mod origins;
 mod pace;
 mod packages;
 mod places;
@@ -51,6 +53,11 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 
+pub use audit::{
+    ACTIONS as AUDIT_ACTIONS, Decision, Entry as AuditEntry, Filter as AuditFilter,
+    MAX_BYTES as MAX_AUDIT_BYTES, MAX_PAGE as MAX_AUDITED, Page as AuditPage, Span as AuditSpan,
+    read as read_audit,
+};
 pub use blobs::{Blob, PushedBlob};
 pub use collection::{
     CollectionRun, Options as CollectionOptions, Plan as CollectionPlan, RunStatus, Tally,
@@ -67,6 +74,7 @@ pub use objects::{
     Condition, Contents, KeyedObject, KeyedStore, List, Listing, MAX_LISTED, NewObject, ObjectUrl, Prefix,
     build_key, normalise_key, object_path,
 };
+pub use origins::{Origin, Via};
 pub use packages::{
     FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Registered, Schema, Status,
 };
@@ -86,6 +94,7 @@ pub use signing::keys::{LONGEST as LONGEST_URL, rotate_signing_key};
 pub use snapshots::{Options as SnapshotOptions, Snapshot};
 pub use store::{LOCAL, Stat, Store, Verified};
 pub use sweep::Swept;
+pub use tags::HistorySpan;
 pub use uploads::{Progress, Upload};
 pub use verify::{
     Check, Fault, Replay, Verification, replay, replay_check, replay_check_with, replay_with, verify,
@@ -106,6 +115,7 @@ pub use crate::events::{
 };
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 pub use crate::views::damages::{DATABASE, Damaged, State as DamageState, Trouble};
+pub use crate::views::tag_history::{Entry as TagTurn, Turn};
 
 use crate::clock::{Clock, Micros, SECOND};
 use crate::dataplane::DataPlane;
@@ -143,6 +153,8 @@ pub struct Options {
     pub snapshots: SnapshotOptions,
     /// Where webhooks may be sent, and how many.
     pub webhooks: WebhookOptions,
+    /// How long it is kept from where commands came; zero for not at all.
+    pub origins_keep: Duration,
     /// How long things are kept.
     pub retention: Policy,
     /// Whether the newest policy of the log is in force instead, and none is recorded.
@@ -165,6 +177,7 @@ impl Default for Options {
             scrub: ScrubOptions::default(),
             snapshots: SnapshotOptions::default(),
             webhooks: WebhookOptions::default(),
+            origins_keep: Duration::from_hours(90 * 24),
             retention: Policy::default(),
             keeps_policy: false,
         }
@@ -189,6 +202,9 @@ struct Inner {
     /// The policy in force, as the log has it.
     policy: Policy,
     denials: denials::Denials,
+    origins: origins::Recorder,
+    /// Bounds how many pages of the audit read payloads at once.
+    audits: Semaphore,
     compliance: Arc<compliance::Keeper>,
     troubles: Arc<troubles::Troubles>,
     /// Bounds how many copies that seem damaged are read again at once.
@@ -242,6 +258,7 @@ impl Registry {
         } else {
             retention::adopt(&db, &log, options.retention.clone()).await?
         };
+        let origins = origins::Recorder::start(&db, clock.clone(), options.origins_keep);
         let inner = Inner {
             db,
             log,
@@ -252,6 +269,8 @@ impl Registry {
             uploads,
             policy,
             denials: denials::Denials::default(),
+            origins,
+            audits: Semaphore::new(audit::READERS),
             compliance,
             troubles,
             looks: Semaphore::new(scrub::LOOKS),
@@ -297,9 +316,12 @@ impl Registry {
     {
         let command = compliance::WithClock { command, wall: self.inner.clock.now() };
         match self.inner.log.submit(actor.clone(), command).await {
-            Ok(committed) => Ok(committed),
+            Ok(committed) => {
+                self.inner.origins.note(Origin::here().as_deref(), &committed).await;
+                Ok(committed)
+            }
             Err(Refusal::Rejected(error)) => {
-                self.audit(&actor, &error).await;
+                self.note_refusal(&actor, &error).await;
                 Err(error)
             }
             Err(Refusal::Failed(error)) => Err(Error::Log(error)),

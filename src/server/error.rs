@@ -104,9 +104,10 @@ fn route(error: &RouteError) -> Wire {
         | RouteError::Disposition(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         RouteError::SignedForReading => refused(StatusCode::FORBIDDEN, ErrorCode::Denied),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
-        RouteError::Key(_) | RouteError::Encoding(_) | RouteError::Query { .. } => {
-            refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
-        }
+        RouteError::Key(_)
+        | RouteError::Encoding(_)
+        | RouteError::Query { .. }
+        | RouteError::QueryUnknown { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
     }
 }
 
@@ -180,7 +181,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::WebhookDamaged(_)
         | E::WebhookInactive { .. }
         | E::NothingLeft { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
-        E::MediaTypeInvalid(_) | E::UrlTime { .. } | E::WebhookForbidden(_) => {
+        E::MediaTypeInvalid(_) | E::UrlTime { .. } | E::WebhookForbidden(_) | E::AuditOfRepository => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
         }
         E::RangeInvalid { .. } => refused(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::SizeInvalid),

@@ -24,7 +24,7 @@ mod v2;
 
 use std::time::Duration;
 
-pub(crate) use extension::{collection_plan_shape, disposition_shape};
+pub(crate) use extension::{audit_header, audit_line, audit_shape, collection_plan_shape, disposition_shape};
 pub use listener::Server;
 
 use crate::registry::Registry;

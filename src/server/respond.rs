@@ -74,6 +74,14 @@ pub(super) fn stream(status: StatusCode, content_type: &str, frames: OutStream, 
     answer
 }
 
+/// An answer with a body that streams and has no length beforehand.
+pub(super) fn open(status: StatusCode, content_type: &str, frames: OutStream) -> Answer {
+    let mut answer = Response::new(ResponseBody::Open(frames));
+    *answer.status_mut() = status;
+    answer.set(CONTENT_TYPE, content_type);
+    answer
+}
+
 /// Setting headers whose values were checked.
 pub(super) trait Headers {
     /// Sets a header. A value that cannot travel in a header is left out.

@@ -23,6 +23,7 @@ pub mod retentions;
 pub mod runs;
 pub mod schemas;
 pub mod snapshots;
+pub mod tag_history;
 pub mod tags;
 pub mod tombstones;
 
@@ -47,6 +48,7 @@ pub fn projections() -> Projections {
         Box::new(referrers::Referrers),
         Box::new(repositories::Repositories),
         Box::new(schemas::Schemas),
+        Box::new(tag_history::TagHistory),
         Box::new(tags::Tags),
         Box::new(compliance::ComplianceClock),
         Box::new(damages::Damages),
@@ -74,6 +76,7 @@ pub static STATEMENTS: &[&[&str]] = &[
     referrers::STATEMENTS,
     repositories::STATEMENTS,
     schemas::STATEMENTS,
+    tag_history::STATEMENTS,
     tags::STATEMENTS,
     compliance::STATEMENTS,
     damages::STATEMENTS,

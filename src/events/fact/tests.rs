@@ -11,7 +11,7 @@ use crate::package::{
 };
 
 /// One fact of every type, with everything optional set.
-pub(in crate::events) fn examples(repository: &str, tag: &str) -> Vec<Fact> {
+pub(crate) fn examples(repository: &str, tag: &str) -> Vec<Fact> {
     let repository: RepositoryName = repository.parse().unwrap();
     let tag: Tag = tag.parse().unwrap();
     let content = hash::digest(Algorithm::Blake3, b"content");

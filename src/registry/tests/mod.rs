@@ -1,5 +1,6 @@
 //! The registry as a library (LOG-6): everything here runs without HTTP.
 
+mod audit;
 mod blobs;
 mod engines;
 mod everything;
@@ -247,7 +248,8 @@ async fn every_statement_on_operational_tables_prepares() {
         collection::orphans::STATEMENTS,
         webhooks::table::STATEMENTS,
     ];
-    for sql in tables.into_iter().flatten() {
+    let origins = origins::statements();
+    for sql in tables.into_iter().flatten().chain(&origins) {
         fixture.db.prepare_operational(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 }

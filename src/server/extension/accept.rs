@@ -9,20 +9,43 @@ use crate::package::mapping::names::{MANIFEST_CBOR, MANIFEST_JSON};
 /// Whether the client would rather have CBOR. JSON when it does not care, and also when it wants neither: who
 /// asks for a manifest is not helped by a 406.
 pub(super) fn prefers_cbor(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let ranges: Vec<(&str, f32)> = values.flat_map(|value| value.split(',')).map(range).collect();
+    let ranges = ranges(headers);
     let (cbor, json) = (
-        quality(&ranges, [MANIFEST_CBOR, "application/cbor"]),
-        quality(&ranges, [MANIFEST_JSON, "application/json"]),
+        quality(&ranges, &[MANIFEST_CBOR, "application/cbor"]),
+        quality(&ranges, &[MANIFEST_JSON, "application/json"]),
     );
     cbor > json
 }
 
+/// Which of several types the client wants most; the first when it does not care, and when it wants none of them.
+pub(super) fn preferred<'a>(headers: &HeaderMap, offers: &[&'a str]) -> &'a str {
+    let ranges = ranges(headers);
+    let mut best = (offers[0], quality(&ranges, &offers[..1]));
+    for offer in &offers[1..] {
+        let wanted = quality(&ranges, &[offer]);
+        if wanted > best.1 {
+            best = (offer, wanted);
+        }
+    }
+    best.0
+}
+
+fn ranges(headers: &HeaderMap) -> Vec<(&str, f32)> {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(range).collect()
+}
+
+/// Whether a range like `text/*` has a type in it.
+fn is_all_of(range: &str, name: &str) -> bool {
+    let kind = |text: &str| text.split('/').next().map(str::to_ascii_lowercase);
+    range.ends_with("/*") && kind(range) == kind(name)
+}
+
 /// How much a type is wanted, and how closely it was named: the closest range counts.
-fn quality(ranges: &[(&str, f32)], names: [&str; 2]) -> (f32, u8) {
+fn quality(ranges: &[(&str, f32)], names: &[&str]) -> (f32, u8) {
     let closeness = |range: &str| match range {
         "*/*" => Some(1),
-        "application/*" => Some(2),
+        _ if names.iter().any(|name| is_all_of(range, name)) => Some(2),
         _ => names.iter().any(|name| name.eq_ignore_ascii_case(range)).then_some(3),
     };
     let matching = ranges.iter().filter_map(|(range, wanted)| Some((closeness(range)?, *wanted)));
@@ -81,5 +104,28 @@ mod tests {
             assert!(!prefers(json), "{json}");
         }
         assert!(!prefers_cbor(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn of_several_types_the_one_that_is_named_most_closely_is_wanted() {
+        let wanted = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, value.parse().unwrap());
+            preferred(&headers, &["application/json", "application/x-ndjson", "text/csv"])
+        };
+        for (value, expected) in [
+            ("text/csv", "text/csv"),
+            ("text/*", "text/csv"),
+            ("Text/CSV; charset=utf-8", "text/csv"),
+            ("*/*, application/x-ndjson", "application/x-ndjson"),
+            ("application/x-ndjson;q=0.5, text/csv", "text/csv"),
+            ("application/*", "application/json"),
+            ("*/*", "application/json"),
+            ("text/html", "application/json"),
+            ("text/csv;q=0", "application/json"),
+            ("", "application/json"),
+        ] {
+            assert_eq!(wanted(value), expected, "{value}");
+        }
     }
 }

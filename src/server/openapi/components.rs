@@ -30,6 +30,7 @@ pub(super) fn components() -> Value {
         super::retention::schemas(),
         super::disposition::schemas(),
         super::clock::schemas(),
+        super::audit::schemas(),
     ];
     for more in all {
         if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), more) {

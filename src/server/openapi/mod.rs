@@ -4,6 +4,7 @@
 //! describes. A test sends every operation of the table through the parser, and every method that is not in it.
 //! `docs/openapi.json` is the same document; a test compares.
 
+mod audit;
 mod clock;
 mod components;
 mod disposition;
@@ -18,6 +19,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use audit::AUDIT;
 use clock::CLOCK;
 use components::components;
 use disposition::DISPOSITIONS;
@@ -30,7 +32,14 @@ use scrub::SCRUB;
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
     let stored = GARBAGE.iter().chain(SCRUB);
-    OPERATIONS.iter().chain(OBJECTS).chain(stored).chain(RETENTION).chain(DISPOSITIONS).chain(CLOCK)
+    OPERATIONS
+        .iter()
+        .chain(OBJECTS)
+        .chain(stored)
+        .chain(RETENTION)
+        .chain(DISPOSITIONS)
+        .chain(CLOCK)
+        .chain(AUDIT)
 }
 
 /// The document as it is served.
@@ -57,7 +66,7 @@ fn rendered() -> String {
 
 const ABOUT: &str = "Evidence packages beside the OCI distribution API. A repository name and the path of a file have \
     slashes of their own, which are sent as they are and not as %2F. Errors have the form of the distribution \
-    specification. Times are RFC 3339 in UTC with microseconds. Unknown query parameters are ignored; one that is known \
+    specification. Times are RFC 3339 in UTC with microseconds. Unknown query parameters are ignored where nothing else is said; one that is known \
     is refused when it is there twice or is not what its schema says. Every GET is also a HEAD. What stands under /v2/ \
     without the segment _artifactstore (blobs, uploads, manifests, tags, referrers, the catalog) is not described here: \
     its document is the OCI Distribution Specification 1.1, \

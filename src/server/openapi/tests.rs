@@ -57,6 +57,10 @@ fn samples(parameter: &Parameter) -> (String, Vec<&'static str>) {
     let digest = format!("sha256:{}", "0".repeat(64));
     match (parameter.name, parameter.kind, parameter.pattern) {
         ("role" | "expires" | "kid" | "signature", ..) => ("7".to_owned(), vec![]),
+        ("actor", ..) => ("os:ada".to_owned(), vec!["", "%00", "%ff"]),
+        ("repository", ..) => ("team/results".to_owned(), vec!["", "A", "a%2F%2Fb", "%ff"]),
+        ("package", ..) => ("pkg_01arz3ndektsv4rrffq69g5fav".to_owned(), vec!["", "x", "%ff"]),
+        ("from" | "until", ..) => ("2026-01-31T00:00:00Z".to_owned(), vec!["", "x", "2026-01-31", "%ff"]),
         (_, Type::Number { min, .. }, _) => (min.to_string(), vec!["", "-1", "1.5", "%2B1", "x"]),
         (_, Type::Flag, _) => ("true".to_owned(), vec!["", "1", "True"]),
         (_, Type::OneOf(values), _) => (values[0].to_owned(), vec!["", "x"]),

@@ -70,6 +70,14 @@ pub enum RouteError {
         /// What is wrong.
         reason: String,
     },
+    /// A query parameter is none of this path, which would not be bounded as it was meant to be.
+    #[error("query parameter {name}: there is none of this name here; there are {known}")]
+    QueryUnknown {
+        /// The parameter.
+        name: String,
+        /// Those that are known.
+        known: String,
+    },
     /// A query parameter of the extension is no digest.
     #[error("query parameter {name}: invalid digest: {reason}")]
     QueryDigest {

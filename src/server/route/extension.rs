@@ -4,7 +4,7 @@ use http::Method;
 
 use super::parameters::{Parameters, refused};
 use super::retention::cursor;
-use super::{Disposing, Objects, Page, Permission, Retention, RouteError, repository};
+use super::{Audit, Disposing, Objects, Page, Permission, Retention, RouteError, repository};
 use crate::clock::Micros;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
@@ -51,6 +51,8 @@ pub enum Extension {
     Retention(Retention),
     /// `R/disposition…`
     Disposing(Disposing),
+    /// `G/audit` and `R/audit`
+    Audit(Audit),
     /// `GET G/schemas?n=&last=`
     Schemas(Page),
     /// `GET G/schemas/<name>`
@@ -147,6 +149,7 @@ impl Extension {
             ["disposition", ref rest @ ..] => {
                 Disposing::parse(method, name, rest, query).map(Self::Disposing)
             }
+            ["audit"] => Audit::parse(method, Some(name), query).map(Self::Audit),
             ["objects", ref key @ ..] => Objects::parse(method, name, key, query).map(Self::Objects),
             _ => Err(RouteError::NotFound),
         }
@@ -180,6 +183,7 @@ impl Extension {
             },
             ["gc", "runs"] => read(method, || Ok(Self::CollectionRuns(query.page()?))),
             ["gc", "runs", run] => read(method, || Ok(Self::CollectionRun(run.to_owned(), query.since()?))),
+            ["audit"] => Audit::parse(method, None, query).map(Self::Audit),
             ["clock"] => read(method, || Ok(Self::Clock)),
             ["clock", "resync"] => match *method {
                 Method::POST => Ok(Self::ResyncClock),
@@ -216,6 +220,7 @@ impl Extension {
             Self::Objects(route) => route.permission(),
             Self::Retention(route) => route.permission(),
             Self::Disposing(route) => route.permission(),
+            Self::Audit(route) => route.permission(),
             Self::PackageAnywhere(id) => Permission::PullPackage(id),
             Self::Packages(name, ..)
             | Self::EligiblePackages(name, ..)
@@ -283,7 +288,7 @@ impl Parameters {
         })
     }
 
-    fn since(&self) -> Result<Since, RouteError> {
+    pub(super) fn since(&self) -> Result<Since, RouteError> {
         let since = self.number("since", 0, Some(MAX_SEQUENCE))?.unwrap_or_default();
         let limit = self.number("limit", 1, None)?;
         Ok(Since {

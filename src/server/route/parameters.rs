@@ -27,6 +27,14 @@ impl Parameters {
         self.0.iter().any(|(key, _)| key == name)
     }
 
+    /// Refuses a parameter that is none of these.
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), RouteError> {
+        match self.0.iter().find(|(key, _)| !known.contains(&key.as_str())) {
+            Some((key, _)) => Err(RouteError::QueryUnknown { name: excerpt(key), known: known.join(", ") }),
+            None => Ok(()),
+        }
+    }
+
     /// A text, which may be empty.
     pub(super) fn text(&self, name: &'static str) -> Result<Option<&str>, RouteError> {
         let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value);

@@ -1,5 +1,6 @@
 //! The commands as a user meets them: exit codes, words, files.
 
+mod audit;
 mod beside;
 mod bucket;
 mod clock;

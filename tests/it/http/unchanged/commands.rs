@@ -72,7 +72,7 @@ pub(super) fn entries(world: &World) -> Vec<Entry> {
     entries
 }
 
-const READING: &str = "version, health, verify, explain, pull, stat, completions, man, package pull, package verify, \
+const READING: &str = "version, audit, health, verify, explain, pull, stat, completions, man, package pull, package verify, \
     package show, package list, package files, package download, package events, package manifest, retention show, \
     retention classes, hold list, disposition show, disposition list, disposition certificate, clock show, \
     config check, config show, config example";
