@@ -65,7 +65,7 @@ impl Payload {
         let bytes = cbor::to_vec_with_limits(&value, &LIMITS).unwrap();
         let fact = Fact::decode(self.type_name, &bytes).map_err(|error| match error {
             FactError::Payload(error) => error.to_string(),
-            other => other.to_string(),
+            unknown @ FactError::UnknownType(_) => unknown.to_string(),
         })?;
         Ok(Self::of(&fact).value)
     }
@@ -93,7 +93,7 @@ impl Payload {
             match value {
                 Value::Object(_) => self.fields(&at, &path, found),
                 Value::Array(_) => {
-                    self.fields(&[&at[..], &[Step::First]].concat(), &format!("{path}[]"), found)
+                    self.fields(&[&at[..], &[Step::First]].concat(), &format!("{path}[]"), found);
                 }
                 _ => {}
             }
