@@ -22,6 +22,7 @@ mod output;
 mod package;
 mod pull;
 mod push;
+mod replay;
 mod retention;
 mod scrub;
 mod serve;
@@ -105,6 +106,8 @@ enum Command {
         json: bool,
     },
     /// Rebuild every view from the event log; with SQLite the server must be stopped.
+    ///
+    /// Exits with 1 when the log is damaged, or holds what this program does not know: then nothing is changed.
     Replay {
         #[command(flatten)]
         common: Common,
@@ -112,6 +115,20 @@ enum Command {
         /// they differ. Works beside a running server.
         #[arg(long)]
         check: bool,
+        /// Begin with the newest snapshot that can be used, and fold only the events after it.
+        #[arg(long)]
+        from_snapshot: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the views to the storage, so that an emptied database begins there and not at event 1.
+    ///
+    /// A server does so by itself, every `snapshots.every` events. The newest two are kept. With SQLite or a storage
+    /// folder the server must be stopped.
+    Snapshot {
+        #[command(flatten)]
+        common: Common,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -404,8 +421,13 @@ impl Command {
             Self::Version { json } => check::version(json),
             Self::Health { common, json } => check::health(&common.start()?, json).await,
             Self::Migrate { common, json } => check::migrate(&common.start()?, json).await,
-            Self::Replay { common, check: true, json } => check::replay_check(&common.start()?, json).await,
-            Self::Replay { common, check: false, json } => check::replay(&common.start()?, json).await,
+            Self::Replay { common, check: true, from_snapshot, json } => {
+                replay::replay_check(&common.start()?, from_snapshot, json).await
+            }
+            Self::Replay { common, check: false, from_snapshot, json } => {
+                replay::replay(&common.start()?, from_snapshot, json).await
+            }
+            Self::Snapshot { common, json } => replay::snapshot(&common.start()?, json).await,
             Self::Verify { common, json } => check::verify(&common.start()?, json).await,
             Self::Copy { sides, json } => {
                 let (from, to) = sides.load(environment()?.into_iter())?;

@@ -5,6 +5,8 @@
 //! costs no sync and never queues behind the log's writer.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -28,9 +30,16 @@ const APPLICATION_ID: i64 = 0x4152_5453;
 /// The code of `SQLITE_NOTADB`.
 const NOT_A_DATABASE: &str = "26";
 
+/// Pages of the database that the writer keeps in memory, in KiB: as many as any connection does, and for a rebuild of
+/// all views, which would write the pages of a large index again and again.
+const SMALL: &str = "PRAGMA cache_size = -2000; BEGIN IMMEDIATE";
+const LARGE: &str = "PRAGMA cache_size = -65536; BEGIN IMMEDIATE";
+
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     writer: Connections,
+    /// Whether the writer has the memory for a rebuild.
+    is_large: Arc<AtomicBool>,
     readers: Connections,
     operational: Connections,
 }
@@ -56,7 +65,7 @@ impl Files {
                 let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
                 migrate(&sessions, &operational, &OPERATIONAL).await?;
                 let readers = connect(registry, Access::Read, SqliteSynchronous::Full, count).await?;
-                Ok(Self { writer, readers, operational: sessions })
+                Ok(Self { writer, is_large: Arc::default(), readers, operational: sessions })
             }
             Access::Read => {
                 for path in [registry, &operational] {
@@ -68,7 +77,7 @@ impl Files {
                 let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
                 check_version(&readers, registry, &REGISTRY).await?;
                 check_version(&sessions, &operational, &OPERATIONAL).await?;
-                Ok(Self { writer: readers.clone(), readers, operational: sessions })
+                Ok(Self { writer: readers.clone(), is_large: Arc::default(), readers, operational: sessions })
             }
         }
     }
@@ -79,12 +88,22 @@ impl Files {
         let writer = connect(&path, Access::Create, SqliteSynchronous::Off, 1).await?;
         migrate(&writer, &path, &REGISTRY).await?;
         let readers = connect(&path, Access::Read, SqliteSynchronous::Off, 1).await?;
-        Ok(Self { operational: writer.clone(), writer, readers })
+        Ok(Self { operational: writer.clone(), writer, is_large: Arc::default(), readers })
     }
 
     pub(super) async fn begin(&self) -> Result<Transaction, Error> {
         // IMMEDIATE: a deferred transaction that writes later can be refused with SQLITE_BUSY.
-        Ok(Transaction(self.writer.0.begin_with("BEGIN IMMEDIATE").await?))
+        let begin = if self.is_large.swap(false, Ordering::AcqRel) { SMALL } else { "BEGIN IMMEDIATE" };
+        Ok(Transaction(self.writer.0.begin_with(begin).await?))
+    }
+
+    /// The same for work on the whole database: with room for what is written in no order. The next [`begin`] gives it
+    /// back.
+    ///
+    /// [`begin`]: Self::begin
+    pub(super) async fn begin_unlimited(&self) -> Result<Transaction, Error> {
+        self.is_large.store(true, Ordering::Release);
+        Ok(Transaction(self.writer.0.begin_with(LARGE).await?))
     }
 
     pub(super) async fn snapshot(&self) -> Result<Transaction, Error> {

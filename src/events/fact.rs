@@ -2,14 +2,17 @@
 //!
 //! A fact is a statement about the past and is never changed. A payload's encoding is canonical CBOR; an
 //! optional field may be added to a type, a change of meaning is a new `v2.` type and an upcast in
-//! [`Fact::decode`]. An unknown type stops a replay: guessing would rebuild a different state.
+//! [`Fact::decode`]: what was stored as `v1.` stays so for ever, and is read as what it would be today (`older`). An
+//! unknown type stops a replay: guessing would rebuild a different state.
 
 mod blobs;
 mod collecting;
 mod manifests;
 mod objects;
+mod older;
 mod packages;
 mod retaining;
+mod snapshots;
 
 #[cfg(test)]
 mod document;
@@ -22,7 +25,7 @@ pub use blobs::{BlobLinked, BlobRepaired, BlobStored, BlobUnlinked, ContentDiges
 pub use collecting::{
     BlobCorrupted, BlobRecovered, BlobRevived, BlobUnreadable, BlobsCondemned, BlobsDeleteIntended,
     BlobsKept, BlobsPurged, BlobsReleased, ClockResynchronised, ClockTicked, Copy, Damage, GcCompleted,
-    Orphan, OrphansRemoved, ScrubCompleted, manifest_key,
+    KeptBecause, Orphan, OrphansRemoved, ScrubCompleted, manifest_key,
 };
 pub use manifests::{ManifestDeleted, ManifestPushed, Reference, Role, Subject, TagDeleted, TagMoved};
 pub use objects::{ObjectDeleted, ObjectStored};
@@ -36,6 +39,9 @@ pub use retaining::{
     DispositionVoided, HoldPlaced, HoldReleased, PackageDeleted, PolicyChanged, RetentionDenied,
     RetentionExtended, RetentionResolved, RetentionShortened, RetentionStarted,
 };
+pub use snapshots::SnapshotCreated;
+
+use older::BlobsKeptV1;
 
 use super::Target;
 use crate::codec::cbor::{self, Limits};
@@ -46,7 +52,10 @@ pub(super) const LIMITS: Limits = Limits { text: 16 * 1024 * 1024, ..Limits::DOC
 
 /// The list of types exists once, here; the enum, its names and its codec follow from it.
 macro_rules! facts {
-    ($($name:literal => $variant:ident),+ $(,)?) => {
+    (
+        $($name:literal => $variant:ident),+ $(,)?;
+        older: $($older:literal => $payload:ident, now $now:literal),+ $(,)?
+    ) => {
         /// One thing that happened.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[expect(missing_docs, reason = "each variant is its payload type, documented there")]
@@ -59,10 +68,13 @@ macro_rules! facts {
         })+
 
         impl Fact {
-            /// Every event type there is.
+            /// Every event type that is recorded.
             pub const TYPES: &'static [&'static str] = &[$($name),+];
 
-            /// The event type, e.g. `v1.tag.moved`.
+            /// Event types that were recorded once, each with the type its events are read as.
+            pub const OLDER: &'static [(&'static str, &'static str)] = &[$(($older, $now)),+];
+
+            /// The event type it is recorded as, e.g. `v1.tag.moved`.
             pub fn type_name(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $name),+ }
             }
@@ -72,10 +84,11 @@ macro_rules! facts {
                 match self { $(Self::$variant(payload) => cbor::to_vec_with_limits(payload, &LIMITS)),+ }
             }
 
-            /// The fact of a stored payload.
+            /// The fact of a stored payload; of an older type, what it says in today's terms.
             pub fn decode(type_name: &str, payload: &[u8]) -> Result<Self, FactError> {
                 match type_name {
                     $($name => read(payload).map(Self::$variant),)+
+                    $($older => read::<$payload>(payload).map(|older| Self::from(older.upcast())),)+
                     _ => Err(FactError::UnknownType(type_name.to_owned())),
                 }
             }
@@ -118,7 +131,7 @@ facts! {
     "v1.package.deleted" => PackageDeleted,
     "v1.certificate.issued" => CertificateIssued,
     "v1.blob.released" => BlobsReleased,
-    "v1.blob.kept" => BlobsKept,
+    "v2.blob.kept" => BlobsKept,
     "v1.blob.condemned" => BlobsCondemned,
     "v1.blob.revived" => BlobRevived,
     "v1.blob.delete_intended" => BlobsDeleteIntended,
@@ -131,6 +144,9 @@ facts! {
     "v1.scrub.completed" => ScrubCompleted,
     "v1.clock.ticked" => ClockTicked,
     "v1.clock.resynchronised" => ClockResynchronised,
+    "v1.snapshot.created" => SnapshotCreated;
+    older:
+    "v1.blob.kept" => BlobsKeptV1, now "v2.blob.kept",
 }
 
 /// Why a stored payload could not be read.
@@ -168,7 +184,8 @@ impl Fact {
             | Self::GcCompleted(_)
             | Self::ScrubCompleted(_)
             | Self::ClockTicked(_)
-            | Self::ClockResynchronised(_) => None,
+            | Self::ClockResynchronised(_)
+            | Self::SnapshotCreated(_) => None,
             Self::BlobLinked(fact) => Some(&fact.repository),
             Self::BlobUnlinked(fact) => Some(&fact.repository),
             Self::ManifestPushed(fact) => Some(&fact.repository),
@@ -241,7 +258,7 @@ impl Fact {
             Self::PackageDeleted(fact) => fact.package.as_str(),
             Self::CertificateIssued(fact) => fact.disposition.as_str(),
             Self::BlobsReleased(fact) => &fact.run,
-            Self::BlobsKept(fact) => fact.repository.as_str(),
+            Self::BlobsKept(fact) => fact.run.as_deref().unwrap_or(fact.repository.as_str()),
             Self::BlobsCondemned(fact) => &fact.run,
             Self::BlobRevived(fact) => fact.content.as_str(),
             Self::BlobsDeleteIntended(fact) => &fact.run,
@@ -253,6 +270,7 @@ impl Fact {
             Self::GcCompleted(fact) => &fact.run,
             Self::ScrubCompleted(fact) => &fact.run,
             Self::ClockTicked(_) | Self::ClockResynchronised(_) => "clock",
+            Self::SnapshotCreated(_) => "snapshot",
         }
     }
 }

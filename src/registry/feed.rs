@@ -11,6 +11,10 @@ use super::{Error, Registry};
 use crate::events::feed::{Filter, Page, Record};
 use crate::events::{self, Head};
 
+/// Who looked in vain looks again after this time at the earliest, however much is recorded: a thousand consumers that wait
+/// for something rare are not woken by everything else.
+const REST: Duration = Duration::from_millis(50);
+
 /// Which events a consumer may see. It is asked about every record each time one goes to the consumer, so that a right
 /// that was withdrawn counts from then on. What it may not see is passed over: the pages say that they looked at it.
 pub type Sight = Arc<dyn Fn(&Record) -> bool + Send + Sync>;
@@ -120,7 +124,11 @@ impl Feed {
             if !page.is_last() {
                 continue;
             }
+            let looked_at = Instant::now();
             match tokio::time::timeout_at(until, self.head.changed()).await {
+                Ok(Ok(())) if page.scanned_to > before => {
+                    tokio::time::sleep_until((looked_at + REST).min(until)).await;
+                }
                 Ok(Ok(())) => {}
                 // The log is closed, and the process about to end.
                 Ok(Err(_)) => return Err(Error::Stopping),

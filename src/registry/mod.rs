@@ -33,6 +33,7 @@ mod scrub;
 mod serving;
 mod sessions;
 mod signing;
+mod snapshots;
 mod store;
 mod sweep;
 mod tags;
@@ -81,16 +82,19 @@ pub use scrub::{
 };
 pub use signing::Signature;
 pub use signing::keys::{LONGEST as LONGEST_URL, rotate_signing_key};
+pub use snapshots::{Options as SnapshotOptions, Snapshot};
 pub use store::{LOCAL, Stat, Store, Verified};
 pub use sweep::Swept;
 pub use uploads::{Progress, Upload};
-pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
+pub use verify::{
+    Check, Fault, Replay, Verification, replay, replay_check, replay_check_with, replay_with, verify,
+};
 
 pub use crate::dataplane::{Body, ClientError};
 pub use crate::events::feed::{
     Filter as EventFilter, Page as EventPage, Record, TypePattern, TypePatternError,
 };
-pub use crate::events::{Actor, Damage, Event, Head, Replayed, StateDigest, Target};
+pub use crate::events::{Actor, Damage, Event, Folded, Head, Replayed, StateDigest, Target};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 pub use crate::views::damages::{DATABASE, Damaged, State as DamageState, Trouble};
 
@@ -126,6 +130,8 @@ pub struct Options {
     pub disposal: DisposalOptions,
     /// How stored bytes are verified.
     pub scrub: ScrubOptions,
+    /// When snapshots of the views are written.
+    pub snapshots: SnapshotOptions,
     /// How long things are kept.
     pub retention: Policy,
     /// Whether the newest policy of the log is in force instead, and none is recorded.
@@ -146,6 +152,7 @@ impl Default for Options {
             clock: ClockOptions::default(),
             disposal: DisposalOptions::default(),
             scrub: ScrubOptions::default(),
+            snapshots: SnapshotOptions::default(),
             retention: Policy::default(),
             keeps_policy: false,
         }
@@ -208,7 +215,9 @@ impl Registry {
             troubles: Arc::clone(&troubles),
         };
         let observer: Arc<dyn Observer> = Arc::new(told);
-        let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
+        let shelf = snapshots::Shelved(&data);
+        let log =
+            Log::open_with(db.clone(), views::projections(), clock.clone(), observer, Some(&shelf)).await?;
         let uploads = uploads::Active::default();
         let opened_at = clock.now();
         if let Some(tick) = views::compliance::find(&db).await? {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ClockOptions, CollectionOptions, DisposalOptions, Options, ScrubOptions};
+use super::{ClockOptions, CollectionOptions, DisposalOptions, Options, ScrubOptions, SnapshotOptions};
 use crate::retention::Policy;
 use crate::setting::{Kind, Problem, Setting, Values};
 
@@ -57,6 +57,7 @@ impl Options {
         let [scrubs, passes, cycle, speed, pass] = ScrubOptions::SETTINGS;
         let [jump] = ClockOptions::SETTINGS;
         let [scheduled, every] = DisposalOptions::SETTINGS;
+        let [snapshots] = SnapshotOptions::SETTINGS;
         [
             &ALLOW_SPARSE,
             &VERIFY_READS,
@@ -76,6 +77,7 @@ impl Options {
             cycle,
             speed,
             pass,
+            snapshots,
             jump,
             scheduled,
             every,
@@ -97,6 +99,7 @@ impl Options {
             clock: ClockOptions::from_values(values),
             disposal: DisposalOptions::from_values(values),
             scrub: ScrubOptions::from_values(values),
+            snapshots: SnapshotOptions::from_values(values),
             retention: Policy::from_values(values)?,
             keeps_policy: false,
         })

@@ -22,6 +22,7 @@ pub mod repositories;
 pub mod retentions;
 pub mod runs;
 pub mod schemas;
+pub mod snapshots;
 pub mod tags;
 pub mod tombstones;
 
@@ -31,7 +32,7 @@ mod tests;
 use crate::events::{Projection, Projections};
 
 /// Grows whenever a fold or a view's schema changes; stored views of another version are rebuilt.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// Every projection of the registry.
 pub fn projections() -> Projections {
@@ -55,6 +56,7 @@ pub fn projections() -> Projections {
         Box::new(purges::Purges),
         Box::new(retentions::Retentions),
         Box::new(runs::Runs),
+        Box::new(snapshots::Snapshots),
         Box::new(tombstones::Tombstones),
     ];
     Projections::new(list, VERSION)
@@ -80,5 +82,6 @@ pub static STATEMENTS: &[&[&str]] = &[
     policies::STATEMENTS,
     retentions::STATEMENTS,
     runs::STATEMENTS,
+    snapshots::STATEMENTS,
     tombstones::STATEMENTS,
 ];

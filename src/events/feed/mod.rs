@@ -30,9 +30,6 @@ use crate::db::PAGE_BYTES;
 /// Events that are looked at for one page, at most.
 pub const SCANNED: usize = 4096;
 
-/// Bytes of payload of one page, unless it has a single event.
-const PAGE: usize = PAGE_BYTES.unsigned_abs() as usize;
-
 /// Events of the log, and how far it was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -61,11 +58,11 @@ pub(super) fn recent(
 ) -> Option<Page> {
     let looked_at = ring.after(after, SCANNED)?;
     let last = looked_at.last()?.sequence;
-    let (mut records, mut bytes, mut scanned_to) = (Vec::new(), 0, after);
+    let (mut records, mut bytes, mut scanned_to) = (Vec::new(), 0_i64, after);
     for record in looked_at {
         if filter.matches(&record) {
-            bytes += record.payload.len();
-            if records.len() >= limit || (bytes > PAGE && !records.is_empty()) {
+            bytes += i64::try_from(record.payload.len()).unwrap_or(i64::MAX);
+            if records.len() >= limit || (bytes > PAGE_BYTES && !records.is_empty()) {
                 return Some(Page { records, scanned_to, head: head.last().max(last) });
             }
             scanned_to = record.sequence;

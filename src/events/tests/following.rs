@@ -147,7 +147,7 @@ async fn a_page_ends_after_so_many_events_and_after_so_many_bytes(on: On) {
 async fn what_does_not_fit_is_looked_at_a_part_at_a_time(on: On) {
     let fixture = Fixture::new(on).await;
     let many = i64::try_from(SCANNED).unwrap() + 10;
-    for _ in 0..many / 250 + 1 {
+    for _ in 0..=many / 250 {
         fixture.record((0..250).map(|n| moved("t", n)).collect()).await;
     }
     fixture.record(vec![failed()]).await;

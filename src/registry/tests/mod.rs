@@ -4,6 +4,7 @@ mod blobs;
 mod engines;
 mod everything;
 mod garbage;
+mod golden;
 mod histories;
 mod manifests;
 mod objects;

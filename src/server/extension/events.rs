@@ -70,7 +70,7 @@ pub(super) async fn page(events: Vec<Event>, rest: &Value, room: Taken) -> Resul
 async fn write(body: &mut String, event: Event) -> Result<(), Error> {
     let mut shape = json!({
         "sequence": event.sequence,
-        "type": event.fact.type_name(),
+        "type": event.type_name(),
         "recorded_at": rfc3339(event.recorded_at),
         "actor": event.actor.as_str(),
         "subject": event.fact.subject(),

@@ -15,6 +15,7 @@ mod package;
 mod pipes;
 mod postgres;
 mod refusals;
+mod replay;
 mod retention;
 mod settings;
 mod shell;
