@@ -4,6 +4,8 @@ use super::{Error, Registry};
 use crate::db::Db;
 use crate::events::feed::{self, Filter, Page};
 use crate::events::{self, Event, Head};
+use crate::oci::RepositoryName;
+use crate::views::repositories;
 
 /// A page of the log in a database, and where it ended then, without opening the registry: beside a running server, or
 /// where there is none. It reads and does nothing else.
@@ -14,6 +16,12 @@ pub async fn read_events(db: &Db, after: i64, filter: &Filter, limit: usize) -> 
         events::Error::Expired { horizon } => Error::CursorExpired { since: after, horizon },
         error => error.into(),
     })
+}
+
+/// Whether anything was ever pushed to a repository, without opening the registry: the log of any other is empty for
+/// ever, and its name more likely misspelt.
+pub async fn has_repository(db: &Db, name: &RepositoryName) -> Result<bool, Error> {
+    Ok(repositories::exists(db, name).await?)
 }
 
 impl Registry {

@@ -66,7 +66,7 @@ pub use collection::{
 pub use compliance::{ClockReading, ClockTick, Options as ClockOptions, read_clock};
 pub use copy::{Copied, CopyOutcome, Side, copy};
 pub use error::Error;
-pub use events::read_events;
+pub use events::{has_repository, read_events};
 pub use feed::{Begin, ExpectedLog, Feed, Sight};
 pub use health::{Component, Health, has_log, inspect, probe};
 pub use manifests::{Manifest, PushedManifest};

@@ -7,7 +7,7 @@ use super::Format;
 use crate::client::tail::{Batch, Error, Event, Fault, Filter, Frame, Identity, Reader, Seen};
 use crate::config::Flags;
 use crate::oci::RepositoryName;
-use crate::registry::{self, EventFilter, Head, Record, read_events};
+use crate::registry::{self, EventFilter, Head, Record, has_repository, read_events};
 use crate::server::{cloud_event_shape, event_shape};
 
 /// Events read at once.
@@ -39,6 +39,11 @@ impl Here {
         let filter =
             EventFilter { types, repository: filter.repository.clone(), package: filter.package.clone() };
         let parts = open::read(&start(flags)?).await?;
+        if let Some(name) = &filter.repository
+            && !has_repository(&parts.db, name).await?
+        {
+            return Err(Failure(format!("nothing was ever pushed to a repository {name}")));
+        }
         Ok(Self { parts, filter, format, is_followed })
     }
 

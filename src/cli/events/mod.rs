@@ -21,6 +21,9 @@ use crate::package::PackageId;
 use here::Here;
 use output::{Output, Written};
 
+const SERVER_HELP: &str = "The registry, https://host[:port]; then the argument is the repository [default: \
+    ARTIFACTSTORE_SERVER, else http://127.0.0.1:5000]";
+
 /// How often the cursor file is written while events come, at most: after a crash so much is told again.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -40,8 +43,7 @@ pub(super) struct TailArguments {
     /// Which registry, and maybe one repository of it: [http[s]://host[:port]][/repository]
     #[arg(value_name = "SERVER[/REPOSITORY]", default_value = "", hide_default_value = true)]
     place: String,
-    /// The registry; then the argument is the repository [default: ARTIFACTSTORE_SERVER, else http://127.0.0.1:5000]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help = SERVER_HELP)]
     server: Option<String>,
     /// Read the log of the registry in this data directory, beside a running server or without one
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
@@ -82,7 +84,7 @@ enum Format {
     Text,
     /// JSON
     Json,
-    /// a CloudEvent as JSON
+    #[value(help = "a CloudEvent as JSON")]
     Cloudevents,
 }
 

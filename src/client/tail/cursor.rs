@@ -253,9 +253,9 @@ mod tests {
         file.save(&Cursor { sequence: 8, ..cursor() }).unwrap();
         file.save(&cursor()).unwrap();
         drop(file);
-        let (_file, kept) = File::open(&path).unwrap();
+        let (file, kept) = File::open(&path).unwrap();
         assert_eq!(kept, Some(cursor()));
-        drop(_file);
+        drop(file);
         let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
         assert_eq!(names, ["cursor"]);
     }

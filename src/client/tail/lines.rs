@@ -86,8 +86,8 @@ mod tests {
 
     #[test]
     fn a_long_line_in_many_pieces_is_looked_at_once() {
-        let mut lines = Lines::new(MANY * 2);
         const MANY: usize = 32 << 20;
+        let mut lines = Lines::new(MANY * 2);
         let piece = [b'x'; 1024];
         for _ in 0..MANY / piece.len() {
             lines.push(&piece);

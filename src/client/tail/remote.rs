@@ -1,8 +1,8 @@
 //! The log of a registry over HTTP: pages, or a stream.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 
-use http::header::ACCEPT;
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Deserialize;
@@ -63,10 +63,10 @@ impl Remote {
         };
         let mut query = String::new();
         if !filter.types.is_empty() {
-            query += &format!("&types={}", plain(&filter.types.join(",")));
+            let _ = write!(query, "&types={}", plain(&filter.types.join(",")));
         }
         if let Some(package) = &filter.package {
-            query += &format!("&package={package}");
+            let _ = write!(query, "&package={package}");
         }
         Self { client, target, query, scope, format, is_followed, stream: None }
     }
@@ -145,8 +145,9 @@ impl Remote {
         };
         let call = self.call(since, &format!("{}{wait}{format}", of(log))).header(ACCEPT, NDJSON);
         let answer = self.ask(since, &call).await?;
-        let kind = answer.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        if !kind.is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == NDJSON)) {
+        let kind =
+            answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if kind.split(';').next().unwrap_or_default().trim() != NDJSON {
             let reason = format!("its answer is not {NDJSON}");
             return Err(failed(self.client.protocol(&call.what(), reason)));
         }

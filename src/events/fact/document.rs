@@ -2,14 +2,14 @@
 //! types here. The words are written by hand, and none may be missing.
 //!
 //! Whoever adds a type runs this test: it prints the section, to be pasted where it belongs and completed with words.
-//! A type that is only read any more keeps its section; its example must still be read.
+//! A type that is only read any more keeps its section.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::tests::examples;
+use super::tests::{examples, older};
 use super::{Fact, FactError, LIMITS};
 use crate::codec::{cbor, jcs};
 
@@ -46,12 +46,27 @@ struct Payload {
 }
 
 impl Payload {
-    fn of(fact: &Fact) -> Self {
-        let json = jcs::from_cbor(&fact.encode().unwrap()).unwrap();
-        Self { type_name: fact.type_name(), value: serde_json::from_slice(&json).unwrap() }
+    fn new(type_name: &'static str, cbor: &[u8]) -> Self {
+        Self { type_name, value: serde_json::from_slice(&jcs::from_cbor(cbor).unwrap()).unwrap() }
     }
 
-    /// What becomes of it with another value at a place, or with none.
+    fn of(fact: &Fact) -> Self {
+        Self::new(fact.type_name(), &fact.encode().unwrap())
+    }
+
+    /// One of every type, also of those that are not recorded any more.
+    fn examples() -> Vec<Self> {
+        let mut all: Vec<Self> = examples("team/runs", "nightly").iter().map(Self::of).collect();
+        for (name, cbor) in older() {
+            if all.iter().all(|known| known.type_name != name) {
+                all.push(Self::new(name, &cbor));
+            }
+        }
+        all
+    }
+
+    /// What becomes of it with another value at a place, or with none, once it was read and written again. What is only
+    /// read is written as another type, and stays as it is here.
     fn with(&self, at: &[Step], other: Option<Value>) -> Result<Value, String> {
         let (last, before) = at.split_last().expect("not the whole payload");
         let mut value = self.value.clone();
@@ -65,9 +80,9 @@ impl Payload {
         let bytes = cbor::to_vec_with_limits(&value, &LIMITS).unwrap();
         let fact = Fact::decode(self.type_name, &bytes).map_err(|error| match error {
             FactError::Payload(error) => error.to_string(),
-            other => other.to_string(),
+            unknown @ FactError::UnknownType(_) => unknown.to_string(),
         })?;
-        Ok(Self::of(&fact).value)
+        Ok(if fact.type_name() == self.type_name { Self::of(&fact).value } else { value })
     }
 
     /// The fields of an object in the order they are declared; `None` where it takes any, or is something else.
@@ -93,7 +108,7 @@ impl Payload {
             match value {
                 Value::Object(_) => self.fields(&at, &path, found),
                 Value::Array(_) => {
-                    self.fields(&[&at[..], &[Step::First]].concat(), &format!("{path}[]"), found)
+                    self.fields(&[&at[..], &[Step::First]].concat(), &format!("{path}[]"), found);
                 }
                 _ => {}
             }
@@ -144,12 +159,11 @@ fn expected(said: &str) -> Vec<String> {
 }
 
 /// The section of a type: the words that are there, and the table and the example as the code has them.
-fn section(fact: &Fact, there: Option<&str>) -> String {
-    let payload = Payload::of(fact);
+fn section(payload: &Payload, there: Option<&str>) -> String {
     let mut fields = Vec::new();
     payload.fields(&[], "", &mut fields);
     let meanings = there.map(meanings).unwrap_or_default();
-    let mut text = format!("### {}\n\n", fact.type_name());
+    let mut text = format!("### {}\n\n", payload.type_name);
     let missing = format!("{MISSING}\n\n{CHANGES}{MISSING}");
     let _ = writeln!(text, "{}\n", there.map_or(missing, introduction));
     text += "| field | type | there | meaning |\n|---|---|---|---|\n";
@@ -202,9 +216,9 @@ fn is_missing(words: &str) -> bool {
 fn every_event_type_is_documented_as_it_is() {
     let sections = sections();
     let mut faults = Vec::new();
-    for fact in examples("team/runs", "nightly") {
-        let there = sections.get(fact.type_name()).copied();
-        let expected = section(&fact, there);
+    for payload in Payload::examples() {
+        let there = sections.get(payload.type_name).copied();
+        let expected = section(&payload, there);
         if there != Some(&expected) || is_missing(&introduction(&expected)) || expected.contains(MISSING) {
             faults.push(expected);
         }
@@ -228,13 +242,20 @@ fn every_event_type_says_what_it_changes() {
 
 #[test]
 fn no_event_type_is_documented_that_is_not_read() {
-    let known: BTreeSet<&str> = Fact::TYPES.iter().copied().collect();
-    for (name, section) in sections() {
-        let example = section.split("```json\n").nth(1).and_then(|rest| rest.split("\n```").next());
-        let example: Value = serde_json::from_str(example.unwrap_or_default())
-            .unwrap_or_else(|error| panic!("{name} has no example: {error}"));
-        let payload = cbor::to_vec_with_limits(&example, &LIMITS).unwrap();
-        let fact = Fact::decode(name, &payload).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(known.contains(fact.type_name()), "{name}");
+    let older = Fact::OLDER.iter().map(|(name, _)| *name);
+    let known: BTreeSet<&str> = Fact::TYPES.iter().copied().chain(older).collect();
+    let documented: BTreeSet<&str> = sections().into_keys().collect();
+    assert_eq!(documented, known);
+}
+
+#[test]
+fn what_is_not_recorded_any_more_says_so_and_as_what_it_is_read() {
+    let sections = sections();
+    for (name, now) in Fact::OLDER {
+        let introduction = introduction(sections[name]);
+        assert!(
+            introduction.contains("Not recorded any more") && introduction.contains(now),
+            "{introduction}"
+        );
     }
 }

@@ -10,11 +10,15 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::directory;
-use crate::support::{Ran, Repo, Server, command, is_production, run, until};
+use crate::support::{Launch, Ran, Repo, Server, command, is_production, run, until};
 
 /// A server with some tens of events, of two repositories.
 fn served() -> Server {
-    let server = Server::start();
+    filled(Launch::new())
+}
+
+fn filled(launch: Launch) -> Server {
+    let server = launch.start();
     let client = server.client();
     let (a, b) = (Repo::new(&client, "first/a"), Repo::new(&client, "second/b"));
     a.push_artifact("v1");
@@ -252,7 +256,7 @@ fn sigterm_without_a_cursor_file_says_where_it_was() {
 
 #[test]
 fn a_server_that_restarts_is_followed_on_without_a_gap() {
-    let server = served();
+    let server = filled(Launch::new().listen("127.83.41.9:0"));
     let mut following = Following::on(&server, &["--limit", "1000"]);
     let before = head(&server);
     for expected in 1..=before {
@@ -330,6 +334,7 @@ fn a_data_directory_is_read_beside_its_server_and_without_it() {
     assert_eq!(sequences(&server.run(&filtered).expect(0)).len(), 1);
     server.run(&["events", "tail", "--types", "tga"]).refused(&["tga", "tag"]);
     server.run(&["events", "tail", "http://host/a"]).refused(&["--data"]);
+    server.run(&["events", "tail", "not/there"]).refused(&["not/there"]);
     server.stop();
     assert_eq!(server.run(&["events", "tail", "--json"]).expect(0).out, over_http.out);
     assert_eq!(server.run(&["events", "tail", "--since", "1000000"]).expect(1).out, "");
