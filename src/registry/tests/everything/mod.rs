@@ -97,31 +97,6 @@ async fn live(on: On, steps: &[Step], told: &Mutex<Told>) -> Checked {
     Ok(())
 }
 
-/// The events of a history on `SQLite`, always the same but for what is random in them: of many short ones that with the
-/// most types.
-pub(in crate::registry::tests) fn recorded() -> Vec<crate::db::Row> {
-    use proptest::strategy::ValueTree as _;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let steps = prop::collection::vec(step(), LENGTH);
-    let history = |runner: &mut _| steps.new_tree(runner).unwrap().current();
-    let record = |steps: Vec<Step>| {
-        runtime.block_on(async {
-            let mut world = Box::pin(World::new(On::Sqlite)).await;
-            for step in &steps {
-                Box::pin(world.step(step)).await.unwrap();
-            }
-            Box::pin(world.end()).await.unwrap();
-            crate::events::golden::rows(&world.db).await
-        })
-    };
-    let types = |rows: &[crate::db::Row]| {
-        rows.iter().map(|row| row.text(1).to_owned()).collect::<std::collections::BTreeSet<_>>().len()
-    };
-    let all = (0..60).map(|_| record(history(&mut runner)));
-    all.filter(|rows| rows.len() <= 250).max_by_key(|rows| types(rows)).unwrap()
-}
-
 /// How many histories; more with the variable `ARTIFACTSTORE_TEST_HISTORIES`.
 fn cases(usual: u32) -> u32 {
     std::env::var("ARTIFACTSTORE_TEST_HISTORIES").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)

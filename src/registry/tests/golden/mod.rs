@@ -1,7 +1,8 @@
 //! The golden log: a checked-in log with every event type that was ever recorded, and the state it leads to.
 //!
-//! `log.ndjson` has one event per line, every column as it is stored, bytes in hex. Its lines are never changed and
-//! never removed: they stand for the logs that exist. What is new is appended to it, and `state.json` follows:
+//! `log.ndjson` has one event per line, every column as it is stored, bytes in hex. It begins with a history of
+//! everything at once, and goes on with examples of what that lacked. Its lines are never changed and never removed:
+//! they stand for the logs that exist. What is new is appended, and `state.json` follows:
 //!
 //! ```text
 //! cargo test --lib -- --ignored the_golden_log_is_extended
@@ -114,16 +115,11 @@ fn every_type_that_was_ever_recorded_is_in_the_golden_log() {
     assert!(missing.is_empty(), "{missing:?} are missing: {HOW}");
 }
 
-/// Appends an example of everything that is not in the golden log yet, and writes the state it leads to now. Begins
-/// one with a history of everything at once where there is none.
+/// Appends an example of everything that is not in the golden log yet, and writes the state it leads to now.
 #[tokio::test]
 #[ignore = "writes the golden log"]
 async fn the_golden_log_is_extended() {
-    let mut log = if file("log.ndjson").exists() {
-        read()
-    } else {
-        std::thread::spawn(super::everything::recorded).join().unwrap()
-    };
+    let mut log = read();
     let mut end = End::of(&log_id(&log[0]), &log);
     let mut there: BTreeSet<(String, Vec<u8>)> =
         log.iter().map(|row| (row.text(1).to_owned(), row.blob(8).to_vec())).collect();
