@@ -27,6 +27,7 @@ mod serve;
 mod stat;
 mod upkeep;
 mod user;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -201,6 +202,9 @@ enum Command {
     /// The compliance clock, by which retentions are judged: show it, or say that the system's clock is right.
     #[command(subcommand, arg_required_else_help = true)]
     Clock(clock::Clock),
+    /// Set up, change and look at webhooks: a client of an artifactstore registry.
+    #[command(subcommand, arg_required_else_help = true)]
+    Webhooks(webhooks::Webhooks),
     /// Show why something stays: what names it, what holds it, under which classes and until when.
     Explain(retention::Explain),
     /// Store one file without a server and print its digest.
@@ -415,6 +419,7 @@ impl Command {
             Self::Hold(hold) => hold.run().await,
             Self::Disposition(disposition) => disposition.run().await,
             Self::Clock(clock) => clock.run().await,
+            Self::Webhooks(webhooks) => webhooks.run().await,
             Self::Explain(explain) => explain.run().await,
             Self::Push { path, local: Local { common, repository, json } } => {
                 push::push(&common.start()?, &path, repository, json).await

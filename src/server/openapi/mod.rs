@@ -12,6 +12,7 @@ mod objects;
 mod operations;
 mod retention;
 mod scrub;
+mod webhooks;
 
 use std::sync::OnceLock;
 
@@ -26,11 +27,19 @@ use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
 use retention::RETENTION;
 use scrub::SCRUB;
+use webhooks::WEBHOOKS;
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
     let stored = GARBAGE.iter().chain(SCRUB);
-    OPERATIONS.iter().chain(OBJECTS).chain(stored).chain(RETENTION).chain(DISPOSITIONS).chain(CLOCK)
+    OPERATIONS
+        .iter()
+        .chain(OBJECTS)
+        .chain(stored)
+        .chain(RETENTION)
+        .chain(DISPOSITIONS)
+        .chain(CLOCK)
+        .chain(WEBHOOKS)
 }
 
 /// The document as it is served.
