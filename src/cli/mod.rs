@@ -30,6 +30,7 @@ mod serve;
 mod stat;
 mod upkeep;
 mod user;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -229,6 +230,9 @@ enum Command {
     /// Of a data directory, also beside a running server; with --server of that one. The oldest entry first, up to the
     /// newest event of now.
     Audit(audit::Audit),
+    /// Set up, change and look at webhooks: a client of an artifactstore registry.
+    #[command(subcommand, arg_required_else_help = true)]
+    Webhooks(webhooks::Webhooks),
     /// Show why something stays: what names it, what holds it, under which classes and until when.
     Explain(retention::Explain),
     /// Store one file without a server and print its digest.
@@ -461,6 +465,7 @@ impl Command {
             Self::Disposition(disposition) => disposition.run().await,
             Self::Clock(clock) => clock.run().await,
             Self::Audit(audit) => audit.run().await,
+            Self::Webhooks(webhooks) => webhooks.run().await,
             Self::Explain(explain) => explain.run().await,
             Self::Push { path, local: Local { common, repository, json } } => {
                 push::push(&common.start()?, &path, repository, json).await

@@ -2,8 +2,11 @@
 //!
 //! `registry.db` holds the log and its views: WAL with `synchronous=FULL`, one writer connection, a pool
 //! of read-only ones. `registry-operational.db` holds upload sessions with `synchronous=NORMAL`: a commit there
-//! costs no sync and never queues behind the log's writer.
+//! costs no sync and never queues behind the log's writer. It holds secrets too: its owner alone may read it.
 
+use std::fs::{self, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,6 +65,7 @@ impl Files {
             Access::Create => {
                 let writer = connect(registry, access, SqliteSynchronous::Full, 1).await?;
                 migrate(&writer, registry, &REGISTRY).await?;
+                keep_private(&operational).map_err(|error| Error::Engine(sqlx::Error::Io(error)))?;
                 let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
                 migrate(&sessions, &operational, &OPERATIONAL).await?;
                 let readers = connect(registry, Access::Read, SqliteSynchronous::Full, count).await?;
@@ -171,6 +175,21 @@ impl Transaction {
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         self.0.commit().await
     }
+}
+
+/// Makes a database that its owner alone can read: keys and secrets are in it. The engine makes the files beside it, WAL
+/// and shared memory, as it is; those that are there already are changed.
+fn keep_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        match fs::set_permissions(&name, Permissions::from_mode(0o600)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 async fn connect(

@@ -101,7 +101,8 @@ fn route(error: &RouteError) -> Wire {
         RouteError::NoSuchTag(_)
         | RouteError::Package(_)
         | RouteError::Hold(_)
-        | RouteError::Disposition(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+        | RouteError::Disposition(_)
+        | RouteError::Webhook(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         RouteError::SignedForReading => refused(StatusCode::FORBIDDEN, ErrorCode::Denied),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         RouteError::Key(_)

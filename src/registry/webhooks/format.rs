@@ -119,21 +119,31 @@ async fn on_a_thread(
 /// An event as a `CloudEvent`: the payload is its data, the rest of the envelope its attributes. The payload goes in as
 /// text: that of a large package would be a large tree.
 fn cloud_event(record: &Record, log_id: &str) -> Result<Bytes, jcs::Error> {
-    let name =
-        record.type_name.split_once('.').map_or((&*record.type_name, ""), |(version, name)| (name, version));
+    let type_name = match record.type_name.split_once('.') {
+        Some((version, name)) => format!("dev.artifactstore.{name}.{version}"),
+        None => format!("dev.artifactstore.{}", record.type_name),
+    };
     let mut shape = json!({
         "specversion": "1.0",
         "id": format!("{log_id}/{}", record.sequence),
-        "source": format!("urn:artifactstore:log:{log_id}"),
-        "type": format!("dev.artifactstore.{}.{}", name.0, name.1),
-        "subject": record.subject,
+        "source": format!("/v2/_artifactstore/log/{log_id}"),
+        "type": type_name,
         "time": rfc3339(record.recorded_at),
         "datacontenttype": "application/json",
-        // The extension compares sequences as texts.
+        // Text that sorts like the number: the extension of that name demands it.
         "sequence": format!("{:020}", record.sequence),
         "actor": record.actor,
         "leafhash": feed::leaf_hash(record),
     });
+    let subject = match (record.repository.as_deref(), &*record.subject) {
+        (Some(repository), "") => repository.to_owned(),
+        (Some(repository), subject) => format!("{repository}@{subject}"),
+        (None, subject) => subject.to_owned(),
+    };
+    // An empty one is not allowed.
+    if !subject.is_empty() {
+        shape["subject"] = subject.into();
+    }
     if let Some(repository) = &record.repository {
         shape["repository"] = (**repository).into();
     }

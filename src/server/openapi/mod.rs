@@ -13,6 +13,7 @@ mod objects;
 mod operations;
 mod retention;
 mod scrub;
+mod webhooks;
 
 use std::sync::OnceLock;
 
@@ -28,6 +29,7 @@ use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
 use retention::RETENTION;
 use scrub::SCRUB;
+use webhooks::WEBHOOKS;
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
@@ -40,6 +42,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         .chain(DISPOSITIONS)
         .chain(CLOCK)
         .chain(AUDIT)
+        .chain(WEBHOOKS)
 }
 
 /// The document as it is served.

@@ -15,6 +15,7 @@ fn filled(path: &str) -> String {
         .replace("{disposition}", "disp_01arz3ndektsv4rrffq69g5fav")
         .replace("{schema}", "run")
         .replace("{run}", "gc_01arz3ndektsv4rrffq69g5fav")
+        .replace("{webhook}", "whk_01arz3ndektsv4rrffq69g5fav")
         .replace("{key}", "logs/a%20b.txt")
 }
 

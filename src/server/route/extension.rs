@@ -4,7 +4,9 @@ use http::Method;
 
 use super::parameters::{Parameters, refused};
 use super::retention::cursor;
-use super::{Audit, Disposing, Objects, Page, Permission, Retention, RouteError, repository};
+use super::{
+    Audit, Disposing, Objects, Page, Permission, Retention, RouteError, Webhooks, repository,
+};
 use crate::clock::Micros;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
@@ -79,6 +81,8 @@ pub enum Extension {
     ScrubRuns(Page),
     /// `GET G/scrub/runs/<run>?n=&last=`
     ScrubRun(String, Page),
+    /// `G/webhooks…`
+    Webhooks(Webhooks),
     /// `GET G/openapi.json`
     OpenApi,
 }
@@ -196,6 +200,7 @@ impl Extension {
             },
             ["scrub", "runs"] => read(method, || Ok(Self::ScrubRuns(query.page()?))),
             ["scrub", "runs", run] => read(method, || Ok(Self::ScrubRun(run.to_owned(), query.page()?))),
+            ["webhooks", ref rest @ ..] => Webhooks::parse(method, rest, query).map(Self::Webhooks),
             ["openapi.json"] => read(method, || Ok(Self::OpenApi)),
             _ => Err(RouteError::NotFound),
         }
@@ -216,7 +221,8 @@ impl Extension {
             | Self::Scrub(_)
             | Self::StartScrub
             | Self::ScrubRuns(_)
-            | Self::ScrubRun(..) => Permission::Configure,
+            | Self::ScrubRun(..)
+            | Self::Webhooks(_) => Permission::Configure,
             Self::Objects(route) => route.permission(),
             Self::Retention(route) => route.permission(),
             Self::Disposing(route) => route.permission(),

@@ -15,6 +15,7 @@ mod parameters;
 mod permission;
 mod query;
 mod retention;
+mod webhooks;
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -29,6 +30,7 @@ pub use objects::{Objects, Which};
 pub use permission::Permission;
 pub use query::{Filter, Page, plain};
 pub use retention::{Retention, explain_path, holds_path};
+pub use webhooks::{Webhooks, webhook_path};
 
 use crate::oci::{Digest, NameError, Reference, RepositoryName, Tag, UploadId, excerpt};
 use distribution::{begin, blob, manifest, upload};
