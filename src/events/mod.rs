@@ -54,8 +54,8 @@ pub use fact::{
     ObjectStored, Orphan, OrphansRemoved, PackageCreated, PackageDeleted, PackageFailed, PackageFailure,
     PackageFileDropped, PackageFileIngested, PackageFileReplaced, PackageFinalized, PolicyChanged, Reference,
     RetentionDenied, RetentionExtended, RetentionResolved, RetentionShortened, RetentionStarted, Role,
-    SchemaRegistered, ScrubCompleted, SnapshotCreated, Subject, Subscribed, TagDeleted, TagMoved, WebhookChanged,
-    WebhookCreated, WebhookDeleted, WebhookId, WebhookIdError, manifest_key,
+    SchemaRegistered, ScrubCompleted, SnapshotCreated, Subject, Subscribed, TagDeleted, TagMoved,
+    WebhookChanged, WebhookCreated, WebhookDeleted, WebhookId, WebhookIdError, manifest_key,
 };
 pub use head::Head;
 pub use log::{Log, Observer};

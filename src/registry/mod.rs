@@ -107,8 +107,8 @@ pub use webhooks::{
 
 pub use crate::dataplane::{Body, ClientError};
 pub use crate::events::feed::{
-    Filter as EventFilter, Page as EventPage, Record, TypePattern, TypePatternError, json as event_json,
-    leaf_hash,
+    Filter as EventFilter, Limit as EventLimit, Page as EventPage, Record, SCANNED as SCANNED_EVENTS,
+    TypePattern, TypePatternError, cloud_event, json as event_json, leaf_hash,
 };
 pub use crate::events::{
     Actor, Damage, Event, Folded, Head, Replayed, StateDigest, Target, WebhookId, WebhookIdError,

@@ -7,8 +7,9 @@ use super::Format;
 use crate::client::tail::{Batch, Error, Event, Fault, Filter, Frame, Identity, Reader, Seen};
 use crate::config::Flags;
 use crate::oci::RepositoryName;
-use crate::registry::{self, EventFilter, Head, Record, has_repository, read_events};
-use crate::server::{cloud_event_shape, event_shape};
+use crate::registry::{
+    self, EventFilter, Head, Record, cloud_event, event_json, has_repository, read_events,
+};
 
 /// Events read at once.
 const PAGE: usize = 1000;
@@ -59,9 +60,9 @@ impl Here {
 
     /// An event as a server would send it.
     fn show(&self, record: &Record, log_id: &str) -> Result<Event, Error> {
-        let shown = event_shape(record).map_err(|error| Error::Failed(Box::new(error)))?;
+        let shown = record.shown(event_json).map_err(|error| Error::Failed(Box::new(error)))?;
         let json = match self.format {
-            Format::Cloudevents => cloud_event_shape(record, &shown, log_id).into(),
+            Format::Cloudevents => cloud_event(record, &shown, log_id).into(),
             Format::Text | Format::Json => shown,
         };
         Event::read(json).map_err(|reason| Error::Failed(reason.into()))

@@ -10,7 +10,10 @@ use crate::codec::jcs;
 use crate::events::fact::LIMITS;
 use crate::retention::rfc3339;
 
-/// An event as `{payload, actor, leaf_hash, recorded_at, repository?, sequence, subject, type}`. A payload may have 16
+/// What stands before the payload, which is the last field. In a text it would have its quotes escaped.
+const PAYLOAD: &[u8] = b",\"payload\":";
+
+/// An event as `{actor, leaf_hash, recorded_at, repository?, sequence, subject, type, payload}`. A payload may have 16
 /// MiB, so this takes a thread of its own; [`Record::shown`] keeps what came out.
 ///
 /// The payload goes in as text: that of a large package would be a large tree.
@@ -27,13 +30,20 @@ pub fn json(record: &Record) -> Result<Bytes, jcs::Error> {
         shape["repository"] = (**repository).into();
     }
     let payload = jcs::from_cbor_with_limits(&record.payload, &LIMITS)?;
-    let shape = shape.to_string();
-    let mut body = Vec::with_capacity(payload.len() + shape.len() + 16);
-    body.extend_from_slice(b"{\"payload\":");
-    body.extend_from_slice(&payload);
-    body.push(b',');
-    body.extend_from_slice(&shape.as_bytes()[1..]);
-    Ok(body.into())
+    let mut text = shape.to_string().into_bytes();
+    text.pop();
+    text.reserve_exact(PAYLOAD.len() + payload.len() + 1);
+    text.extend_from_slice(PAYLOAD);
+    text.extend_from_slice(&payload);
+    text.push(b'}');
+    Ok(text.into())
+}
+
+/// The payload in what [`json`] made.
+pub(super) fn payload(shown: &[u8]) -> &[u8] {
+    let at = shown.windows(PAYLOAD.len()).position(|window| window == PAYLOAD);
+    let from = at.expect("every event has a payload") + PAYLOAD.len();
+    &shown[from..shown.len() - 1]
 }
 
 /// `sha256:` and the hexadecimal digits.

@@ -22,6 +22,6 @@ pub async fn read(db: &Db, after: Sequence, filter: &Filter, limit: usize) -> Re
     if after < horizon {
         return Err(Error::Expired { horizon });
     }
-    let page = scan(db, &head, after, filter, limit).await?;
+    let page = scan(db, &head, after, filter, limit.into()).await?;
     Ok((head, page))
 }

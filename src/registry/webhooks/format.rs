@@ -80,7 +80,11 @@ impl Format {
             Self::Json => on_a_thread(record, |record| record.shown(feed::json)).await,
             Self::CloudEvents => {
                 let log_id = registry.log_id();
-                on_a_thread(record, move |record| cloud_event(record, &log_id)).await
+                let render = move |record: &Record| {
+                    let shown = record.shown(feed::json)?;
+                    Ok(feed::cloud_event(record, &shown, &log_id).into())
+                };
+                on_a_thread(record, render).await
             }
             Self::Distribution => envelope(registry, record).await,
         }
@@ -114,47 +118,6 @@ async fn on_a_thread(
     let record = Arc::clone(record);
     let rendered = tokio::task::spawn_blocking(move || render(&record)).await;
     rendered.map_err(RenderError::Thread)?.map_err(RenderError::Payload)
-}
-
-/// An event as a `CloudEvent`: the payload is its data, the rest of the envelope its attributes. The payload goes in as
-/// text: that of a large package would be a large tree.
-fn cloud_event(record: &Record, log_id: &str) -> Result<Bytes, jcs::Error> {
-    let type_name = match record.type_name.split_once('.') {
-        Some((version, name)) => format!("dev.artifactstore.{name}.{version}"),
-        None => format!("dev.artifactstore.{}", record.type_name),
-    };
-    let mut shape = json!({
-        "specversion": "1.0",
-        "id": format!("{log_id}/{}", record.sequence),
-        "source": format!("/v2/_artifactstore/log/{log_id}"),
-        "type": type_name,
-        "time": rfc3339(record.recorded_at),
-        "datacontenttype": "application/json",
-        // Text that sorts like the number: the extension of that name demands it.
-        "sequence": format!("{:020}", record.sequence),
-        "actor": record.actor,
-        "leafhash": feed::leaf_hash(record),
-    });
-    let subject = match (record.repository.as_deref(), &*record.subject) {
-        (Some(repository), "") => repository.to_owned(),
-        (Some(repository), subject) => format!("{repository}@{subject}"),
-        (None, subject) => subject.to_owned(),
-    };
-    // An empty one is not allowed.
-    if !subject.is_empty() {
-        shape["subject"] = subject.into();
-    }
-    if let Some(repository) = &record.repository {
-        shape["repository"] = (**repository).into();
-    }
-    let data = jcs::from_cbor_with_limits(&record.payload, &feed::LIMITS)?;
-    let shape = shape.to_string();
-    let mut body = Vec::with_capacity(data.len() + shape.len() + 16);
-    body.extend_from_slice(b"{\"data\":");
-    body.extend_from_slice(&data);
-    body.push(b',');
-    body.extend_from_slice(&shape.as_bytes()[1..]);
-    Ok(body.into())
 }
 
 /// What happened, in the words of the distribution registry.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::oci::ErrorCode;
 
 /// The refusals operations share.
-const REFUSALS: [(u16, &str); 10] = [
+const REFUSALS: [(u16, &str); 12] = [
     (400, "Something in the request is malformed; the message names the field, path or rule."),
     (
         403,
@@ -14,7 +14,9 @@ const REFUSALS: [(u16, &str); 10] = [
     ),
     (404, "There is no such repository, package, file, object, hold, schema, collection, scrub or webhook."),
     (409, "It is in another state than the request needs, or something is in the way."),
+    (406, "`Accept` names nothing there is here."),
     (410, "The events after this place are not in the log any more."),
+    (429, "As many streams are open as there may be; `Retry-After` says when to try again."),
     (412, "The key names something else than `If-Match` or `If-None-Match` says."),
     (413, "The body is too large."),
     (416, "No byte of the range is there."),

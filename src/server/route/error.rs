@@ -73,13 +73,16 @@ pub enum RouteError {
         /// What is wrong.
         reason: String,
     },
-    /// A query parameter is none of this path, which would not be bounded as it was meant to be.
-    #[error("query parameter {name}: there is none of this name here; there are {known}")]
-    QueryUnknown {
-        /// The parameter.
+    /// There is no query parameter of this name, where none is ignored.
+    #[error(
+        "there is no query parameter {name:?}{}",
+        nearest.as_ref().map(|it| format!("; is it {it}?")).unwrap_or_default()
+    )]
+    UnknownQuery {
+        /// The name.
         name: String,
-        /// Those that are known.
-        known: String,
+        /// What may have been meant.
+        nearest: Option<String>,
     },
     /// A query parameter of the extension is no digest.
     #[error("query parameter {name}: invalid digest: {reason}")]
