@@ -29,7 +29,8 @@ impl Parameters {
 
     /// Refuses a parameter that is none of these.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), RouteError> {
-        match self.0.iter().find(|(key, _)| !known.contains(&key.as_str())) {
+        let mut named = self.0.iter().filter(|(key, _)| !key.is_empty());
+        match named.find(|(key, _)| !known.contains(&key.as_str())) {
             Some((key, _)) => Err(RouteError::QueryUnknown { name: excerpt(key), known: known.join(", ") }),
             None => Ok(()),
         }
