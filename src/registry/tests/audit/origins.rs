@@ -12,7 +12,7 @@ on_both![
 
 fn from(address: &str) -> Origin {
     let address: IpAddr = address.parse().unwrap();
-    Origin::http(address, Some("oras/1.2"), Some("r-1"))
+    Origin::request(address, Some("oras/1.2"), Some("r-1"))
 }
 
 impl Bench {
