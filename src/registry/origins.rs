@@ -105,7 +105,7 @@ pub struct Origin {
 
 impl Origin {
     /// A request from an address. Of the texts printable ASCII is kept, and no more than 256 bytes.
-    pub fn http(address: IpAddr, client: Option<&str>, request_id: Option<&str>) -> Self {
+    pub fn request(address: IpAddr, client: Option<&str>, request_id: Option<&str>) -> Self {
         let address = Some(address.to_canonical());
         Self {
             via: Via::Http,
@@ -309,11 +309,11 @@ mod tests {
     #[test]
     fn what_a_client_says_of_itself_is_kept_short_and_plain() {
         let address = "::ffff:192.0.2.1".parse().unwrap();
-        let origin = Origin::http(address, Some("oras/1.2\u{1b}[2J\n\u{202e}ä x"), Some(" \t"));
+        let origin = Origin::request(address, Some("oras/1.2\u{1b}[2J\n\u{202e}ä x"), Some(" \t"));
         assert_eq!(origin.address, Some("192.0.2.1".parse().unwrap()));
         assert_eq!(origin.client.as_deref(), Some("oras/1.2[2J x"));
         assert_eq!(origin.request_id, None);
-        let long = Origin::http(address, Some(&"x".repeat(10_000)), None);
+        let long = Origin::request(address, Some(&"x".repeat(10_000)), None);
         assert_eq!(long.client.map(|client| client.len()), Some(TEXT));
     }
 

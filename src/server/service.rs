@@ -100,7 +100,7 @@ fn reason(panic: &(dyn Any + Send)) -> String {
 
 /// Where a request comes from. The address is that of the socket: what a header says of others is anybody's word.
 fn origin(call: &Call<'_>, peer: IpAddr) -> Origin {
-    Origin::http(peer, call.header(&USER_AGENT), call.header(&REQUEST_ID))
+    Origin::request(peer, call.header(&USER_AGENT), call.header(&REQUEST_ID))
 }
 
 /// Who is calling. There is no authentication yet: everyone may do everything, and the server listens on

@@ -377,7 +377,7 @@ mod tests {
             let row = row.unwrap_or_else(|| panic!("docs/audit.md does not tell of {action}"));
             assert!(types.iter().all(|name| row.contains(&format!("`{name}`"))), "{row}");
         }
-        let rows = document.lines().filter(|line| line.starts_with("| `") && line.contains('.'));
+        let rows = document.lines().filter(|line| line.starts_with("| `"));
         let listed = rows.filter(|row| row.contains("`v1.") || row.ends_with("| only refused |")).count();
         assert_eq!(listed, TOLD.len());
         for name in Fact::TYPES {

@@ -34,9 +34,19 @@ impl Selection {
     /// The shortest thread on which everything is that a filter lets through.
     pub(super) async fn of(db: &Db, filter: &Filter) -> Result<Self, Error> {
         let repository = filter.repository.as_ref();
-        let item = filter.package.clone().map(Item::Package).or_else(|| filter.reference.clone());
-        match (item, repository) {
-            (Some(Item::Package(id)), _) => Self::package(db, id, repository).await,
+        if let Some(id) = &filter.package {
+            return Self::package(db, id, repository).await;
+        }
+        match (filter.reference.clone(), repository) {
+            (Some(Item::Package(id)), None) => Self::package(db, &id, None).await,
+            (Some(Item::Package(id)), Some(name)) => match Self::package(db, &id, repository).await {
+                // A tag may look like an id.
+                Err(Error::PackageUnknown(_)) => match id.as_str().parse() {
+                    Ok(tag) => Ok(Self::Tag(name.clone(), tag)),
+                    Err(_) => Err(Error::PackageUnknown(id)),
+                },
+                found => found,
+            },
             (Some(Item::Manifest(_)), None) => Err(Error::AuditOfRepository),
             (Some(Item::Manifest(Reference::Tag(tag))), Some(name)) => Ok(Self::Tag(name.clone(), tag)),
             (Some(Item::Manifest(Reference::Digest(digest))), Some(name)) => {
@@ -47,14 +57,10 @@ impl Selection {
         }
     }
 
-    async fn package(db: &Db, id: PackageId, repository: Option<&RepositoryName>) -> Result<Self, Error> {
-        let found = packages::find(db, &id).await?;
+    async fn package(db: &Db, id: &PackageId, repository: Option<&RepositoryName>) -> Result<Self, Error> {
+        let found = packages::find(db, id).await?;
         let found = found.filter(|package| repository.is_none_or(|name| *name == package.repository));
-        let Some(package) = found else {
-            // A tag may look like an id.
-            let tag = id.as_str().parse().ok().zip(repository);
-            return tag.map(|(tag, name)| Self::Tag(name.clone(), tag)).ok_or(Error::PackageUnknown(id));
-        };
+        let package = found.ok_or_else(|| Error::PackageUnknown(id.clone()))?;
         let mut related = Vec::new();
         add_related(db, &package.repository, &Target::Package(id.clone()), &mut related).await?;
         Ok(Self::About { subjects: vec![id.to_string()], related })

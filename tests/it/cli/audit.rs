@@ -30,6 +30,7 @@ fn the_audit_is_the_same_over_http_and_on_the_data_directory() {
     let repo = Repo::new(&server.client(), "team/results");
     repo.push_artifact("v1");
     repo.push_artifact("v2");
+    Repo::new(&server.client(), "other").push_artifact("v1");
     let place = ["hold", "place", "team/results:v1", "--matter", "case 7", "--reason", "the court asked"];
     let mut hold = command();
     hold.args(place).env("ARTIFACTSTORE_SERVER", format!("http://{}", server.address()));
@@ -58,7 +59,7 @@ fn the_audit_is_the_same_over_http_and_on_the_data_directory() {
         assert!(entries(&here).len() < all.len(), "{filter:?}");
     }
     let table = server.run(&["audit", "--refused"]).expect(0).out;
-    assert!(table.contains("anonymous  manifest.delete  refused  team/results  v1  "), "{table}");
+    assert!(table.contains("anonymous  tag.delete  refused  team/results  v1  "), "{table}");
     server.stop();
     let sheet = server.run(&["audit", "--format", "csv"]).expect(0).out;
     assert_eq!(sheet.split_terminator("\r\n").count(), all.len() + 1);

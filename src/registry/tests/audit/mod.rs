@@ -66,17 +66,17 @@ impl Bench {
     }
 
     async fn pushed(&self, repository: &str, actor: &Actor, layer: &str, to: &str) -> Digest {
+        let repository = name(repository);
         let mut digests = Vec::new();
         for bytes in ["{}", layer] {
             let bytes = Bytes::copy_from_slice(bytes.as_bytes());
             let digest = sha256(&bytes);
-            let pushed = self.registry.push_blob(&name(repository), actor.clone(), &digest, whole(&bytes));
+            let pushed = self.registry.push_blob(&repository, actor.clone(), &digest, whole(&bytes));
             pushed.await.unwrap();
             digests.push(digest);
         }
         let (manifest, to) = (image(&digests[0], &digests[1..]), to.parse().unwrap());
-        let pushed =
-            self.registry.push_manifest(&name(repository), actor.clone(), &to, vec![], None, manifest);
+        let pushed = self.registry.push_manifest(&repository, actor.clone(), &to, vec![], None, manifest);
         pushed.await.unwrap().digest
     }
 
@@ -112,9 +112,8 @@ impl Bench {
         self.pushed("a", &ada, "second", "v2").await;
         self.clock.advance(HOUR);
         registry.release_hold(&a, ben.clone(), &hold.id, "it is over").await.unwrap();
-        let extension = Extension::Until(None);
-        let until = item("v2");
-        registry.extend_retention(&a, ada.clone(), &until, &extension, "for ever").await.unwrap_err();
+        let earlier = Extension::Until(SECOND);
+        registry.extend_retention(&a, ada.clone(), &item("p1"), &earlier, "a mistake").await.unwrap_err();
         registry.release_hold(&a, ben.clone(), &on_package.id, "it is over").await.unwrap();
         self.clock.advance(20 * 366 * 24 * HOUR);
         registry.tick().await.unwrap();

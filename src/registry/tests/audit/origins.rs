@@ -12,7 +12,7 @@ on_both![
 
 fn from(address: &str) -> Origin {
     let address: IpAddr = address.parse().unwrap();
-    Origin::http(address, Some("oras/1.2"), Some("r-1"))
+    Origin::request(address, Some("oras/1.2"), Some("r-1"))
 }
 
 impl Bench {
@@ -61,9 +61,9 @@ async fn attempts_that_were_only_counted_come_from_where_the_last_one_came(on: O
     let bench = Bench::new(on).await;
     bench.pushed("a", &user("ada"), "layer", "v1").await;
     bench.held(&user("ada"), Some("v1"), HoldKind::Legal).await;
-    let v1 = "v1".parse().unwrap();
+    let (v1, a) = ("v1".parse().unwrap(), name("a"));
     for address in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
-        let delete = bench.registry.delete_manifest(&name("a"), user("ben"), &v1);
+        let delete = bench.registry.delete_manifest(&a, user("ben"), &v1);
         from(address).scope(delete).await.unwrap_err();
     }
     bench.clock.advance(61 * SECOND);
