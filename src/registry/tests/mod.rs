@@ -18,6 +18,7 @@ mod retention;
 mod scrub;
 mod sweep;
 mod uploads;
+mod webhooks;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -244,7 +245,7 @@ async fn every_statement_on_operational_tables_prepares() {
         signing::keys::STATEMENTS,
         maintenance::STATEMENTS,
         collection::orphans::STATEMENTS,
-        webhooks::table::STATEMENTS,
+        crate::registry::webhooks::table::STATEMENTS,
     ];
     for sql in tables.into_iter().flatten() {
         fixture.db.prepare_operational(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));

@@ -25,3 +25,4 @@ mod retention;
 mod scrub;
 mod unchanged;
 mod uploads;
+mod webhooks;
