@@ -220,6 +220,67 @@ mod tests {
         assert!(checked(&allowing, "other.example.com", inside).is_err());
     }
 
+    #[tokio::test]
+    async fn a_name_is_looked_at_by_what_it_resolves_to() {
+        let mut resolver = Resolver { guard: Guard::default() };
+        let refused = resolver.call("localhost".parse().unwrap()).await.unwrap_err();
+        assert!(refused.downcast_ref::<Forbidden>().is_some(), "{refused}");
+        let allowed = vec!["localhost".parse().unwrap()];
+        let mut resolver = Resolver { guard: Guard::new(allowed) };
+        assert!(resolver.call("localhost".parse().unwrap()).await.unwrap().count() > 0);
+    }
+
+    fn delivery(url: &str) -> Delivery {
+        let endpoint = url.parse().unwrap();
+        Delivery { endpoint, headers: vec![("webhook-id", "1".to_owned())], body: Bytes::from_static(b"{}") }
+    }
+
+    /// Answers every request on one connection the same way, once it has all of it.
+    async fn receiver(answer: String) -> u16 {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut seen = Vec::new();
+                while !seen.ends_with(b"\r\n\r\n{}") && stream.read_buf(&mut seen).await.unwrap() > 0 {}
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_no_further_than_it_can_be_shown_and_never_followed() {
+        let guard = Guard::new(vec!["127.0.0.1".parse().unwrap()]);
+        let sender = Sender::new(guard).unwrap();
+        let long = "x".repeat(100_000);
+        let port = receiver(format!(
+            "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\nretry-after: 7\r\n\
+             content-length: {}\r\n\r\n{long}",
+            long.len()
+        ))
+        .await;
+        let receipt = sender.send(&delivery(&format!("http://127.0.0.1:{port}/x"))).await.unwrap();
+        assert_eq!((receipt.status, receipt.beginning.len()), (302, ANSWER));
+        assert_eq!(receipt.retry_after, Some(Duration::from_secs(7)));
+        let nowhere = sender.send(&delivery("http://127.0.0.1:1/secret")).await.unwrap_err();
+        assert!(
+            nowhere.0.starts_with("127.0.0.1 cannot be reached") && !nowhere.0.contains("secret"),
+            "{nowhere:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_to_an_address_inside_whatever_was_stored() {
+        let sender = Sender::new(Guard::default()).unwrap();
+        let port = receiver("HTTP/1.1 204 No Content\r\n\r\n".to_owned()).await;
+        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "a.localhost"] {
+            let refused = sender.send(&delivery(&format!("http://{host}:{port}/"))).await.unwrap_err();
+            assert!(refused.0.contains("webhooks.allow"), "{host}: {refused:?}");
+        }
+    }
+
     #[test]
     fn a_pause_is_asked_for_in_seconds_or_until_a_date() {
         let of = |text: &str| {

@@ -22,6 +22,7 @@ mod settings;
 mod shell;
 mod signals;
 mod verify;
+mod webhooks;
 
 use std::path::Path;
 

@@ -29,3 +29,4 @@ mod retention;
 mod scrub;
 mod unchanged;
 mod uploads;
+mod webhooks;
