@@ -408,7 +408,7 @@ pub fn run() -> ExitCode {
                 let work = arguments.command.run();
                 // What a server is asked to do comes from elsewhere.
                 let outcome = runtime
-                    .block_on(async { if is_server { work.await } else { Origin::cli().scope(work).await } });
+                    .block_on(async { if is_server { work.await } else { Box::pin(Origin::cli().scope(work)).await } });
                 // What still runs on a thread may run for ever.
                 runtime.shutdown_timeout(LEAVE);
                 outcome

@@ -39,7 +39,7 @@ pub(super) enum Webhooks {
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// Where to, https://host/path
+    /// Where to, `https://host/path`
     url: String,
     #[command(flatten)]
     what: What,

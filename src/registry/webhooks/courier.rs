@@ -133,7 +133,7 @@ impl Courier {
             let has_work = match self.look(&stored, now).await {
                 Ok(has_work) => has_work,
                 Err(error) => {
-                    self.complain(&stored.webhook, &error);
+                    complain(&stored.webhook, &error);
                     continue;
                 }
             };
@@ -237,7 +237,7 @@ impl Courier {
     /// Sends for one webhook, as long as it lasts, and gives the claim back.
     async fn turn(&self, mut claim: Claim, stored: Stored) {
         if let Err(error) = self.send_all(&mut claim, &stored).await {
-            self.complain(&stored.webhook, &error);
+            complain(&stored.webhook, &error);
             let failure = Failure {
                 attempts: stored.webhook.attempts,
                 failing_since: stored.webhook.failing_since,
@@ -254,12 +254,12 @@ impl Courier {
             if let Err(error) =
                 self.registry.stored_webhooks().failed(&claim, &stored.version, &failure).await
             {
-                self.complain(&stored.webhook, &error);
+                complain(&stored.webhook, &error);
             }
         }
         // A claim that cannot be given back runs out.
         if let Err(error) = self.registry.stored_webhooks().release(&claim).await {
-            self.complain(&stored.webhook, &error);
+            complain(&stored.webhook, &error);
         }
     }
 
@@ -402,10 +402,11 @@ impl Courier {
         Ok(())
     }
 
-    fn complain(&self, webhook: &Webhook, error: &Error) {
-        let error: &dyn std::error::Error = error;
-        tracing::warn!(error, webhook = %webhook.id, url = %webhook.endpoint, "Sending a webhook failed here");
-    }
+}
+
+fn complain(webhook: &Webhook, error: &Error) {
+    let error: &dyn std::error::Error = error;
+    tracing::warn!(error, webhook = %webhook.id, url = %webhook.endpoint, "Sending a webhook failed here");
 }
 
 /// The same for every attempt, and for no other event: a log that was restored and went on otherwise has other events

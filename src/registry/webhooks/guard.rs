@@ -117,9 +117,9 @@ fn contains(network: IpAddr, bits: u8, address: IpAddr) -> bool {
 
 /// The IPv4 address that is called by an IPv6 one: mapped (`::ffff:0:0/96`) or translated (`64:ff9b::/96`).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, high, low] = address.segments();
-    let is_mapped = [a, b, c, d, e, f] == [0, 0, 0, 0, 0, 0xffff];
-    let is_translated = [a, b, c, d, e, f] == [0x64, 0xff9b, 0, 0, 0, 0];
+    let [prefix @ .., high, low] = address.segments();
+    let is_mapped = prefix == [0, 0, 0, 0, 0, 0xffff];
+    let is_translated = prefix == [0x64, 0xff9b, 0, 0, 0, 0];
     (is_mapped || is_translated).then(|| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
 }
 
@@ -154,7 +154,7 @@ fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
     Some(match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => "an address of no network",
         [0, 0, 0, 0, 0, 0, 0, 1] => "an address of the registry's own machine",
-        [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => "a private address",
+        [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => "a private address",
         [0xfe80..=0xfebf, ..] => "a link-local address",
         [0xff00..=0xffff, ..] => "a multicast address",
         [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => "an address for documentation",

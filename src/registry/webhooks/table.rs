@@ -14,7 +14,9 @@ use super::{State, Webhook};
 use crate::clock::{Micros, SECOND};
 use crate::db::{self, Db, Operational, Row, Value};
 use crate::events::WebhookId;
-use crate::events::feed::Filter;
+use crate::events::feed::{Filter, TypePattern};
+use crate::oci::RepositoryName;
+use crate::package::PackageId;
 use crate::registry::Error;
 
 /// A lease that is not renewed ends after this long: its process is gone.
@@ -344,13 +346,13 @@ fn moving(claim: &Claim, from: &Place, to: &Place, until: Micros) -> Vec<Value> 
 /// From the URL to the reason.
 fn described(webhook: &Webhook, secrets: &Secrets) -> Vec<Value> {
     let filter = &webhook.filter;
-    let types: Vec<&str> = filter.types.iter().map(|pattern| pattern.as_str()).collect();
+    let types: Vec<&str> = filter.types.iter().map(TypePattern::as_str).collect();
     vec![
         webhook.endpoint.expose().into(),
         webhook.format.as_str().into(),
         types.join(",").into(),
-        filter.repository.as_ref().map(|name| name.as_str()).into(),
-        filter.package.as_ref().map(|id| id.as_str()).into(),
+        filter.repository.as_ref().map(RepositoryName::as_str).into(),
+        filter.package.as_ref().map(PackageId::as_str).into(),
         secrets.to_text().into(),
         webhook.state.as_str().into(),
         webhook.reason.as_deref().into(),

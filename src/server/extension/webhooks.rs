@@ -207,7 +207,7 @@ fn shape(of: &Webhook, call: &Call<'_>) -> Value {
         "url_hash": of.endpoint.hash(),
         "format": of.format.as_str(),
         "filter": {
-            "types": of.filter.types.iter().map(|pattern| pattern.as_str()).collect::<Vec<_>>(),
+            "types": of.filter.types.iter().map(TypePattern::as_str).collect::<Vec<_>>(),
             "repository": of.filter.repository,
             "package": of.filter.package,
         },

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{BATCH, JSON, MAX_PAGE, need, shape};
-use crate::registry::{EventPage, Feed, Record, SCANNED_EVENTS, cloud_event};
+use crate::registry::{EventPage, Feed, Record, SCANNED_EVENTS, TypePattern, cloud_event};
 use crate::server::State;
 use crate::server::error::Error;
 use crate::server::respond::{Answer, Headers as _, held};
@@ -101,7 +101,7 @@ fn next(asked: &Events, since: i64, log_id: &str, epoch: i64) -> String {
         "{}?since={since}&log_id={log_id}&epoch={epoch}&format=cloudevents",
         events_path(asked.of.as_ref())
     );
-    let types: Vec<&str> = asked.filter.types.iter().map(|pattern| pattern.as_str()).collect();
+    let types: Vec<&str> = asked.filter.types.iter().map(TypePattern::as_str).collect();
     let repository = asked.filter.repository.as_ref().filter(|_| asked.of.is_none());
     let optional = [
         ("limit", asked.limit.map(|limit| limit.to_string())),
