@@ -6,7 +6,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::appender::Appender;
 use super::command::{Queued, Submitted};
-use super::feed::{self, Filter, Page};
+use super::feed::{self, Filter, Limit, Page};
 use super::follower::Follower;
 use super::tail::Tail;
 use super::{Actor, Command, Committed, Error, Event, Head, Projections, Refusal, Sequence, query, replay};
@@ -117,7 +117,13 @@ impl Log {
     ///
     /// [`Error::Forked`] once the log is not the one this process knows, and [`Error::Expired`] where the next event is
     /// not in the log any more.
-    pub async fn feed(&self, after: Sequence, filter: &Filter, limit: usize) -> Result<Page, Error> {
+    pub async fn feed(
+        &self,
+        after: Sequence,
+        filter: &Filter,
+        limit: impl Into<Limit>,
+    ) -> Result<Page, Error> {
+        let limit = limit.into();
         if let Some(forked) = self.tail.forked() {
             return Err(Error::Forked(forked.clone()));
         }

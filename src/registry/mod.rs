@@ -87,7 +87,8 @@ pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
 
 pub use crate::dataplane::{Body, ClientError};
 pub use crate::events::feed::{
-    Filter as EventFilter, Page as EventPage, Record, TypePattern, TypePatternError,
+    Filter as EventFilter, Limit as EventLimit, Page as EventPage, Record, SCANNED as SCANNED_EVENTS,
+    TypePattern, TypePatternError,
 };
 pub use crate::events::{Actor, Damage, Event, Head, Replayed, StateDigest, Target};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};

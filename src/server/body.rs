@@ -17,10 +17,10 @@ use crate::registry::{Body, ClientError};
 /// The error type of outgoing streams; it only ends the connection, where it was logged already.
 pub(super) type StreamError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A stream of known length, on its way out.
+/// A stream on its way out.
 pub(super) type OutStream = Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>> + Send>>;
 
-/// A response body. Its exact length is always known.
+/// A response body. Its exact length is known unless it is [open](Self::Open).
 pub(super) enum ResponseBody {
     Empty,
     Full(Bytes),
@@ -30,6 +30,8 @@ pub(super) enum ResponseBody {
         frames: OutStream,
         left: u64,
     },
+    /// One that ends when it ends.
+    Open(OutStream),
 }
 
 impl HttpBody for ResponseBody {
@@ -57,6 +59,7 @@ impl HttpBody for ResponseBody {
                 Poll::Ready(None) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             },
+            Self::Open(frames) => frames.poll_next_unpin(cx).map_ok(Frame::data),
         }
     }
 
@@ -66,6 +69,7 @@ impl HttpBody for ResponseBody {
             Self::Full(bytes) => bytes.is_empty(),
             Self::Held(sending) => sending.left() == 0,
             Self::Stream { left, .. } => *left == 0,
+            Self::Open(_) => false,
         }
     }
 
@@ -75,6 +79,7 @@ impl HttpBody for ResponseBody {
             Self::Full(bytes) => bytes.len() as u64,
             Self::Held(sending) => sending.left(),
             Self::Stream { left, .. } => *left,
+            Self::Open(_) => return SizeHint::default(),
         })
     }
 }

@@ -74,6 +74,11 @@ pub(super) fn stream(status: StatusCode, content_type: &str, frames: OutStream, 
     answer
 }
 
+/// An answer with a body that streams until it ends.
+pub(super) fn open(content_type: &str, frames: OutStream) -> Answer {
+    Response::new(ResponseBody::Open(frames)).with(CONTENT_TYPE, content_type)
+}
+
 /// Setting headers whose values were checked.
 pub(super) trait Headers {
     /// Sets a header. A value that cannot travel in a header is left out.

@@ -45,6 +45,7 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::File(name, id, path) => files::get(call, &name, &id, &path).await,
         Extension::IngestFile(name, id, path, ingest) => files::put(call, &name, &id, path, ingest).await,
         Extension::DropFile(name, id, path) => files::delete(call, &name, &id, &path).await,
+        Extension::Events(asked) => events::follow(call, asked).await,
         Extension::Objects(route) => objects::dispatch(route, call).await,
         Extension::Disposing(route) => disposition::dispatch(route, call).await,
         Extension::Retention(route) => retention::dispatch(route, call).await,

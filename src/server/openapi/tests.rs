@@ -57,6 +57,11 @@ fn samples(parameter: &Parameter) -> (String, Vec<&'static str>) {
     let digest = format!("sha256:{}", "0".repeat(64));
     match (parameter.name, parameter.kind, parameter.pattern) {
         ("role" | "expires" | "kid" | "signature", ..) => ("7".to_owned(), vec![]),
+        ("since", Type::Text, _) => ("now".to_owned(), vec!["", "-1", "1.5", "%2B1", "x", "NOW"]),
+        ("types", ..) => ("tag.moved,package.*".to_owned(), vec!["", "tag.", "tag,,blob", "%ff"]),
+        ("package", ..) => ("pkg_01arz3ndektsv4rrffq69g5fav".to_owned(), vec!["", "x", "%ff"]),
+        ("repository", ..) => ("team/results".to_owned(), vec!["", "A", "a//b", "%ff"]),
+        ("log_id", ..) => ("01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(), vec!["", "a%20b", "%ff"]),
         (_, Type::Number { min, .. }, _) => (min.to_string(), vec!["", "-1", "1.5", "%2B1", "x"]),
         (_, Type::Flag, _) => ("true".to_owned(), vec!["", "1", "True"]),
         (_, Type::OneOf(values), _) => (values[0].to_owned(), vec!["", "x"]),

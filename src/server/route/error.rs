@@ -70,6 +70,17 @@ pub enum RouteError {
         /// What is wrong.
         reason: String,
     },
+    /// There is no query parameter of this name, where none is ignored.
+    #[error(
+        "there is no query parameter {name:?}{}",
+        nearest.as_ref().map(|it| format!("; is it {it}?")).unwrap_or_default()
+    )]
+    UnknownQuery {
+        /// The name.
+        name: String,
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
     /// A query parameter of the extension is no digest.
     #[error("query parameter {name}: invalid digest: {reason}")]
     QueryDigest {

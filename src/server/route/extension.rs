@@ -4,7 +4,7 @@ use http::Method;
 
 use super::parameters::{Parameters, refused};
 use super::retention::cursor;
-use super::{Disposing, Objects, Page, Permission, Retention, RouteError, repository};
+use super::{Disposing, Events, Objects, Page, Permission, Retention, RouteError, repository};
 use crate::clock::Micros;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
@@ -14,7 +14,7 @@ use crate::registry::{Filter, Status, Target};
 pub const EXTENSION: &str = "_artifactstore";
 
 /// The greatest sequence of an event that every reader of JSON can say: 2^53 - 1.
-const MAX_SEQUENCE: u64 = (1 << 53) - 1;
+pub(super) const MAX_SEQUENCE: u64 = (1 << 53) - 1;
 
 /// What a request asks of the extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub enum Extension {
     ScrubRuns(Page),
     /// `GET G/scrub/runs/<run>?n=&last=`
     ScrubRun(String, Page),
+    /// `GET G/events…` and `GET R/events…`
+    Events(Events),
     /// `GET G/openapi.json`
     OpenApi,
 }
@@ -147,6 +149,7 @@ impl Extension {
             ["disposition", ref rest @ ..] => {
                 Disposing::parse(method, name, rest, query).map(Self::Disposing)
             }
+            ["events"] => read(method, || Ok(Self::Events(query.events(Some(name))?))),
             ["objects", ref key @ ..] => Objects::parse(method, name, key, query).map(Self::Objects),
             _ => Err(RouteError::NotFound),
         }
@@ -192,6 +195,7 @@ impl Extension {
             },
             ["scrub", "runs"] => read(method, || Ok(Self::ScrubRuns(query.page()?))),
             ["scrub", "runs", run] => read(method, || Ok(Self::ScrubRun(run.to_owned(), query.page()?))),
+            ["events"] => read(method, || Ok(Self::Events(query.events(None)?))),
             ["openapi.json"] => read(method, || Ok(Self::OpenApi)),
             _ => Err(RouteError::NotFound),
         }
@@ -213,6 +217,7 @@ impl Extension {
             | Self::StartScrub
             | Self::ScrubRuns(_)
             | Self::ScrubRun(..) => Permission::Configure,
+            Self::Events(route) => route.permission(),
             Self::Objects(route) => route.permission(),
             Self::Retention(route) => route.permission(),
             Self::Disposing(route) => route.permission(),

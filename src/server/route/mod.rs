@@ -7,6 +7,7 @@
 mod disposing;
 mod distribution;
 mod error;
+mod events;
 mod extension;
 mod objects;
 mod parameters;
@@ -20,6 +21,7 @@ use percent_encoding::percent_decode_str;
 pub use disposing::{Disposing, certificate_path, disposition_path};
 pub use distribution::{Begin, blob_path, manifest_path, upload_path};
 pub use error::RouteError;
+pub use events::{Events, Format, events_path, sequence};
 pub use extension::{EXTENSION, Extension, Ingest, Since, file_path, package_path};
 pub use objects::{Objects, Which};
 pub use permission::Permission;

@@ -14,6 +14,7 @@ mod h2;
 mod message;
 mod program;
 mod server;
+mod stream;
 
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ pub(crate) use h2::H2;
 pub(crate) use message::{Request, Response};
 pub(crate) use program::{Ran, command, run, run_command, run_on};
 pub(crate) use server::{Launch, Server};
+pub(crate) use stream::Stream;
 
 /// Nothing a test waits for takes longer on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
