@@ -75,7 +75,7 @@ impl Head {
     }
 
     /// Reads the newest committed head, in one round trip.
-    pub(super) async fn newest(db: &Db) -> Result<Self, Error> {
+    pub async fn newest(db: &Db) -> Result<Self, Error> {
         db.query(NEWEST, Vec::new()).await?.first().map(Self::from_row).ok_or(Error::Absent)
     }
 

@@ -19,6 +19,8 @@ mod event;
 mod fact;
 pub mod feed;
 mod follower;
+#[cfg(test)]
+pub(crate) mod golden;
 mod head;
 mod log;
 mod look;
@@ -27,9 +29,11 @@ pub mod places;
 mod query;
 mod replay;
 mod rows;
+pub mod snapshot;
 mod state;
 mod tail;
 mod target;
+pub mod trail;
 pub mod transfer;
 
 #[cfg(test)]
@@ -39,21 +43,24 @@ use std::sync::Arc;
 
 pub use command::{Command, Committed, Decision, Refusal};
 pub use event::{Actor, CommandId, Event, EventError, Sequence};
+#[cfg(test)]
+pub(crate) use fact::tests::examples;
 pub use fact::{
     BlobCorrupted, BlobLinked, BlobRecovered, BlobRepaired, BlobRevived, BlobStored, BlobUnlinked,
     BlobUnreadable, BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged, BlobsReleased,
     CertificateIssued, ClockResynchronised, ClockTicked, ContentDigested, Copy, Damage, DispositionApproved,
     DispositionExecuted, DispositionProposed, DispositionRejected, DispositionVoided, Fact, FactError,
-    GcCompleted, HoldPlaced, HoldReleased, ManifestDeleted, ManifestPushed, ObjectDeleted, ObjectStored,
-    Orphan, OrphansRemoved, PackageCreated, PackageDeleted, PackageFailed, PackageFailure,
+    GcCompleted, HoldPlaced, HoldReleased, KeptBecause, ManifestDeleted, ManifestPushed, ObjectDeleted,
+    ObjectStored, Orphan, OrphansRemoved, PackageCreated, PackageDeleted, PackageFailed, PackageFailure,
     PackageFileDropped, PackageFileIngested, PackageFileReplaced, PackageFinalized, PolicyChanged, Reference,
     RetentionDenied, RetentionExtended, RetentionResolved, RetentionShortened, RetentionStarted, Role,
-    SchemaRegistered, ScrubCompleted, Subject, TagDeleted, TagMoved, manifest_key,
+    SchemaRegistered, ScrubCompleted, SnapshotCreated, Subject, Subscribed, TagDeleted, TagMoved,
+    WebhookChanged, WebhookCreated, WebhookDeleted, WebhookId, WebhookIdError, manifest_key,
 };
 pub use head::Head;
 pub use log::{Log, Observer};
 pub use look::look;
-pub use replay::{Replayed, check, rebuild};
+pub use replay::{Folded, Progress, Replayed, check, check_with, rebuild, rebuild_with};
 pub use rows::{Change, Read, Rows};
 pub use state::{StateDigest, TableDigest, digest};
 
@@ -76,10 +83,16 @@ pub fn tables() -> [&'static Table; 4] {
 
 /// Every named statement of the log, for the test that prepares each.
 pub fn statements() -> impl Iterator<Item = &'static str> {
-    [appender::STATEMENTS, feed::STATEMENTS, head::STATEMENTS, query::STATEMENTS, tail::STATEMENTS]
-        .into_iter()
-        .flatten()
-        .copied()
+    let all = [
+        appender::STATEMENTS,
+        feed::STATEMENTS,
+        head::STATEMENTS,
+        query::STATEMENTS,
+        snapshot::STATEMENTS,
+        tail::STATEMENTS,
+        trail::STATEMENTS,
+    ];
+    all.into_iter().flatten().copied()
 }
 
 /// Folds events into the rows of its tables.

@@ -4,12 +4,12 @@
 //! the sweep, so that whoever tries in a loop does not fill the log. A crash loses the count of that minute.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::commands::Record;
 use super::protection::{self, Action};
 use super::retention::{Item, find};
-use super::{Error, Registry};
+use super::{Error, Origin, Registry};
 use crate::clock::{Micros, SECOND};
 use crate::events::{Actor, Command, Committed, RetentionDenied, Target, look};
 use crate::oci::{Digest, RepositoryName};
@@ -35,8 +35,13 @@ struct Recent {
     since: Micros,
     /// How often it happened since then.
     again: u64,
+    /// The newest attempt, and where it came from.
     fact: RetentionDenied,
+    origin: Option<Arc<Origin>>,
 }
+
+/// Attempts of an actor that were only counted so far, and where the newest of them came from.
+type Due = (Actor, RetentionDenied, Option<Arc<Origin>>);
 
 /// The refusals of the last minute.
 #[derive(Default)]
@@ -62,6 +67,7 @@ impl Denials {
             Some(known) if is_within(known.since, now) => {
                 known.again += 1;
                 known.fact = fact;
+                known.origin = Origin::here();
                 None
             }
             Some(known) => {
@@ -72,8 +78,8 @@ impl Denials {
             }
             None => {
                 if recent.len() < MOST {
-                    let actor = actor.clone();
-                    recent.insert(attempt, Recent { actor, since: now, again: 0, fact: fact.clone() });
+                    let (actor, fact, origin) = (actor.clone(), fact.clone(), None);
+                    recent.insert(attempt, Recent { actor, since: now, again: 0, fact, origin });
                 }
                 Some(fact)
             }
@@ -81,13 +87,14 @@ impl Denials {
     }
 
     /// What was counted and is to be told, because its minute is over or `all` of it; it is forgotten here.
-    fn due(&self, now: Micros, all: bool) -> Vec<(Actor, RetentionDenied)> {
+    fn due(&self, now: Micros, all: bool) -> Vec<Due> {
         let mut due = Vec::new();
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         recent.retain(|_, known| {
             let stays = !all && is_within(known.since, now);
             if !stays && known.again > 0 {
-                due.push((known.actor.clone(), RetentionDenied { count: known.again, ..known.fact.clone() }));
+                let fact = RetentionDenied { count: known.again, ..known.fact.clone() };
+                due.push((known.actor.clone(), fact, known.origin.take()));
             }
             stays
         });
@@ -126,7 +133,7 @@ impl Registry {
     }
 
     /// Puts a refusal on record, if that is what an error is. The refusal stands whether or not that succeeds.
-    pub(super) async fn audit(&self, actor: &Actor, error: &Error) {
+    pub(super) async fn note_refusal(&self, actor: &Actor, error: &Error) {
         let fact = match error {
             Error::Protected(protected) => protected.denied(),
             Error::TagRetired { repository, tag, target, disposition } => {
@@ -165,7 +172,7 @@ impl Registry {
 
     async fn note(&self, actor: &Actor, fact: RetentionDenied) {
         if let Some(fact) = self.inner.denials.note(actor, fact, self.inner.clock.now()) {
-            self.record_denial(actor.clone(), fact).await;
+            self.record_denial(actor.clone(), fact, Origin::here()).await;
         }
     }
 
@@ -174,17 +181,18 @@ impl Registry {
     pub async fn record_denials(&self, all: bool) -> usize {
         let due = self.inner.denials.due(self.inner.clock.now(), all);
         let count = due.len();
-        for (actor, fact) in due {
-            self.record_denial(actor, fact).await;
+        for (actor, fact, origin) in due {
+            self.record_denial(actor, fact, origin).await;
         }
         count
     }
 
-    async fn record_denial(&self, actor: Actor, fact: RetentionDenied) {
+    async fn record_denial(&self, actor: Actor, fact: RetentionDenied, origin: Option<Arc<Origin>>) {
         let (action, subject) = (fact.action.clone(), fact.subject.clone());
         // Not by `submit`, which comes by here.
-        if self.inner.log.submit(actor, Record(fact.into())).await.is_err() {
-            tracing::error!(action, subject, "A refused attempt could not be recorded");
+        match self.inner.log.submit(actor, Record(fact.into())).await {
+            Ok(committed) => self.inner.origins.note(origin.as_deref(), &committed).await,
+            Err(_) => tracing::error!(action, subject, "A refused attempt could not be recorded"),
         }
     }
 }
@@ -217,7 +225,7 @@ mod tests {
         assert_eq!(denials.note(&actor, fact("v1"), WINDOW + SECOND), None);
         assert!(denials.due(WINDOW + 2 * SECOND, false).is_empty());
         let due = denials.due(2 * WINDOW, false);
-        assert_eq!(due.iter().map(|(_, fact)| fact.count).collect::<Vec<_>>(), [1]);
+        assert_eq!(due.iter().map(|(_, fact, _)| fact.count).collect::<Vec<_>>(), [1]);
         assert!(denials.due(9 * WINDOW, true).is_empty(), "it is told once");
     }
 

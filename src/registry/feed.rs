@@ -13,6 +13,10 @@ use crate::events::{self, Head};
 use crate::oci::RepositoryName;
 use crate::views::repositories;
 
+/// Who looked in vain looks again after this time at the earliest, however much is recorded: a thousand consumers that wait
+/// for something rare are not woken by everything else.
+const REST: Duration = Duration::from_millis(50);
+
 /// Which events a consumer may see. It is asked about every record each time one goes to the consumer, so that a right
 /// that was withdrawn counts from then on. What it may not see is passed over: the pages say that they looked at it.
 pub type Sight = Arc<dyn Fn(&Record) -> bool + Send + Sync>;
@@ -42,6 +46,8 @@ pub struct Feed {
     sight: Sight,
     head: watch::Receiver<Head>,
     after: i64,
+    /// Until then it is not worth looking again.
+    rests_until: Option<Instant>,
 }
 
 impl Registry {
@@ -76,7 +82,7 @@ impl Registry {
             Begin::After(since) if since < horizon => return Err(Error::CursorExpired { since, horizon }),
             Begin::After(since) => since,
         };
-        Ok(Feed { registry: self.clone(), filter, sight, head, after })
+        Ok(Feed { registry: self.clone(), filter, sight, head, after, rests_until: None })
     }
 
     /// [`Error::RepositoryUnknown`] when there never was such a repository: its log would be empty for ever, and its name
@@ -115,6 +121,8 @@ impl Feed {
             },
         )?;
         page.records.retain(|record| (self.sight)(record));
+        let is_in_vain = page.records.is_empty() && page.scanned_to > self.after;
+        self.rests_until = is_in_vain.then(|| Instant::now() + REST);
         self.after = page.scanned_to;
         Ok(page)
     }
@@ -144,7 +152,11 @@ impl Feed {
     /// Waits until the log has gone on since the last page was read. Can be given up at any time.
     pub async fn wait(&mut self) -> Result<(), Error> {
         // The log is closed, and the process about to end.
-        self.head.changed().await.map_err(|_| Error::Stopping)
+        self.head.changed().await.map_err(|_| Error::Stopping)?;
+        if let Some(until) = self.rests_until {
+            tokio::time::sleep_until(until).await;
+        }
+        Ok(())
     }
 }
 

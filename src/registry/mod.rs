@@ -7,6 +7,7 @@
 //! Every change goes the same way: bytes are made durable by the data plane, then one command is submitted
 //! to the log, whose decision sees the views as they are at that moment.
 
+mod audit;
 mod blobs;
 mod cache;
 mod catalog;
@@ -23,6 +24,7 @@ mod maintenance;
 mod manifests;
 mod objects;
 mod options;
+mod origins;
 mod pace;
 mod packages;
 mod places;
@@ -33,6 +35,7 @@ mod scrub;
 mod serving;
 mod sessions;
 mod signing;
+mod snapshots;
 mod store;
 mod sweep;
 mod tags;
@@ -40,6 +43,7 @@ mod troubles;
 mod unlinking;
 mod uploads;
 mod verify;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -47,8 +51,13 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
+pub use audit::{
+    ACTIONS as AUDIT_ACTIONS, Decision, Entry as AuditEntry, Filter as AuditFilter,
+    MAX_BYTES as MAX_AUDIT_BYTES, MAX_PAGE as MAX_AUDITED, Page as AuditPage, Span as AuditSpan,
+    read as read_audit,
+};
 pub use blobs::{Blob, PushedBlob};
 pub use collection::{
     CollectionRun, Options as CollectionOptions, Plan as CollectionPlan, RunStatus, Tally,
@@ -57,6 +66,7 @@ pub use collection::{
 pub use compliance::{ClockReading, ClockTick, Options as ClockOptions, read_clock};
 pub use copy::{Copied, CopyOutcome, Side, copy};
 pub use error::Error;
+pub use events::{has_repository, read_events};
 pub use feed::{Begin, ExpectedLog, Feed, Sight};
 pub use health::{Component, Health, has_log, inspect, probe};
 pub use manifests::{Manifest, PushedManifest};
@@ -64,6 +74,7 @@ pub use objects::{
     Condition, Contents, KeyedObject, KeyedStore, List, Listing, MAX_LISTED, NewObject, ObjectUrl, Prefix,
     build_key, normalise_key, object_path,
 };
+pub use origins::{Origin, Via};
 pub use packages::{
     FileLocation, Filter, Finalize, NewFile, NewPackage, Package, PackageFile, Registered, Schema, Status,
 };
@@ -80,19 +91,31 @@ pub use scrub::{
 };
 pub use signing::Signature;
 pub use signing::keys::{LONGEST as LONGEST_URL, rotate_signing_key};
+pub use snapshots::{Options as SnapshotOptions, Snapshot};
 pub use store::{LOCAL, Stat, Store, Verified};
 pub use sweep::Swept;
+pub use tags::HistorySpan;
 pub use uploads::{Progress, Upload};
-pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
+pub use verify::{
+    Check, Fault, Replay, Verification, replay, replay_check, replay_check_with, replay_with, verify,
+};
+pub use webhooks::{
+    Allowed, AllowedError, Change as WebhookChange, Courier, Deliver, Delivery, Endpoint, EndpointError,
+    Forbidden, Format as WebhookFormat, Guard, Host, LONGEST_DELIVERY, NewWebhook, Options as WebhookOptions,
+    Receipt, SecretError, Since as WebhookSince, State as WebhookState, Undelivered, Webhook, WebhookSecret,
+};
 
 pub use crate::dataplane::{Body, ClientError};
 pub use crate::events::feed::{
     Filter as EventFilter, Limit as EventLimit, Page as EventPage, Record, SCANNED as SCANNED_EVENTS,
-    TypePattern, TypePatternError,
+    TypePattern, TypePatternError, cloud_event, json as event_json, leaf_hash,
 };
-pub use crate::events::{Actor, Damage, Event, Head, Replayed, StateDigest, Target};
+pub use crate::events::{
+    Actor, Damage, Event, Folded, Head, Replayed, StateDigest, Target, WebhookId, WebhookIdError,
+};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 pub use crate::views::damages::{DATABASE, Damaged, State as DamageState, Trouble};
+pub use crate::views::tag_history::{Entry as TagTurn, Turn};
 
 use crate::clock::{Clock, Micros, SECOND};
 use crate::dataplane::DataPlane;
@@ -126,6 +149,12 @@ pub struct Options {
     pub disposal: DisposalOptions,
     /// How stored bytes are verified.
     pub scrub: ScrubOptions,
+    /// When snapshots of the views are written.
+    pub snapshots: SnapshotOptions,
+    /// Where webhooks may be sent, and how many.
+    pub webhooks: WebhookOptions,
+    /// How long it is kept from where commands came; zero for not at all.
+    pub origins_keep: Duration,
     /// How long things are kept.
     pub retention: Policy,
     /// Whether the newest policy of the log is in force instead, and none is recorded.
@@ -146,6 +175,9 @@ impl Default for Options {
             clock: ClockOptions::default(),
             disposal: DisposalOptions::default(),
             scrub: ScrubOptions::default(),
+            snapshots: SnapshotOptions::default(),
+            webhooks: WebhookOptions::default(),
+            origins_keep: Duration::from_hours(90 * 24),
             retention: Policy::default(),
             keeps_policy: false,
         }
@@ -170,6 +202,9 @@ struct Inner {
     /// The policy in force, as the log has it.
     policy: Policy,
     denials: denials::Denials,
+    origins: origins::Recorder,
+    /// Bounds how many pages of the audit read payloads at once.
+    audits: Semaphore,
     compliance: Arc<compliance::Keeper>,
     troubles: Arc<troubles::Troubles>,
     /// Bounds how many copies that seem damaged are read again at once.
@@ -178,6 +213,8 @@ struct Inner {
     composing: packages::Weights,
     /// Bounds what is spent on metadata at once.
     checks: packages::Checks,
+    /// Told of changes of webhooks here.
+    webhooks: Notify,
     opened_at: Micros,
     /// Whether other replicas write to the database too.
     is_shared: bool,
@@ -208,7 +245,9 @@ impl Registry {
             troubles: Arc::clone(&troubles),
         };
         let observer: Arc<dyn Observer> = Arc::new(told);
-        let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
+        let shelf = snapshots::Shelved(&data);
+        let log =
+            Log::open_with(db.clone(), views::projections(), clock.clone(), observer, Some(&shelf)).await?;
         let uploads = uploads::Active::default();
         let opened_at = clock.now();
         if let Some(tick) = views::compliance::find(&db).await? {
@@ -219,6 +258,7 @@ impl Registry {
         } else {
             retention::adopt(&db, &log, options.retention.clone()).await?
         };
+        let origins = origins::Recorder::start(&db, clock.clone(), options.origins_keep);
         let inner = Inner {
             db,
             log,
@@ -229,11 +269,14 @@ impl Registry {
             uploads,
             policy,
             denials: denials::Denials::default(),
+            origins,
+            audits: Semaphore::new(audit::READERS),
             compliance,
             troubles,
             looks: Semaphore::new(scrub::LOOKS),
             composing: packages::Weights::default(),
             checks: packages::Checks::default(),
+            webhooks: Notify::new(),
             opened_at,
             is_shared,
         };
@@ -242,6 +285,7 @@ impl Registry {
             // Nobody else has the database: claims of an earlier process are void.
             registry.sessions().release_all().await?;
             maintenance::Maintenance::new(&registry.inner.db).release_all().await?;
+            webhooks::table::Webhooks::new(&registry.inner.db).release_all().await?;
         }
         Ok(registry)
     }
@@ -272,9 +316,12 @@ impl Registry {
     {
         let command = compliance::WithClock { command, wall: self.inner.clock.now() };
         match self.inner.log.submit(actor.clone(), command).await {
-            Ok(committed) => Ok(committed),
+            Ok(committed) => {
+                self.inner.origins.note(Origin::here().as_deref(), &committed).await;
+                Ok(committed)
+            }
             Err(Refusal::Rejected(error)) => {
-                self.audit(&actor, &error).await;
+                self.note_refusal(&actor, &error).await;
                 Err(error)
             }
             Err(Refusal::Failed(error)) => Err(Error::Log(error)),

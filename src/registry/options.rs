@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ClockOptions, CollectionOptions, DisposalOptions, Options, ScrubOptions};
+use super::{
+    ClockOptions, CollectionOptions, DisposalOptions, Options, ScrubOptions, SnapshotOptions, WebhookOptions,
+};
 use crate::retention::Policy;
 use crate::setting::{Kind, Problem, Setting, Values};
 
@@ -50,6 +52,14 @@ const DRAFT_EXPIRY: Setting = Setting {
     doc: "How long nothing may happen to a draft of a package before it is given up.",
 };
 
+const ORIGINS_KEEP: Setting = Setting {
+    key: "audit.origins_keep",
+    kind: Kind::Duration { min: Duration::ZERO, max: Duration::from_hours(24 * 3650) },
+    default: "2160h",
+    doc: "How long the audit knows from where a command came: address, client, request id. They are personal data, are no \
+          part of the log, and are dropped after this time; 0s keeps none.",
+};
+
 impl Options {
     /// What can be set, and what the [`Policy`] says of itself.
     pub const SETTINGS: &[&Setting] = &{
@@ -57,6 +67,8 @@ impl Options {
         let [scrubs, passes, cycle, speed, pass] = ScrubOptions::SETTINGS;
         let [jump] = ClockOptions::SETTINGS;
         let [scheduled, every] = DisposalOptions::SETTINGS;
+        let [snapshots] = SnapshotOptions::SETTINGS;
+        let [webhooks, allow] = WebhookOptions::SETTINGS;
         [
             &ALLOW_SPARSE,
             &VERIFY_READS,
@@ -65,6 +77,7 @@ impl Options {
             &MAX_BLOB,
             &MANIFEST_CACHE,
             &DRAFT_EXPIRY,
+            &ORIGINS_KEEP,
             enabled,
             interval,
             grace,
@@ -76,9 +89,12 @@ impl Options {
             cycle,
             speed,
             pass,
+            snapshots,
             jump,
             scheduled,
             every,
+            webhooks,
+            allow,
         ]
     };
 
@@ -93,10 +109,13 @@ impl Options {
             max_blob: values.number(&MAX_BLOB).unwrap_or(default.max_blob),
             manifest_cache: values.number(&MANIFEST_CACHE).unwrap_or(default.manifest_cache),
             draft_expiry: values.duration(&DRAFT_EXPIRY).unwrap_or(default.draft_expiry),
+            origins_keep: values.duration(&ORIGINS_KEEP).unwrap_or(default.origins_keep),
             gc: CollectionOptions::from_values(values),
             clock: ClockOptions::from_values(values),
             disposal: DisposalOptions::from_values(values),
             scrub: ScrubOptions::from_values(values),
+            snapshots: SnapshotOptions::from_values(values),
+            webhooks: WebhookOptions::from_values(values)?,
             retention: Policy::from_values(values)?,
             keeps_policy: false,
         })

@@ -21,12 +21,15 @@ pub struct Swept {
     pub leftovers: u64,
     /// Drafts of packages that expired.
     pub drafts: u64,
+    /// Origins of commands that were kept for long enough.
+    pub origins: u64,
 }
 
 impl Registry {
     /// Removes upload sessions that have expired, and staged bytes without a session that are as old or, where one
     /// process has the database for itself, were left by an earlier one: nobody can go on with those. Ends drafts of
-    /// packages that have expired, issues certificates that are final by now, and removes retired signing keys. Bounded per run: what is left is the next run's. Idempotent; never touches an
+    /// packages that have expired, issues certificates that are final by now, and removes retired signing keys and origins
+    /// of commands that were kept for long enough. Bounded per run: what is left is the next run's. Idempotent; never touches an
     /// upload that is in use. Any number of replicas may do it at once.
     pub async fn sweep(&self) -> Result<Swept, Error> {
         let now = self.inner.clock.now();
@@ -42,7 +45,8 @@ impl Registry {
         self.issue_certificates().await?;
         self.record_denials(false).await;
         Keys::new(&self.inner.db).sweep(now).await?;
-        Ok(Swept { sessions, leftovers, drafts })
+        let origins = self.inner.origins.sweep().await?;
+        Ok(Swept { sessions, leftovers, drafts, origins })
     }
 
     async fn sweep_sessions(&self, now: Micros) -> Result<u64, Error> {

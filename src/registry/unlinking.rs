@@ -116,7 +116,7 @@ impl Registry {
         let judge = |rows: &_| protection::of_blob(rows, named.repository, named.digest, by, now);
         let protected = look(&self.inner.db, judge).await?;
         if let Some(protected) = &protected {
-            self.audit(actor, protected).await;
+            self.note_refusal(actor, protected).await;
         }
         Ok(protected)
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::sessions::{Claim, LEASE, Owner, Sessions, Unclaimed};
-use super::{Actor, Body, Error, PushedBlob, Registry};
+use super::{Actor, Body, Error, Origin, PushedBlob, Registry};
 use crate::clock::Micros;
 use crate::dataplane::{self, Digester, Ingest};
 use crate::oci::{Algorithm, ContentRange, Digest, RepositoryName, UploadId};
@@ -574,5 +574,5 @@ enum Claimed {
 pub(super) async fn run<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::spawn(work).await.unwrap_or(Err(Error::Stopping))
+    tokio::spawn(Origin::carry(Origin::here(), work)).await.unwrap_or(Err(Error::Stopping))
 }

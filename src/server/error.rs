@@ -109,7 +109,8 @@ fn route(error: &RouteError) -> Wire {
         RouteError::NoSuchTag(_)
         | RouteError::Package(_)
         | RouteError::Hold(_)
-        | RouteError::Disposition(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+        | RouteError::Disposition(_)
+        | RouteError::Webhook(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         RouteError::SignedForReading => refused(StatusCode::FORBIDDEN, ErrorCode::Denied),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         RouteError::Key(_)
@@ -133,7 +134,8 @@ fn wire(error: &registry::Error) -> Wire {
         | E::DispositionUnknown(_)
         | E::HoldUnknown(_)
         | E::RunUnknown(_)
-        | E::ScrubUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+        | E::ScrubUnknown(_)
+        | E::WebhookUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         // 405 and not 409: the spec's table knows 405 for a delete the registry will not do.
         E::BlobInUse { .. } | E::BlobInPackage { .. } | E::BlobInObject { .. } => {
             refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
@@ -182,8 +184,13 @@ fn wire(error: &registry::Error) -> Wire {
         | E::CoolingOff { .. }
         | E::ClockFrozen { .. }
         | E::ClockNotBegun
+        | E::TooManyWebhooks { .. }
+        | E::WebhookMoved(_)
+        | E::WebhookPlaceLost { .. }
+        | E::WebhookDamaged(_)
+        | E::WebhookInactive { .. }
         | E::NothingLeft { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
-        E::MediaTypeInvalid(_) | E::UrlTime { .. } => {
+        E::MediaTypeInvalid(_) | E::UrlTime { .. } | E::WebhookForbidden(_) | E::AuditOfRepository => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
         }
         E::RangeInvalid { .. } => refused(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::SizeInvalid),
@@ -209,6 +216,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::Db(_)
         | E::BlobDamaged { .. }
         | E::ScrubStuck(_)
+        | E::WebhookEvent { .. }
         | E::ManifestLost(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
     }
 }

@@ -84,8 +84,8 @@ impl Server {
                 accepted = accept => accepted,
                 () = &mut stop => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!("Accepting a connection failed: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -100,7 +100,7 @@ impl Server {
             let service = service_fn(move |request| {
                 let (state, under_way) = (Arc::clone(&state), requests.begin());
                 async move {
-                    let answer = service::serve(state, request).await?;
+                    let answer = service::serve(state, request, peer.ip()).await?;
                     Ok::<_, Infallible>(answer.map(|body| Counted::new(body, under_way)))
                 }
             });

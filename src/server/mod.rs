@@ -28,7 +28,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use extension::{collection_plan_shape, disposition_shape};
+pub(crate) use extension::{audit_header, audit_line, audit_shape, collection_plan_shape, disposition_shape};
 pub use listener::Server;
 
 use crate::registry::Registry;

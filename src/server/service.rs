@@ -2,11 +2,12 @@
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use http::header::{CONTENT_LENGTH, EXPECT, HeaderName};
+use http::header::{CONTENT_LENGTH, EXPECT, HeaderName, USER_AGENT};
 use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
 
@@ -15,7 +16,7 @@ use super::error::{self, Error};
 use super::respond::{Answer, Headers as _};
 use super::route::{Permission, Route};
 use super::{State, extension, metrics, probes, v2};
-use crate::registry::{Actor, Body, Registry, Sight};
+use crate::registry::{Actor, Body, Origin, Registry, Sight};
 
 /// What a handler may use of a request.
 pub(super) struct Call<'a> {
@@ -53,7 +54,14 @@ impl Call<'_> {
     }
 }
 
-pub(super) async fn serve(state: Arc<State>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+/// What a client or a proxy calls a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub(super) async fn serve(
+    state: Arc<State>,
+    request: Request<Incoming>,
+    peer: IpAddr,
+) -> Result<Answer, Infallible> {
     let (parts, incoming) = request.into_parts();
     let waits_for_continue = parts.headers.contains_key(EXPECT);
     let mut call = Call {
@@ -68,7 +76,8 @@ pub(super) async fn serve(state: Arc<State>, request: Request<Incoming>) -> Resu
         Ok(route) => {
             call.actor = authorise(&route.permission());
             // A panic is a bug, or a view that was altered by hand: the client gets a 500, not a dead connection.
-            let dispatched = AssertUnwindSafe(dispatch(route, &mut call)).catch_unwind().await;
+            let origin = origin(&call, peer);
+            let dispatched = origin.scope(AssertUnwindSafe(dispatch(route, &mut call)).catch_unwind()).await;
             dispatched.unwrap_or_else(|panic| Err(Error::Panicked(reason(&*panic))))
         }
         Err(error) => Err(error.into()),
@@ -89,6 +98,11 @@ fn reason(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
+/// Where a request comes from. The address is that of the socket: what a header says of others is anybody's word.
+fn origin(call: &Call<'_>, peer: IpAddr) -> Origin {
+    Origin::request(peer, call.header(&USER_AGENT), call.header(&REQUEST_ID))
+}
+
 /// Who is calling. There is no authentication yet: everyone may do everything, and the server listens on
 /// loopback unless it was told otherwise.
 fn authorise(_: &Permission<'_>) -> Actor {
@@ -104,6 +118,7 @@ async fn dispatch(route: Route, call: &mut Call<'_>) -> Result<Answer, Error> {
         Route::Base => Ok(v2::base::base()),
         Route::Discover(_) => Ok(v2::base::discover()),
         Route::Catalog(page) => v2::lists::catalog(call, page).await,
+        Route::TagHistory(name, tag, asked) => v2::history::of_tag(call, &name, &tag, asked).await,
         Route::Tags(name, page) => v2::lists::tags(call, &name, page).await,
         Route::Referrers(name, digest, filter) => v2::lists::referrers(call, &name, &digest, filter).await,
         Route::Blob(name, digest) => v2::blobs::get(call, &name, &digest).await,

@@ -71,8 +71,14 @@ const UNCERTIFIED: &str =
 const APPROVALS: &str = "SELECT disposition, principal, approved_at, sequence FROM disposition_approvals \
     WHERE disposition = $1 ORDER BY sequence";
 
+const IDS: &str = "SELECT id FROM dispositions WHERE repository = $1 AND target = $2 AND is_open = $3 AND id > $4 \
+    ORDER BY id LIMIT $5";
+
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[FIND, PAGE, OPEN, UNCERTIFIED, APPROVALS];
+pub static STATEMENTS: &[&str] = &[FIND, PAGE, OPEN, UNCERTIFIED, APPROVALS, IDS];
+
+/// Ids read at once.
+const IDS_PAGE: i64 = 1000;
 
 /// How far a disposition is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -385,4 +391,22 @@ pub async fn open(db: &Db, after: &str, limit: i64) -> Result<Vec<Disposition>, 
 pub async fn uncertified(db: &Db, after: &str, limit: i64) -> Result<Vec<Disposition>, Error> {
     let rows = db.query(UNCERTIFIED, vec![after.into(), limit.into()]).await?;
     Ok(rows.iter().map(Disposition::from_row).collect())
+}
+
+/// The ids of all dispositions there ever were of something.
+pub async fn ids_of(db: &Db, repository: &RepositoryName, target: &Target) -> Result<Vec<String>, Error> {
+    let mut ids = Vec::new();
+    // Open ones first: one that ends meanwhile is in both lists, and not in neither.
+    for is_open in [1, 0] {
+        let mut after = String::new();
+        loop {
+            let (name, target) = (repository.as_str().into(), target.as_str().into());
+            let args = vec![name, target, is_open.into(), after.as_str().into(), IDS_PAGE.into()];
+            let rows = db.query(IDS, args).await?;
+            let Some(last) = rows.last() else { break };
+            last.text(0).clone_into(&mut after);
+            ids.extend(rows.iter().map(|row| row.text(0).to_owned()));
+        }
+    }
+    Ok(ids)
 }

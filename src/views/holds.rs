@@ -48,6 +48,9 @@ const BY_TARGET: usize = 0;
 const ACTIVE: &str = "active";
 const RELEASED: &str = "released";
 
+/// Ids read at once.
+const IDS_PAGE: i64 = 1000;
+
 /// The target of a hold on a whole repository.
 const REPOSITORY: &str = "";
 
@@ -62,8 +65,11 @@ const ON: &str = "SELECT id, repository, target, kind, matter, reason, placed_by
     released_at, release_reason, sequence FROM holds \
     WHERE repository = $1 AND target = $2 AND state = 'active' ORDER BY id";
 
+const IDS: &str = "SELECT id FROM holds WHERE repository = $1 AND target = $2 AND state = $3 AND id > $4 \
+    ORDER BY id LIMIT $5";
+
 /// Every named statement of this view.
-pub static STATEMENTS: &[&str] = &[PAGE, FIND, ON];
+pub static STATEMENTS: &[&str] = &[PAGE, FIND, ON, IDS];
 
 /// A hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,6 +251,24 @@ pub async fn now_on(
     let target = target.map_or(REPOSITORY, Target::as_str);
     let rows = db.query(ON, vec![repository.as_str().into(), target.into()]).await?;
     Ok(rows.iter().map(Hold::from_row).collect())
+}
+
+/// The ids of all holds there ever were on something.
+pub async fn ids_on(db: &Db, repository: &RepositoryName, target: &Target) -> Result<Vec<String>, Error> {
+    let mut ids = Vec::new();
+    // In force first: one that is released meanwhile is in both lists, and not in neither.
+    for state in [ACTIVE, RELEASED] {
+        let mut after = String::new();
+        loop {
+            let (name, target) = (repository.as_str().into(), target.as_str().into());
+            let args = vec![name, target, state.into(), after.as_str().into(), IDS_PAGE.into()];
+            let rows = db.query(IDS, args).await?;
+            let Some(last) = rows.last() else { break };
+            last.text(0).clone_into(&mut after);
+            ids.extend(rows.iter().map(|row| row.text(0).to_owned()));
+        }
+    }
+    Ok(ids)
 }
 
 /// Up to `limit` holds of a repository by id, after the text given; only those in force if so asked.

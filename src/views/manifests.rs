@@ -200,6 +200,12 @@ pub fn media_type<'a>(rows: &'a Rows, repository: &RepositoryName, content: &Dig
     rows.get(&MANIFESTS, &key(repository, content)).map(|row| row.text(3))
 }
 
+/// Media type and size of a manifest as the history of its tags has them, among loaded rows; empty and 0 for one that
+/// is not there, which no tag of a log of ours ever named.
+pub fn described<'a>(rows: &'a Rows, repository: &RepositoryName, content: &Digest) -> (&'a str, i64) {
+    rows.get(&MANIFESTS, &key(repository, content)).map_or(("", 0), |row| (row.text(3), row.integer(4)))
+}
+
 /// The manifest behind a tag or digest.
 pub async fn find(
     db: &Db,

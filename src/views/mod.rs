@@ -22,6 +22,8 @@ pub mod repositories;
 pub mod retentions;
 pub mod runs;
 pub mod schemas;
+pub mod snapshots;
+pub mod tag_history;
 pub mod tags;
 pub mod tombstones;
 
@@ -31,7 +33,7 @@ mod tests;
 use crate::events::{Projection, Projections};
 
 /// Grows whenever a fold or a view's schema changes; stored views of another version are rebuilt.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// Every projection of the registry.
 pub fn projections() -> Projections {
@@ -46,6 +48,7 @@ pub fn projections() -> Projections {
         Box::new(referrers::Referrers),
         Box::new(repositories::Repositories),
         Box::new(schemas::Schemas),
+        Box::new(tag_history::TagHistory),
         Box::new(tags::Tags),
         Box::new(compliance::ComplianceClock),
         Box::new(damages::Damages),
@@ -55,6 +58,7 @@ pub fn projections() -> Projections {
         Box::new(purges::Purges),
         Box::new(retentions::Retentions),
         Box::new(runs::Runs),
+        Box::new(snapshots::Snapshots),
         Box::new(tombstones::Tombstones),
     ];
     Projections::new(list, VERSION)
@@ -72,6 +76,7 @@ pub static STATEMENTS: &[&[&str]] = &[
     referrers::STATEMENTS,
     repositories::STATEMENTS,
     schemas::STATEMENTS,
+    tag_history::STATEMENTS,
     tags::STATEMENTS,
     compliance::STATEMENTS,
     damages::STATEMENTS,
@@ -80,5 +85,6 @@ pub static STATEMENTS: &[&[&str]] = &[
     policies::STATEMENTS,
     retentions::STATEMENTS,
     runs::STATEMENTS,
+    snapshots::STATEMENTS,
     tombstones::STATEMENTS,
 ];

@@ -62,6 +62,13 @@ const NAMED: &str = "SELECT id, repository, status, kind, retention_class, schem
     WHERE repository = $1 AND id > $2 AND ($3 = '' OR status = $3) AND ($4 = '' OR kind = $4) \
     AND ($5 = '' OR retention_class = $5) AND reference = $6 ORDER BY id LIMIT $7";
 
+/// Those an OCI manifest stands for, whatever became of them.
+const IDS: &str =
+    "SELECT id FROM packages WHERE repository = $1 AND reference = $2 AND id > $3 ORDER BY id LIMIT $4";
+
+/// Ids read at once.
+const IDS_PAGE: i64 = 1000;
+
 /// One that needs a content manifest.
 const DESCRIBED: &str = "SELECT id, repository, status, kind, retention_class, schema_name, metadata, provenance, \
     created_at, updated_at, finalized_at, expires_at, files, size, manifest_digest, content_manifest, reference, \
@@ -92,7 +99,7 @@ const FINALIZED_SIZE: &str = "SELECT OCTET_LENGTH(payload) FROM events WHERE sub
 
 /// Every named statement of this view.
 pub static STATEMENTS: &[&str] =
-    &[FIND, PAGE, NAMED, DESCRIBED, SIZES, SIZES_NAMED, IDLE, FINALIZED, FINALIZED_SIZE];
+    &[FIND, PAGE, NAMED, IDS, DESCRIBED, SIZES, SIZES_NAMED, IDLE, FINALIZED, FINALIZED_SIZE];
 
 /// How far a package is (PKG-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -505,4 +512,22 @@ pub async fn manifest(db: &Db, id: &PackageId) -> Result<Option<Vec<u8>>, Error>
 pub async fn manifest_size(db: &Db, id: &PackageId) -> Result<Option<usize>, Error> {
     let rows = db.query(FINALIZED_SIZE, key(id)).await?;
     Ok(rows.first().map(|row| usize::try_from(row.integer(0)).unwrap_or_default()))
+}
+
+/// The packages an OCI manifest stands for or stood for, by the SHA-256 of it.
+pub async fn ids_of(
+    db: &Db,
+    repository: &RepositoryName,
+    reference: &Digest,
+) -> Result<Vec<PackageId>, Error> {
+    let mut ids: Vec<PackageId> = Vec::new();
+    loop {
+        let after = ids.last().map_or("", PackageId::as_str);
+        let args = vec![repository.as_str().into(), reference.as_str().into(), after.into(), IDS_PAGE.into()];
+        let rows = db.query(IDS, args).await?;
+        if rows.is_empty() {
+            return Ok(ids);
+        }
+        ids.extend(rows.iter().map(|row| row.text(0).parse::<PackageId>().expect("views hold checked ids")));
+    }
 }

@@ -21,8 +21,10 @@ section() {
     echo "== section: $name =="
     "section_$name"
     spent=$(((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}) / 100000))
-    echo "-- $name: $((PASSED - before_passed)) passed, $((FAILED - before_failed)) failed, $((spent / 10)).$((spent % 10)) s"
+    echo "-- $name: $((PASSED - before_passed)) passed, $((FAILED - before_failed)) failed, $((spent / 10)).$((spent % 10)) s," \
+        "$(($(free_kib .) / 1024 / 1024)) GiB of disk left"
 }
+
 
 # quietly LOG COMMAND…: output goes to the log, and is shown when the command fails.
 quietly() {

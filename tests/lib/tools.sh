@@ -57,3 +57,6 @@ go_tools() {
     # Another run may have published the same folder meanwhile; either copy will do.
     mv -T "$staged" "$GO_TOOLS" 2>/dev/null || rm -rf "$staged"
 }
+
+# free_kib DIR: the space that is left there.
+free_kib() { df -Pk -- "$1" | awk 'NR == 2 { print $4 }'; }

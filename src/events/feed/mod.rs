@@ -10,20 +10,25 @@
 //! - **As stored.** A [`Record`] has the bytes of the event; its payload is not decoded, so that an event which only a
 //!   newer program understands is handed on like any other.
 
+mod cloud;
 mod filter;
+mod json;
 mod record;
 mod ring;
 mod scan;
+mod unopened;
 
 use std::sync::Arc;
 
+pub use cloud::cloud_event;
 pub use filter::{Filter, TypePattern, TypePatternError};
+pub use json::{json, leaf_hash};
 pub use record::Record;
 pub(super) use ring::Ring;
 pub(super) use scan::{STATEMENTS, horizon, scan};
+pub use unopened::read;
 
 use super::{Head, Sequence};
-use crate::db::PAGE_BYTES;
 
 /// Events that are looked at for one page, at most.
 pub const SCANNED: usize = 4096;
@@ -39,7 +44,7 @@ pub struct Limit {
 
 impl Limit {
     /// Bytes of payload of a page where nobody wants fewer.
-    pub const BYTES: usize = PAGE_BYTES.unsigned_abs() as usize;
+    pub const BYTES: usize = 4 << 20;
 
     /// Whether a page that has so much already is full, when an event comes that makes it so many bytes.
     fn is_reached(self, events: usize, bytes: usize) -> bool {

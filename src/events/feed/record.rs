@@ -117,7 +117,7 @@ impl From<&Event> for Record {
     fn from(event: &Event) -> Self {
         Self {
             sequence: event.sequence,
-            type_name: event.fact.type_name().into(),
+            type_name: event.type_name().into(),
             recorded_at: event.recorded_at,
             actor: event.actor.as_str().into(),
             command: event.command.as_str().into(),

@@ -251,7 +251,7 @@ impl Registry {
                     protection::check_package(rows, &package, Action::ReplaceFile, &subject, now)
                 };
                 if let Err(protected) = look(&self.inner.db, check).await? {
-                    self.audit(actor, &protected).await;
+                    self.note_refusal(actor, &protected).await;
                     return Err(protected);
                 }
             }

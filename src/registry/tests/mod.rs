@@ -1,9 +1,11 @@
 //! The registry as a library (LOG-6): everything here runs without HTTP.
 
+mod audit;
 mod blobs;
 mod engines;
 mod everything;
 mod garbage;
+mod golden;
 mod histories;
 mod manifests;
 mod objects;
@@ -18,6 +20,7 @@ mod retention;
 mod scrub;
 mod sweep;
 mod uploads;
+mod webhooks;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -244,8 +247,10 @@ async fn every_statement_on_operational_tables_prepares() {
         signing::keys::STATEMENTS,
         maintenance::STATEMENTS,
         collection::orphans::STATEMENTS,
+        crate::registry::webhooks::table::STATEMENTS,
     ];
-    for sql in tables.into_iter().flatten() {
+    let origins = origins::statements();
+    for sql in tables.into_iter().flatten().chain(&origins) {
         fixture.db.prepare_operational(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 }

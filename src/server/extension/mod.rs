@@ -1,7 +1,8 @@
 //! The extension `_artifactstore`: packages, keyed objects, metadata schemas, retention and holds, collections of
-//! garbage, the scrub, the compliance clock. Thin handlers, one shape per thing.
+//! garbage, the scrub, the compliance clock, the audit, webhooks. Thin handlers, one shape per thing.
 
 mod accept;
+mod audit;
 mod clock;
 mod disposition;
 mod events;
@@ -14,9 +15,13 @@ pub(super) mod retention;
 mod schemas;
 mod scrub;
 mod shapes;
+mod sheet;
+mod webhooks;
 
+pub(crate) use audit::shape as audit_shape;
 pub(crate) use disposition::shape as disposition_shape;
 pub(crate) use shapes::plan as collection_plan_shape;
+pub(crate) use sheet::{header as audit_header, write as audit_line};
 
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -47,6 +52,7 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::DropFile(name, id, path) => files::delete(call, &name, &id, &path).await,
         Extension::Events(asked) => events::follow(call, asked).await,
         Extension::Objects(route) => objects::dispatch(route, call).await,
+        Extension::Audit(asked) => audit::get(call, asked).await,
         Extension::Disposing(route) => disposition::dispatch(route, call).await,
         Extension::Retention(route) => retention::dispatch(route, call).await,
         Extension::Schemas(page) => schemas::list(call, &page).await,
@@ -58,6 +64,7 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::CollectionRun(run, since) => garbage::get(call, &run, since).await,
         Extension::Clock => clock::get(call).await,
         Extension::ResyncClock => clock::resync(call).await,
+        Extension::Webhooks(route) => webhooks::dispatch(route, call).await,
         Extension::Scrub(page) => scrub::state(call, &page).await,
         Extension::StartScrub => scrub::start(call).await,
         Extension::ScrubRuns(page) => scrub::list(call, &page).await,

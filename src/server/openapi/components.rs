@@ -12,7 +12,7 @@ const REFUSALS: [(u16, &str); 12] = [
         "What would be replaced is held or retained, as `detail` tells; or the right to do it is missing; or the URL is \
          not one the registry signed for what is there now, or it has ended, or the method changes something.",
     ),
-    (404, "There is no such repository, package, file, object, hold, schema, collection or scrub."),
+    (404, "There is no such repository, package, file, object, hold, schema, collection, scrub or webhook."),
     (409, "It is in another state than the request needs, or something is in the way."),
     (406, "`Accept` names nothing there is here."),
     (410, "The events after this place are not in the log any more."),
@@ -33,6 +33,8 @@ pub(super) fn components() -> Value {
         super::retention::schemas(),
         super::disposition::schemas(),
         super::clock::schemas(),
+        super::audit::schemas(),
+        super::webhooks::schemas(),
     ];
     for more in all {
         if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), more) {

@@ -4,6 +4,7 @@
 //! describes. A test sends every operation of the table through the parser, and every method that is not in it.
 //! `docs/openapi.json` is the same document; a test compares.
 
+mod audit;
 mod clock;
 mod components;
 mod disposition;
@@ -13,12 +14,14 @@ mod objects;
 mod operations;
 mod retention;
 mod scrub;
+mod webhooks;
 
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use audit::AUDIT;
 use clock::CLOCK;
 use components::components;
 use disposition::DISPOSITIONS;
@@ -28,6 +31,7 @@ use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
 use retention::RETENTION;
 use scrub::SCRUB;
+use webhooks::WEBHOOKS;
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
@@ -40,6 +44,8 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
         .chain(RETENTION)
         .chain(DISPOSITIONS)
         .chain(CLOCK)
+        .chain(AUDIT)
+        .chain(WEBHOOKS)
 }
 
 /// The document as it is served.
@@ -67,7 +73,7 @@ fn rendered() -> String {
 const ABOUT: &str = "Evidence packages beside the OCI distribution API. A repository name and the path of a file have \
     slashes of their own, which are sent as they are and not as %2F. Errors have the form of the distribution \
     specification. Times are RFC 3339 in UTC with microseconds. Unknown query parameters are ignored but for those \
-    of the log; one that is known is refused when it is there twice or is not what its schema says. Every GET is also a HEAD. What stands under /v2/ \
+    of the log and where it is said; one that is known is refused when it is there twice or is not what its schema says. Every GET is also a HEAD. What stands under /v2/ \
     without the segment _artifactstore (blobs, uploads, manifests, tags, referrers, the catalog) is not described here: \
     its document is the OCI Distribution Specification 1.1, \
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md";

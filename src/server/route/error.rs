@@ -2,7 +2,7 @@
 
 use crate::oci::{DigestError, NameError, ReferenceError, TagError};
 use crate::package::{PackageIdError, PathError};
-use crate::registry::ItemError;
+use crate::registry::{ItemError, WebhookIdError};
 use crate::retention::{DispositionIdError, HoldIdError};
 
 /// Why a request asks for nothing that exists.
@@ -44,6 +44,9 @@ pub enum RouteError {
     /// A disposition id is malformed; none of ours is.
     #[error("there is no such disposition: {0}")]
     Disposition(#[source] DispositionIdError),
+    /// A webhook id is malformed; none of ours is.
+    #[error("there is no such webhook: {0}")]
+    Webhook(#[source] WebhookIdError),
     /// What is asked about is neither a tag nor a digest nor a package id.
     #[error("query parameter reference: {0}")]
     Item(#[source] ItemError),

@@ -4,7 +4,9 @@ use http::Method;
 
 use super::parameters::{Parameters, refused};
 use super::retention::cursor;
-use super::{Disposing, Events, Objects, Page, Permission, Retention, RouteError, repository};
+use super::{
+    Audit, Disposing, Events, Objects, Page, Permission, Retention, RouteError, Webhooks, repository,
+};
 use crate::clock::Micros;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
@@ -51,6 +53,8 @@ pub enum Extension {
     Retention(Retention),
     /// `R/disposition…`
     Disposing(Disposing),
+    /// `G/audit` and `R/audit`
+    Audit(Audit),
     /// `GET G/schemas?n=&last=`
     Schemas(Page),
     /// `GET G/schemas/<name>`
@@ -77,6 +81,8 @@ pub enum Extension {
     ScrubRuns(Page),
     /// `GET G/scrub/runs/<run>?n=&last=`
     ScrubRun(String, Page),
+    /// `G/webhooks…`
+    Webhooks(Webhooks),
     /// `GET G/events…` and `GET R/events…`
     Events(Events),
     /// `GET G/openapi.json`
@@ -149,6 +155,7 @@ impl Extension {
             ["disposition", ref rest @ ..] => {
                 Disposing::parse(method, name, rest, query).map(Self::Disposing)
             }
+            ["audit"] => Audit::parse(method, Some(name), query).map(Self::Audit),
             ["events"] => read(method, || Ok(Self::Events(query.events(Some(name))?))),
             ["objects", ref key @ ..] => Objects::parse(method, name, key, query).map(Self::Objects),
             _ => Err(RouteError::NotFound),
@@ -183,6 +190,7 @@ impl Extension {
             },
             ["gc", "runs"] => read(method, || Ok(Self::CollectionRuns(query.page()?))),
             ["gc", "runs", run] => read(method, || Ok(Self::CollectionRun(run.to_owned(), query.since()?))),
+            ["audit"] => Audit::parse(method, None, query).map(Self::Audit),
             ["clock"] => read(method, || Ok(Self::Clock)),
             ["clock", "resync"] => match *method {
                 Method::POST => Ok(Self::ResyncClock),
@@ -195,6 +203,7 @@ impl Extension {
             },
             ["scrub", "runs"] => read(method, || Ok(Self::ScrubRuns(query.page()?))),
             ["scrub", "runs", run] => read(method, || Ok(Self::ScrubRun(run.to_owned(), query.page()?))),
+            ["webhooks", ref rest @ ..] => Webhooks::parse(method, rest, query).map(Self::Webhooks),
             ["events"] => read(method, || Ok(Self::Events(query.events(None)?))),
             ["openapi.json"] => read(method, || Ok(Self::OpenApi)),
             _ => Err(RouteError::NotFound),
@@ -216,11 +225,13 @@ impl Extension {
             | Self::Scrub(_)
             | Self::StartScrub
             | Self::ScrubRuns(_)
-            | Self::ScrubRun(..) => Permission::Configure,
+            | Self::ScrubRun(..)
+            | Self::Webhooks(_) => Permission::Configure,
             Self::Events(route) => route.permission(),
             Self::Objects(route) => route.permission(),
             Self::Retention(route) => route.permission(),
             Self::Disposing(route) => route.permission(),
+            Self::Audit(route) => route.permission(),
             Self::PackageAnywhere(id) => Permission::PullPackage(id),
             Self::Packages(name, ..)
             | Self::EligiblePackages(name, ..)
@@ -288,7 +299,7 @@ impl Parameters {
         })
     }
 
-    fn since(&self) -> Result<Since, RouteError> {
+    pub(super) fn since(&self) -> Result<Since, RouteError> {
         let since = self.number("since", 0, Some(MAX_SEQUENCE))?.unwrap_or_default();
         let limit = self.number("limit", 1, None)?;
         Ok(Since {

@@ -4,29 +4,35 @@
 //! `blobs`, `manifests`, `uploads` or `tags` themselves. Segments are percent-decoded one by one and once:
 //! a decoded slash cannot make a new segment. Parsing is pure and total.
 
+mod audit;
 mod disposing;
 mod distribution;
 mod error;
 mod events;
 mod extension;
+mod history;
 mod objects;
 mod parameters;
 mod permission;
 mod query;
 mod retention;
+mod webhooks;
 
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+pub use audit::Audit;
 pub use disposing::{Disposing, certificate_path, disposition_path};
 pub use distribution::{Begin, blob_path, manifest_path, upload_path};
 pub use error::RouteError;
 pub use events::{Events, Format, events_path, sequence};
 pub use extension::{EXTENSION, Extension, Ingest, Since, file_path, package_path};
+pub use history::History;
 pub use objects::{Objects, Which};
 pub use permission::Permission;
 pub use query::{Filter, Page, plain};
 pub use retention::{Retention, explain_path, holds_path};
+pub use webhooks::{Webhooks, webhook_path};
 
 use crate::oci::{Digest, NameError, Reference, RepositoryName, Tag, UploadId, excerpt};
 use distribution::{begin, blob, manifest, upload};
@@ -64,6 +70,8 @@ pub enum Route {
     DeleteManifest(RepositoryName, Reference),
     /// `GET /v2/<name>/tags/list?n=&last=` (end-8a, end-8b)
     Tags(RepositoryName, Page),
+    /// `GET /v2/<name>/_oci/tag-history/<tag>?n=&before=&since=&digest=`
+    TagHistory(RepositoryName, Tag, History),
     /// `GET /v2/<name>/referrers/<digest>?artifactType=` (end-12a, end-12b)
     Referrers(RepositoryName, Digest, Filter),
     /// Something of the extension `_artifactstore`, under a repository or not.
@@ -101,6 +109,9 @@ impl Route {
             return Extension::parse(method, &segments[..at], &segments[at + 1..], &query)
                 .map(Self::Extension);
         }
+        if let [ref name @ .., "_oci", "tag-history", tag] = *segments {
+            return history::parse(method, repository(name)?, tag, &Parameters::parse(query));
+        }
         let query = Query::parse(query);
         match *segments.as_slice() {
             ["_catalog"] => read(method, Self::Catalog(query.page()?)),
@@ -133,6 +144,7 @@ impl Route {
             | Self::Blob(name, _)
             | Self::Manifest(name, _)
             | Self::Tags(name, _)
+            | Self::TagHistory(name, ..)
             | Self::Referrers(name, ..) => Permission::Pull(name),
             // Cancelling one's own upload is part of pushing: clients cancel with a push token.
             Self::BeginUpload(name, _)

@@ -26,7 +26,9 @@ impl Parameters {
 
     /// Refuses every parameter but these: a filter that is misspelt would let everything through.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), RouteError> {
-        let Some((name, _)) = self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) else {
+        // Between two `&` there may be nothing.
+        let mut named = self.0.iter().filter(|(name, _)| !name.is_empty());
+        let Some((name, _)) = named.find(|(name, _)| !known.contains(&name.as_str())) else {
             return Ok(());
         };
         let nearest = nearest(name, known.iter().map(|known| ((*known).to_owned(), *known)));

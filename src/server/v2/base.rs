@@ -17,8 +17,8 @@ pub(in crate::server) fn discover() -> Answer {
         {
             "name": "_oci",
             "url": "https://github.com/opencontainers/distribution-spec/blob/main/extensions/_oci.md",
-            "description": "extension discovery",
-            "endpoints": ["_oci/ext/discover"],
+            "description": "extension discovery, and the history of tags as proposed",
+            "endpoints": ["_oci/ext/discover", "_oci/tag-history"],
         },
         {
             "name": "_catalog",

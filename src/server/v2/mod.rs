@@ -2,6 +2,7 @@
 
 pub(super) mod base;
 pub(super) mod blobs;
+pub(super) mod history;
 pub(super) mod lists;
 pub(super) mod manifests;
 pub(super) mod uploads;

@@ -1,6 +1,7 @@
 //! The HTTP surface beyond the tricky cases, against the real binary.
 
 mod archives;
+mod audit;
 mod bounds;
 mod buckets;
 mod clock;
@@ -28,3 +29,4 @@ mod retention;
 mod scrub;
 mod unchanged;
 mod uploads;
+mod webhooks;

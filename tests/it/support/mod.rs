@@ -13,6 +13,7 @@ mod engine;
 mod h2;
 mod message;
 mod program;
+mod receiver;
 mod server;
 mod stream;
 
@@ -26,6 +27,7 @@ pub(crate) use engine::{Engine, is_production};
 pub(crate) use h2::H2;
 pub(crate) use message::{Request, Response};
 pub(crate) use program::{Ran, command, run, run_command, run_on};
+pub(crate) use receiver::{Received, Receiver};
 pub(crate) use server::{Launch, Server};
 pub(crate) use stream::Stream;
 

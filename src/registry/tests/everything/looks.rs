@@ -9,11 +9,16 @@ use tempfile::TempDir;
 use super::reference::{Checked, must};
 use super::rules::DAY;
 use super::world::World;
+use super::{PEOPLE, TAGS};
 use crate::clock::SECOND;
 use crate::dataplane::DataPlane;
 use crate::hash;
 use crate::oci::{self, Algorithm, Digest, RepositoryName};
-use crate::registry::{Actor, Check, Error, Item, Status, replay_check, verify};
+use crate::registry::tests::audit::naive;
+use crate::registry::{
+    Actor, AuditFilter, AuditSpan, Check, Decision, Error, HistorySpan, Item, Status, replay_check,
+    replay_check_with, verify,
+};
 use crate::storage::Backend as _;
 use crate::storage::testing::collect;
 use crate::views::damages;
@@ -29,6 +34,9 @@ impl World {
         }
         for key in listed.difference(&self.listed) {
             must(self.ever.insert(key.clone()), "G3: a key is never used again", key)?;
+        }
+        for snapshot in self.registry.snapshots().await.unwrap() {
+            must(listed.contains(&snapshot.object.key), "a snapshot that is kept is there", &snapshot)?;
         }
         for (content, blob) in self.reference.blobs.iter().filter(|(_, blob)| blob.state.is_kept()) {
             must(listed.contains(&blob.key), "G1: the copy of a blob is there", &(content, blob))?;
@@ -97,6 +105,60 @@ impl World {
         must(kept == told, "R1: a retention is as it was promised", &(name, content, kept, told))
     }
 
+    /// The audit and the history of tags say what the log says.
+    async fn look_at_audit(&self) -> Checked {
+        let log = self.registry.events(0, 100_000).await.unwrap();
+        must(log.len() as i64 == self.registry.last_sequence(), "the whole log is looked at", &log.len())?;
+        let all = AuditFilter::default;
+        let mut filters = vec![
+            all(),
+            AuditFilter { decision: Some(Decision::Refused), ..all() },
+            AuditFilter { action: Some("tag.move".to_owned()), ..all() },
+        ];
+        let people = PEOPLE.map(|name| Actor::user(name).as_str().to_owned());
+        filters.extend(people.map(|actor| AuditFilter { actor: Some(actor), ..all() }));
+        let packages = naive::packages(&log);
+        filters.extend(packages.into_iter().map(|id| AuditFilter { package: Some(id), ..all() }));
+        for (name, of) in &self.reference.repositories {
+            let here = AuditFilter { repository: Some(name.clone()), ..all() };
+            let about = |reference: String| AuditFilter {
+                reference: Some(reference.parse::<Item>().unwrap()),
+                ..here.clone()
+            };
+            filters.extend(TAGS.map(|tag| about(tag.to_owned())));
+            filters.extend(of.manifests.keys().chain(&of.disposed).map(|digest| about(digest.to_string())));
+            filters.push(here);
+        }
+        if let Some(event) = log.get(log.len() / 2) {
+            filters.push(AuditFilter { from: Some(event.recorded_at), ..all() });
+            filters.push(AuditFilter { until: Some(event.recorded_at), ..all() });
+        }
+        for filter in &filters {
+            let (mut found, mut span) = (Vec::new(), AuditSpan { limit: 100, ..AuditSpan::default() });
+            loop {
+                let page = match self.registry.audit(filter, span).await {
+                    Ok(page) => page,
+                    // Whatever was refused in a repository nobody pushed to.
+                    Err(Error::RepositoryUnknown(_)) if found.is_empty() => break,
+                    Err(error) => panic!("{filter:?}: {error}"),
+                };
+                found.extend(page.entries);
+                span.since = page.scanned_to;
+                if page.scanned_to >= page.head {
+                    break;
+                }
+            }
+            let is_so = found == naive::audit(&log, filter);
+            must(is_so, "the audit says what the log says", &(filter, &found))?;
+        }
+        for ((name, tag), lines) in naive::history(&log) {
+            let found = self.registry.tag_history(&name, &tag, &HistorySpan::default(), 1000).await.unwrap();
+            let is_so = found.0 == lines && found.1.is_none();
+            must(is_so, "the history of a tag says what the log says", &(name, tag, found, lines))?;
+        }
+        Ok(())
+    }
+
     async fn look_at_packages(&self) -> Checked {
         for (id, known) in &self.reference.packages {
             let package = self.registry.package(id).await.unwrap();
@@ -142,6 +204,8 @@ impl World {
         let others: Vec<&str> = self.listed.difference(&keys).map(String::as_str).collect();
         let aside = damages::kept(&self.db, &others).await.unwrap();
         keys.extend(aside);
+        let snapshots = self.registry.snapshots().await.unwrap();
+        keys.extend(snapshots.into_iter().map(|snapshot| snapshot.object.key));
         must(self.listed == keys, "nothing but the copies of blobs stays", &(&self.listed, keys))
     }
 
@@ -162,11 +226,22 @@ impl World {
         )?;
         Box::pin(self.look()).await?;
         Box::pin(self.leave_nothing()).await?;
+        Box::pin(self.look_at_audit()).await?;
         let scratch = TempDir::new().unwrap();
         let checked = replay_check(&self.db, scratch.path()).await.unwrap();
         let Check::Compared { replayed, live } = checked else { panic!("{checked:?}") };
         must(replayed.state == live, "a replay gives the live state", &replayed.state.differences(&live))?;
         let data = DataPlane::new(Arc::new(self.backend.clone()));
+        let newest = self.registry.snapshots().await.unwrap().first().map_or(0, |newest| newest.sequence);
+        let scratch = TempDir::new().unwrap();
+        let checked = replay_check_with(&self.db, scratch.path(), Some(&data), &mut |_| {}).await.unwrap();
+        let Check::Compared { replayed, live } = checked else { panic!("{checked:?}") };
+        must(replayed.from == newest, "a replay begins with the newest snapshot", &(replayed.from, newest))?;
+        must(
+            replayed.state == live,
+            "a snapshot and the tail are the live state",
+            &replayed.state.differences(&live),
+        )?;
         let verified = verify(&self.db, &data, |_| ()).await.unwrap();
         must(verified.faults.is_empty(), "everything is where it should be", &verified.faults)
     }

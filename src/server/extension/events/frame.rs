@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::cloud;
 use crate::codec::cbor::Items;
-use crate::registry::Record;
+use crate::registry::{Record, cloud_event};
 use crate::server::route::Format;
 
 /// How the parts of a stream stand one behind the other.
@@ -123,7 +122,7 @@ impl Frames {
         }
         match self.format {
             Format::Json => out.extend_from_slice(shown),
-            Format::CloudEvents => out.extend(cloud::event(record, shown, &self.log_id)),
+            Format::CloudEvents => out.extend(cloud_event(record, shown, &self.log_id)),
         }
         out.extend_from_slice(if self.framing == Framing::Sse { b"\n\n" } else { b"\n" });
     }

@@ -7,8 +7,8 @@ use http::header::{CONTENT_TYPE, LINK};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{JSON, MAX_PAGE, cloud, need, shape};
-use crate::registry::{EventPage, Feed, Record, SCANNED_EVENTS};
+use super::{BATCH, JSON, MAX_PAGE, need, shape};
+use crate::registry::{EventPage, Feed, Record, SCANNED_EVENTS, cloud_event};
 use crate::server::State;
 use crate::server::error::Error;
 use crate::server::respond::{Answer, Headers as _, held};
@@ -82,12 +82,12 @@ async fn batch(state: &State, page: EventPage, asked: &Events) -> Result<Answer,
             body.push(b',');
         }
         let shown = shape::shown(record).await?;
-        body.extend(cloud::event(record, &shown, &head.log_id));
+        body.extend(cloud_event(record, &shown, &head.log_id));
     }
     body.push(b']');
     let next = next(asked, page.scanned_to, &head.log_id, head.epoch);
-    let answer = held(cloud::BATCH, room.hold(body));
-    Ok(answer.with(CONTENT_TYPE, cloud::BATCH).with(LINK, &format!("<{next}>; rel=\"next\"")))
+    let answer = held(BATCH, room.hold(body));
+    Ok(answer.with(CONTENT_TYPE, BATCH).with(LINK, &format!("<{next}>; rel=\"next\"")))
 }
 
 fn memory(page: &EventPage) -> (usize, usize) {

@@ -4,7 +4,6 @@
 //! client may wait (long poll); lines of JSON and server-sent events follow the log on and on; a CBOR sequence has the
 //! stored bytes.
 
-mod cloud;
 mod frame;
 mod list;
 mod shape;
@@ -43,6 +42,9 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 
 const JSON: &str = "application/json";
 
+/// `CloudEvents` in a JSON array.
+const BATCH: &str = "application/cloudevents-batch+json";
+
 /// In what an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -61,7 +63,7 @@ pub(super) async fn follow(call: &mut Call<'_>, asked: Events) -> Result<Answer,
     let feed = registry.follow(begin, &asked.expected, asked.filter.clone(), call.sight()).await?;
     let media_type = match form {
         Form::Page(Format::Json) => JSON,
-        Form::Page(Format::CloudEvents) => cloud::BATCH,
+        Form::Page(Format::CloudEvents) => BATCH,
         Form::Stream(framing, _) => framing.media_type(),
     };
     let answer = match form {
@@ -80,10 +82,10 @@ fn form(call: &Call<'_>, format: Option<Format>) -> Result<Form, Error> {
     const SSE: &[&str] = &["text/event-stream"];
     const CBOR: &[&str] = &["application/cbor-seq"];
     const NAMES: &[&str] =
-        &[JSON, "application/x-ndjson", "text/event-stream", "application/cbor-seq", cloud::BATCH];
+        &[JSON, "application/x-ndjson", "text/event-stream", "application/cbor-seq", BATCH];
     let as_cloud = format == Some(Format::CloudEvents);
     let of = format.unwrap_or(Format::Json);
-    let page: &[&str] = if as_cloud { &[cloud::BATCH, JSON] } else { &[JSON] };
+    let page: &[&str] = if as_cloud { &[BATCH, JSON] } else { &[JSON] };
     let mut offers = vec![page, LINES, SSE];
     let mut forms = vec![Page(of), Stream(Framing::Ndjson, of), Stream(Framing::Sse, of)];
     if !as_cloud {
@@ -91,7 +93,7 @@ fn form(call: &Call<'_>, format: Option<Format>) -> Result<Form, Error> {
         forms.push(Stream(Framing::Cbor, of));
     }
     if format.is_none() {
-        offers.push(&[cloud::BATCH]);
+        offers.push(&[BATCH]);
         forms.push(Page(Format::CloudEvents));
     }
     match accept::preferred(&call.headers, &offers) {

@@ -4,9 +4,9 @@ use ciborium::Value as Cbor;
 use serde_json::{Value, json};
 
 use super::frame::{Frames, Framing, Place, Reason};
-use super::{cloud, shape};
+use super::shape;
 use crate::codec::cbor;
-use crate::registry::Record;
+use crate::registry::{Record, cloud_event};
 use crate::server::route::Format;
 
 fn record(repository: Option<&str>, subject: &str) -> Arc<Record> {
@@ -38,8 +38,8 @@ async fn what_is_shown_has_the_payload_last_whatever_the_other_fields_say() {
             "leaf_hash": format!("sha256:{}", "07".repeat(32)),
         });
         assert_eq!(serde_json::from_slice::<Value>(&shown).unwrap(), expected);
-        let found: Value = serde_json::from_slice(shape::payload(&shown)).unwrap();
-        assert_eq!(found, payload);
+        let cloud: Value = serde_json::from_slice(&cloud_event(&record, &shown, "LOG")).unwrap();
+        assert_eq!(cloud["data"], payload);
         assert!(shape::is_shown(&record));
     }
 }
@@ -111,7 +111,7 @@ async fn a_cloud_event_names_the_log_and_sorts_by_its_sequence() {
     ] {
         let record = record(repository, subject);
         let shown = shape::shown(&record).await.unwrap();
-        let event: Value = serde_json::from_slice(&cloud::event(&record, &shown, "LOG")).unwrap();
+        let event: Value = serde_json::from_slice(&cloud_event(&record, &shown, "LOG")).unwrap();
         assert_eq!(event["subject"], expected);
         assert_eq!(event.get("subject").is_none(), expected.is_null());
         assert_eq!(

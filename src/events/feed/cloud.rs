@@ -2,19 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::shape;
-use crate::registry::Record;
+use super::Record;
+use super::json::{leaf_hash, payload};
 use crate::retention::rfc3339;
-
-/// The media type of several of them in a JSON array.
-pub(super) const BATCH: &str = "application/cloudevents-batch+json";
 
 /// What the names of their types begin with.
 const REVERSE_DNS: &str = "dev.artifactstore";
 
-/// An event, of which `shown` is what is shown otherwise, of a log. `id` and `source` are the same wherever and whenever
+/// An event of a log, of which `shown` is its [JSON](super::json). `id` and `source` are the same wherever and whenever
 /// the event is read; `sequence` is text that sorts like the number (the extension of that name demands it).
-pub(super) fn event(record: &Record, shown: &[u8], log_id: &str) -> Vec<u8> {
+pub fn cloud_event(record: &Record, shown: &[u8], log_id: &str) -> Vec<u8> {
     let sequence = record.sequence;
     let mut event = json!({
         "specversion": "1.0",
@@ -25,7 +22,7 @@ pub(super) fn event(record: &Record, shown: &[u8], log_id: &str) -> Vec<u8> {
         "datacontenttype": "application/json",
         "sequence": format!("{sequence:020}"),
         "actor": record.actor,
-        "leafhash": shape::leaf_hash(record),
+        "leafhash": leaf_hash(record),
     });
     if let Some(repository) = &record.repository {
         event["repository"] = (**repository).into();
@@ -36,7 +33,7 @@ pub(super) fn event(record: &Record, shown: &[u8], log_id: &str) -> Vec<u8> {
     let mut text = event.to_string().into_bytes();
     text.pop();
     text.extend_from_slice(b",\"data\":");
-    text.extend_from_slice(shape::payload(shown));
+    text.extend_from_slice(payload(shown));
     text.push(b'}');
     text
 }
