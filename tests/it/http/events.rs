@@ -270,27 +270,6 @@ fn events_are_cloud_events_for_who_asks() {
 }
 
 #[test]
-fn what_does_not_match_moves_bookmarks_on() {
-    let server = Server::start();
-    let repo = Repo::new(&server.client(), "a");
-    let mut stream = follow(&server, &format!("{G}?types=scrub"), LINES);
-    stream.json();
-    let pack = Pack::create(&repo, &json!({}));
-    let mut connection = server.client().connect();
-    for n in 0..1100 {
-        let request = Request::put(pack.path(&format!("/files/f/{n}"))).body("x");
-        connection.exchange(&request).unwrap().expect(201);
-    }
-    let bookmark = stream.json();
-    let scanned_to = bookmark["bookmark"]["scanned_to"].as_i64().unwrap();
-    assert!(scanned_to >= 1000 && scanned_to <= head(&repo.client), "{bookmark}");
-    // From the database the same.
-    let mut again = follow(&server, &format!("{G}?types=scrub&since=0"), LINES);
-    again.json();
-    assert!(again.json()["bookmark"]["scanned_to"].as_i64() >= Some(1000));
-}
-
-#[test]
 fn a_head_neither_waits_nor_streams() {
     let server = Server::start();
     let repo = Repo::new(&server.client(), "a");
@@ -317,7 +296,6 @@ fn a_shutdown_ends_streams_and_long_polls_at_once() {
     let mut sent = follow(&server, G, SSE);
     let mut waiting = server.client().connect();
     waiting.write(Request::get(format!("{G}?since={last}&wait=60")).head_bytes()).unwrap();
-    // It has begun to wait when another request behind it in time was answered.
     until("the streams have begun", || (sent.sent().event == "bookmark").then_some(()));
     let start = Instant::now();
     server.stop();
@@ -327,7 +305,7 @@ fn a_shutdown_ends_streams_and_long_polls_at_once() {
     assert_eq!(lines.line().unwrap(), None);
     let ended = sent.sent();
     assert_eq!((&*ended.event, ended.json()), ("end", end));
-    // A request that was not begun when the server stopped has no answer.
+    // One that the server had not begun when it stopped has no answer.
     if let Ok(answer) = waiting.receive("GET") {
         assert_eq!(answer.expect(200).json()["scanned_to"], last);
     }

@@ -7,6 +7,7 @@ use serde_json::json;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::limits::Small;
+use super::packages::Pack;
 use crate::support::{Repo, Request, Stream};
 
 const G: &str = "/v2/_artifactstore/events";
@@ -35,13 +36,35 @@ fn a_stream_says_where_it_is_while_nothing_happens() {
 }
 
 #[test]
+fn what_does_not_match_moves_bookmarks_on() {
+    let server = Small::start(Options { bookmark: Duration::from_hours(1), ..Options::default() });
+    let repo = Repo::new(&server.client(), "a");
+    let pack = Pack::create(&repo, &json!({}));
+    let mut stream = follow(&server, &format!("{G}?types=scrub"));
+    let begun = stream.json()["bookmark"]["scanned_to"].as_i64().unwrap();
+    let mut connection = server.client().connect();
+    for n in 0..1001 {
+        let put = pack.put(&format!("f/{n}"), b"x");
+        connection.exchange(&put).unwrap().expect(201);
+    }
+    let bookmark = stream.json()["bookmark"].clone();
+    assert!(bookmark["scanned_to"].as_i64() >= Some(begun + 1000), "{bookmark}");
+    // From pages of the database the same, at the end of each.
+    let mut again = follow(&server, &format!("{G}?types=scrub&since=0&wait=0"));
+    again.json();
+    let bookmark = again.json()["bookmark"].clone();
+    assert!(bookmark["scanned_to"].as_i64() >= Some(1000), "{bookmark}");
+    assert_eq!(again.json()["end"], json!({ "reason": "head", "scanned_to": bookmark["scanned_to"] }));
+}
+
+#[test]
 fn a_stream_ends_when_its_time_is_over() {
     let time = Duration::from_millis(500);
     let server = Small::start(Options { stream_time: time, ..Options::default() });
     let start = Instant::now();
     let mut stream = follow(&server, G);
-    stream.json();
-    assert_eq!(stream.json(), json!({ "end": { "reason": "time", "scanned_to": 0 } }));
+    let head = stream.json()["bookmark"]["head"].clone();
+    assert_eq!(stream.json(), json!({ "end": { "reason": "time", "scanned_to": head } }));
     assert_eq!(stream.line().unwrap(), None);
     assert!(start.elapsed() >= time * 9 / 10, "{:?}", start.elapsed());
 }

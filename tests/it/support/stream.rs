@@ -81,14 +81,6 @@ impl Stream {
             }
         }
     }
-
-    /// What there is until the end.
-    #[track_caller]
-    pub(crate) fn rest(&mut self) -> Vec<u8> {
-        let mut rest = Vec::new();
-        self.body.read_to_end(&mut rest).expect("the stream ends in order");
-        rest
-    }
 }
 
 /// The data of chunks.
