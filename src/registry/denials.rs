@@ -190,9 +190,10 @@ impl Registry {
     async fn record_denial(&self, actor: Actor, fact: RetentionDenied, origin: Option<Arc<Origin>>) {
         let (action, subject) = (fact.action.clone(), fact.subject.clone());
         // Not by `submit`, which comes by here.
-        match self.inner.log.submit(actor, Record(fact.into())).await {
-            Ok(committed) => self.inner.origins.note(origin.as_deref(), &committed).await,
-            Err(_) => tracing::error!(action, subject, "A refused attempt could not be recorded"),
+        if let Ok(committed) = self.inner.log.submit(actor, Record(fact.into())).await {
+            self.inner.origins.note(origin.as_deref(), &committed).await;
+        } else {
+            tracing::error!(action, subject, "A refused attempt could not be recorded");
         }
     }
 }
