@@ -46,7 +46,7 @@ impl Command for Move {
 }
 
 /// Nobody remembers anything.
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Observer for Nobody {
     fn committed(&self, _: &[Event]) {}

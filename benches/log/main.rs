@@ -1,10 +1,12 @@
-//! `cargo bench --bench log [-- NAME…]`: group commit on `PostgreSQL`, against one transaction per event.
+//! `cargo bench --bench log [-- NAME…]`: group commit on `PostgreSQL`, against one transaction per event; and replay on
+//! `SQLite`, against a plain insert.
 //!
 //! Both sides do their work on one server in one run, in turns; only the ratios mean something. The server is
-//! that of `ARTIFACTSTORE_TEST_POSTGRES` (`eval "$(tests/services up DIR)"`).
+//! that of `ARTIFACTSTORE_TEST_POSTGRES` (`eval "$(tests/services up DIR)"`); `replay` needs none.
 
 mod append;
 mod commands;
+mod replay;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -53,8 +55,15 @@ fn compare(what: &str, ours: &[Measured], theirs: &[Measured], aim: &str) {
 fn main() -> ExitCode {
     // Cargo itself adds `--bench`.
     let names: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    if let Some(unknown) = names.iter().find(|name| !["append", "commands"].contains(&name.as_str())) {
-        eprintln!("there is no benchmark {unknown:?}; there are append, commands");
+    if let [alone, path] = &names[..]
+        && alone == replay::ALONE
+    {
+        return replayed_alone(path);
+    }
+    if let Some(unknown) =
+        names.iter().find(|name| !["append", "commands", "replay"].contains(&name.as_str()))
+    {
+        eprintln!("there is no benchmark {unknown:?}; there are append, commands, replay");
         return ExitCode::from(2);
     }
     let is_wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
@@ -80,5 +89,22 @@ fn main() -> ExitCode {
         println!("commands");
         note("commands", runtime.block_on(commands::run()));
     }
+    if is_wanted("replay") {
+        println!("replay");
+        note("replay", runtime.block_on(replay::run()));
+    }
     if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn replayed_alone(path: &str) -> ExitCode {
+    let measured = tokio::runtime::Runtime::new()
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(replay::alone(path.as_ref())));
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -113,7 +113,7 @@ fn slowest_hundredth(address: SocketAddr, is_collected: bool) -> Outcome<f64> {
 }
 
 /// The same from as many threads as there are pushers.
-fn from_all<T: Send>(work: impl Fn(usize) -> Outcome<T> + Sync) -> Outcome<Vec<T>> {
+pub(super) fn from_all<T: Send>(work: impl Fn(usize) -> Outcome<T> + Sync) -> Outcome<Vec<T>> {
     let work = &work;
     thread::scope(|scope| {
         let all: Vec<_> = (0..PUSHERS).map(|pusher| scope.spawn(move || work(pusher))).collect();
@@ -129,7 +129,7 @@ fn litter(address: SocketAddr) -> Outcome<()> {
     })
 }
 
-fn push_all(address: SocketAddr, pusher: usize) -> Outcome<Vec<f64>> {
+pub(super) fn push_all(address: SocketAddr, pusher: usize) -> Outcome<Vec<f64>> {
     let mut client = Client::connect(address)?;
     let repository = format!("bench/pusher-{pusher}");
     let mut taken = Vec::with_capacity(EACH);

@@ -6,6 +6,7 @@
 
 mod client;
 mod content;
+mod followers;
 mod garbage;
 mod manifests;
 mod measure;
@@ -25,7 +26,7 @@ type Outcome<T> = Result<T, Failure>;
 
 type Benchmark = (&'static str, fn(&mut Report) -> Outcome<()>);
 
-const BENCHMARKS: [Benchmark; 8] = [
+const BENCHMARKS: [Benchmark; 9] = [
     ("push-1g", push::one_gibibyte),
     ("pull-1g", pull::one_gibibyte),
     ("pull-1m-64", pull::many_mebibytes),
@@ -33,6 +34,7 @@ const BENCHMARKS: [Benchmark; 8] = [
     ("push-small-16", push::small_artifacts),
     ("push-gc", garbage::collected),
     ("put-over-tag", garbage::over_a_tag),
+    ("follow-1000", followers::thousand),
     ("memory", memory::limits),
 ];
 

@@ -102,6 +102,18 @@ impl Report {
         ]);
     }
 
+    /// Adds something that is measured by itself, and how much of it there may be.
+    pub(super) fn bound(&mut self, name: &str, unit: &str, found: f64, most: f64) {
+        self.rows.push([
+            name.to_owned(),
+            format!("{found:.2} {unit}"),
+            "-".to_owned(),
+            "-".to_owned(),
+            format!("at most {most:.0} {unit}"),
+            yes_no(found <= most).to_owned(),
+        ]);
+    }
+
     /// Notes the memory a party needed since it was started or last noted.
     pub(super) fn note_memory(&mut self, benchmark: &'static str, peer: &Peer) -> Outcome<()> {
         self.note_memory_within(benchmark, peer, None)

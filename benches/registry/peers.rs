@@ -187,7 +187,8 @@ impl Peer {
         Ok(peak)
     }
 
-    fn resident(&self, field: &str) -> Outcome<f64> {
+    /// What `field` of its processes says in `/proc`, MiB.
+    pub(super) fn resident(&self, field: &str) -> Outcome<f64> {
         let mut total = 0.0;
         for pid in self.processes()? {
             let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

@@ -1,13 +1,14 @@
-//! The commands that look at what is stored: `version`, `health`, `migrate`, `replay`, `verify`.
+//! The commands that look at what is stored: `version`, `health`, `migrate`, `verify`.
 
 use std::io::IsTerminal as _;
 
 use serde_json::{Value, json};
 
 use super::output::{print, remark};
+use super::package::meter::count;
 use super::{Failure, Outcome, open};
 use crate::config::Settings;
-use crate::registry::{self, Capability, Check, Health, StateDigest, Verification};
+use crate::registry::{self, Capability, Health, Verification};
 
 pub(super) fn version(as_json: bool) -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
@@ -52,49 +53,6 @@ pub(super) async fn migrate(settings: &Settings, as_json: bool) -> Outcome {
     Ok(true)
 }
 
-pub(super) async fn replay(settings: &Settings, as_json: bool) -> Outcome {
-    let database = open::database(settings).await?;
-    let replayed = registry::replay(&database.db).await?;
-    database.db.close().await;
-    let text = format!("replayed {} events\nstate {}", replayed.events, replayed.state.digest);
-    print(as_json, &json!({ "events": replayed.events, "state": state(&replayed.state) }), &text)?;
-    Ok(true)
-}
-
-pub(super) async fn replay_check(settings: &Settings, as_json: bool) -> Outcome {
-    let parts = open::read(settings).await?;
-    let scratch = Scratch::new()?;
-    let (replayed, live) = match registry::replay_check(&parts.db, &scratch.0).await? {
-        Check::Compared { replayed, live } => (replayed, live),
-        Check::Damaged(error) => {
-            let Failure(reason) = Failure::from(error);
-            let text = format!("the log is damaged: {reason}");
-            print(as_json, &json!({ "matches": false, "damage": reason }), &text)?;
-            return Ok(false);
-        }
-    };
-    let differences = replayed.state.differences(&live);
-    let text = if differences.is_empty() {
-        format!("replayed {} events; the views are what they lead to\nstate {}", replayed.events, live.digest)
-    } else {
-        let differ = format!("these views differ from the log: {}", differences.join(", "));
-        format!("{differ}\nreplayed {}\nlive     {}", replayed.state.digest, live.digest)
-    };
-    let body = json!({
-        "events": replayed.events,
-        "matches": differences.is_empty(),
-        "differences": differences,
-        "replayed": state(&replayed.state),
-        "live": state(&live),
-    });
-    print(as_json, &body, &text)?;
-    Ok(differences.is_empty())
-}
-
-fn state(state: &StateDigest) -> Value {
-    json!({ "sequence": state.sequence, "digest": state.digest, "tables": state.tables })
-}
-
 pub(super) async fn probe(settings: &Settings, as_json: bool) -> Outcome {
     let storage = open::storage(settings).await?;
     let tried = registry::probe(&storage).await?;
@@ -135,8 +93,16 @@ pub(super) async fn verify(settings: &Settings, as_json: bool) -> Outcome {
     let mut lines: Vec<_> =
         done.faults.iter().map(|fault| format!("{}: {}", fault.content, fault.reason)).collect();
     let verdict = if lines.is_empty() { "all intact".to_owned() } else { format!("{} damaged", lines.len()) };
+    for fault in &done.unusable {
+        lines.push(format!("{}: snapshot {}; write a new one", fault.content, fault.reason));
+    }
+    let snapshots = if done.snapshots > 0 {
+        format!(" and {} of the views", count(done.snapshots, "snapshot"))
+    } else {
+        String::new()
+    };
     lines.push(format!(
-        "{} blobs ({} bytes) and {} manifests read, {verdict}",
+        "{} blobs ({} bytes) and {} manifests{snapshots} read, {verdict}",
         done.blobs, done.bytes, done.manifests
     ));
     let fault = |fault: &registry::Fault| json!({ "content": fault.content, "reason": fault.reason });
@@ -144,17 +110,23 @@ pub(super) async fn verify(settings: &Settings, as_json: bool) -> Outcome {
         "blobs": done.blobs,
         "bytes": done.bytes,
         "manifests": done.manifests,
+        "snapshots": done.snapshots,
         "faults": done.faults.iter().map(fault).collect::<Vec<_>>(),
+        "unusable": done.unusable.iter().map(fault).collect::<Vec<_>>(),
     });
     print(as_json, &body, &lines.join("\n"))?;
-    Ok(done.faults.is_empty())
+    Ok(done.faults.is_empty() && done.unusable.is_empty())
 }
 
 /// A directory of our own that goes away with the command.
-struct Scratch(std::path::PathBuf);
+pub(super) struct Scratch(std::path::PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Self, Failure> {
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    pub(super) fn new() -> Result<Self, Failure> {
         let path = std::env::temp_dir().join(format!("artifactstore-{}", ulid::Ulid::generate()));
         std::fs::create_dir(&path)
             .map_err(|error| Failure(format!("cannot create {}: {error}", path.display())))?;

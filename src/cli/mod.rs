@@ -12,6 +12,7 @@ mod configuration;
 mod copy;
 mod dispose;
 mod disposition;
+mod events;
 mod gc;
 mod ingest;
 mod interrupt;
@@ -22,12 +23,14 @@ mod output;
 mod package;
 mod pull;
 mod push;
+mod replay;
 mod retention;
 mod scrub;
 mod serve;
 mod stat;
 mod upkeep;
 mod user;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,7 +55,7 @@ const ENVIRONMENT: &str = "Environment:
   ARTIFACTSTORE_STORAGE_LOCAL_ROOT  where the stored bytes are, when not in the data directory
   ARTIFACTSTORE_STORAGE_S3_BUCKET   the bucket; likewise _ENDPOINT, _REGION, _PATH_STYLE, _ACCESS_KEY_ID, …
   ARTIFACTSTORE_LOG_LEVEL           error, warn, info, debug, trace, or tracing directives
-  ARTIFACTSTORE_SERVER              the registry `package` and `ingest` talk to, https://host[:port]
+  ARTIFACTSTORE_SERVER              the registry `package`, `ingest` and `events` talk to, https://host[:port]
   ARTIFACTSTORE_ALLOW_SPARSE        true or false, like serve --allow-sparse
 All settings, as a commented file: artifactstore config example";
 
@@ -106,6 +109,8 @@ enum Command {
         json: bool,
     },
     /// Rebuild every view from the event log; with SQLite the server must be stopped.
+    ///
+    /// Exits with 1 when the log is damaged, or holds what this program does not know: then nothing is changed.
     Replay {
         #[command(flatten)]
         common: Common,
@@ -113,6 +118,20 @@ enum Command {
         /// they differ. Works beside a running server.
         #[arg(long)]
         check: bool,
+        /// Begin with the newest snapshot that can be used, and fold only the events after it.
+        #[arg(long)]
+        from_snapshot: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the views to the storage, so that an emptied database begins there and not at event 1.
+    ///
+    /// A server does so by itself, every `snapshots.every` events. The newest two are kept. With SQLite or a storage
+    /// folder the server must be stopped.
+    Snapshot {
+        #[command(flatten)]
+        common: Common,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -189,6 +208,9 @@ enum Command {
     /// Push, pull and verify evidence packages, and look at them: a client of any OCI registry.
     #[command(subcommand, arg_required_else_help = true)]
     Package(package::Package),
+    /// Follow the event log: a client of an artifactstore registry, or of a data directory of this machine.
+    #[command(subcommand, arg_required_else_help = true)]
+    Events(events::Events),
     /// Look at retentions and make them longer: a client of an artifactstore registry.
     #[command(subcommand)]
     Retention(retention::Retention),
@@ -208,6 +230,9 @@ enum Command {
     /// Of a data directory, also beside a running server; with --server of that one. The oldest entry first, up to the
     /// newest event of now.
     Audit(audit::Audit),
+    /// Set up, change and look at webhooks: a client of an artifactstore registry.
+    #[command(subcommand, arg_required_else_help = true)]
+    Webhooks(webhooks::Webhooks),
     /// Show why something stays: what names it, what holds it, under which classes and until when.
     Explain(retention::Explain),
     /// Store one file without a server and print its digest.
@@ -347,6 +372,13 @@ struct Failure(String);
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl Failure {
+    /// An error with its causes.
+    fn of(error: &dyn std::error::Error) -> Self {
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -404,8 +436,13 @@ impl Command {
             Self::Version { json } => check::version(json),
             Self::Health { common, json } => check::health(&common.start()?, json).await,
             Self::Migrate { common, json } => check::migrate(&common.start()?, json).await,
-            Self::Replay { common, check: true, json } => check::replay_check(&common.start()?, json).await,
-            Self::Replay { common, check: false, json } => check::replay(&common.start()?, json).await,
+            Self::Replay { common, check: true, from_snapshot, json } => {
+                replay::replay_check(&common.start()?, from_snapshot, json).await
+            }
+            Self::Replay { common, check: false, from_snapshot, json } => {
+                replay::replay(&common.start()?, from_snapshot, json).await
+            }
+            Self::Snapshot { common, json } => replay::snapshot(&common.start()?, json).await,
             Self::Verify { common, json } => check::verify(&common.start()?, json).await,
             Self::Copy { sides, json } => {
                 let (from, to) = sides.load(environment()?.into_iter())?;
@@ -422,11 +459,13 @@ impl Command {
                 let advice = package.advice();
                 interrupt::until_stopped(package.run(), advice).await
             }
+            Self::Events(events) => events.run().await,
             Self::Retention(retention) => retention.run().await,
             Self::Hold(hold) => hold.run().await,
             Self::Disposition(disposition) => disposition.run().await,
             Self::Clock(clock) => clock.run().await,
             Self::Audit(audit) => audit.run().await,
+            Self::Webhooks(webhooks) => webhooks.run().await,
             Self::Explain(explain) => explain.run().await,
             Self::Push { path, local: Local { common, repository, json } } => {
                 push::push(&common.start()?, &path, repository, json).await

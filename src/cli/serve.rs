@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::say;
 use super::{Failure, Outcome, open, upkeep};
+use crate::client::webhook::Sender;
 use crate::config::Settings;
 use crate::server::Server;
 
@@ -27,6 +29,10 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     let server = Server::bind(listen, registry.clone(), settings.server.clone()).await.map_err(failed)?;
     announce(server.address()?)?;
     let mut upkeep = upkeep::start(&registry);
+    if settings.registry.webhooks.max > 0 {
+        let sender = Sender::new(settings.registry.webhooks.guard.clone())?;
+        upkeep.spawn(registry.courier(Arc::new(sender)).run());
+    }
     let run = server.run(async move {
         signals.next().await;
         if let Err(Failure(error)) = end_at_the_next() {

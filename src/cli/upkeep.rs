@@ -13,6 +13,9 @@ const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// How often it is looked whether the compliance clock has to be read for the record.
 const TICK_EVERY: Duration = Duration::from_mins(1);
 
+/// How often it is looked whether a snapshot is due.
+const SNAPSHOT_EVERY: Duration = Duration::from_mins(1);
+
 /// After a start there is more urgent work than reading everything.
 const SETTLE: Duration = Duration::from_mins(5);
 
@@ -22,6 +25,9 @@ pub(super) fn start(registry: &Registry) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(sweep(registry.clone()));
     tasks.spawn(keep_time(registry.clone()));
+    if options.snapshots.every > 0 {
+        tasks.spawn(snapshot(registry.clone()));
+    }
     if options.gc.enabled {
         tasks.spawn(collect(registry.clone(), options.gc.interval));
     }
@@ -58,6 +64,17 @@ async fn keep_time(registry: Registry) {
         ticks.tick().await;
         if let Err(error) = registry.tick_if_due().await {
             failed(&error, "Reading the clock for the record");
+        }
+    }
+}
+
+/// Writes a snapshot when it is due.
+async fn snapshot(registry: Registry) {
+    let mut ticks = every(SNAPSHOT_EVERY, SNAPSHOT_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = registry.snapshot_if_due().await {
+            failed(&error, "Writing a snapshot");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One pull into a directory at a time.
+//! One process at a time: one pull into a directory, one tail that keeps its place in a file.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -11,31 +11,55 @@ use super::tree::{LOCK, OWN, special};
 /// How often the file may be another one by the time it is locked: whoever had it took it away.
 const ATTEMPTS: usize = 16;
 
-/// A directory that nobody else pulls into. Goes with the process, however it ends.
+/// An empty file that nobody else has, which stands for something. Goes with the process, however it ends.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
     _held: File,
 }
 
+/// What came of asking for a lock.
+#[derive(Debug)]
+pub(super) enum Claim {
+    /// It is ours.
+    Ours(Lock),
+    /// Another process has it.
+    Taken,
+    /// It cannot be had: this is there instead.
+    NoFile(&'static str),
+}
+
 impl Lock {
     /// Takes a directory whose own folder is there, or says that another process has it.
     pub(super) fn take(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(OWN).join(LOCK);
+        match Self::claim(&path).map_err(Error::file(&path, "written"))? {
+            Claim::Ours(lock) => Ok(lock),
+            Claim::Taken => Err(Error::Busy { path: directory.to_owned() }),
+            Claim::NoFile(what) => Err(Error::NoLock { path, what }),
+        }
+    }
+
+    /// Takes a file for this process, which makes it.
+    pub(super) fn claim(path: &Path) -> io::Result<Claim> {
         for _ in 0..ATTEMPTS {
-            let held = open(&path)?;
+            match fs::symlink_metadata(path) {
+                Ok(meta) if !meta.is_file() => return Ok(Claim::NoFile(special(meta.file_type()))),
+                _ => {}
+            }
+            let held = open(path)?;
             match held.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => break,
-                Err(TryLockError::Error(error)) => return Err(Error::file(path, "locked")(error)),
+                Err(TryLockError::Error(error)) => return Err(error),
             }
-            let (ours, there) = (held.metadata(), fs::symlink_metadata(&path));
+            let (ours, there) = (held.metadata(), fs::symlink_metadata(path));
             let place = |meta: io::Result<fs::Metadata>| meta.ok().map(|meta| (meta.dev(), meta.ino()));
             if place(ours) == place(there) {
-                return Ok(Self { path, _held: held });
+                return Ok(Claim::Ours(Self { path: path.to_owned(), _held: held }));
             }
         }
-        Err(Error::Busy { path: directory.to_owned() })
+        Ok(Claim::Taken)
     }
 }
 
@@ -47,19 +71,12 @@ impl Drop for Lock {
 }
 
 /// Never through a link, and never waiting for the other end of a pipe.
-fn open(path: &Path) -> Result<File, Error> {
-    match fs::symlink_metadata(path) {
-        Ok(meta) if !meta.is_file() => {
-            let what = special(meta.file_type());
-            return Err(Error::NoLock { path: path.to_owned(), what });
-        }
-        _ => {}
-    }
+fn open(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).expect("flags of open fit");
     let mut options = File::options();
     options.create(true).truncate(false).write(true).custom_flags(flags);
-    options.open(path).map_err(Error::file(path, "written"))
+    options.open(path)
 }
 
 #[cfg(test)]

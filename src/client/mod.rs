@@ -19,7 +19,9 @@
 //! | `blobs`, `manifests` | the distribution API |
 //! | [`packages`], [`drafts`], [`download`] | the extension API |
 //! | [`tree`], `digests`, [`mod@push`] | the way there |
+//! | [`webhook`], `webhooks` | the other way round: deliveries to receivers; and the extension that sets them up |
 //! | [`pull`], `receive`, `archives`, `restore`, [`verify`] | the way back |
+//! | [`tail`] | following the log |
 
 mod address;
 mod archives;
@@ -49,9 +51,12 @@ mod shown;
 #[cfg(test)]
 mod slow;
 mod stamps;
+pub mod tail;
 mod tls;
 pub mod tree;
 pub mod verify;
+pub mod webhook;
+mod webhooks;
 
 pub use credentials::Credentials;
 pub use error::Error;

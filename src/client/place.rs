@@ -141,6 +141,37 @@ impl Place {
     }
 }
 
+/// Reads `[server][/][repository]`: a server, and maybe one of its repositories.
+///
+/// The server may have a scheme. With `server`, all of the text is the repository. Otherwise a first part that looks like
+/// a host is the server, else `fallback` is, else [`DEFAULT_SERVER`].
+pub fn server_and_repository(
+    text: &str,
+    server: Option<&str>,
+    fallback: Option<&str>,
+) -> Result<(Server, Option<RepositoryName>), PlaceError> {
+    let (scheme, rest) = text.split_once("://").map_or(("", text), |(_, rest)| {
+        // With what stands between them.
+        text.split_at(text.len() - rest.len())
+    });
+    let (host, name) = rest.split_once('/').unwrap_or((rest, ""));
+    let (server, name) = match server {
+        Some(server) if scheme.is_empty() => (server.to_owned(), text),
+        Some(_) => {
+            let text = crate::secret::without_password(text);
+            let reason = "it begins with a scheme, and --server names the server".to_owned();
+            return Err(PlaceError::Syntax { text, reason });
+        }
+        None if !scheme.is_empty() || is_host(host) => (format!("{scheme}{host}"), name),
+        None => (fallback.unwrap_or(DEFAULT_SERVER).to_owned(), text),
+    };
+    let refuse =
+        |e: crate::oci::NameError| PlaceError::Syntax { text: text.to_owned(), reason: e.to_string() };
+    let name = name.strip_suffix('/').unwrap_or(name);
+    let repository = if name.is_empty() { None } else { Some(name.parse().map_err(refuse)?) };
+    Ok((server.parse()?, repository))
+}
+
 fn is_host(part: &str) -> bool {
     part.contains(['.', ':']) || part == "localhost"
 }
@@ -185,6 +216,36 @@ mod tests {
         assert_eq!(place("a/c", None, Some("https://host.example/")), "https://host.example a/c");
         assert_eq!(place("a.b/c", None, Some("https://host.example")), "https://a.b c");
         assert_eq!(place("a/c", Some("host.example:1"), Some("x")), "https://host.example:1 a/c");
+    }
+
+    #[test]
+    fn a_server_is_named_with_a_repository_or_without() {
+        for (text, server, expected) in [
+            ("", None, "http://127.0.0.1:5000 -"),
+            ("team/runs", None, "http://127.0.0.1:5000 team/runs"),
+            ("host.example", None, "https://host.example -"),
+            ("host.example/", None, "https://host.example -"),
+            ("host.example/team/runs", None, "https://host.example team/runs"),
+            ("http://host:5000", None, "http://host:5000 -"),
+            ("http://host:5000/team/runs", None, "http://host:5000 team/runs"),
+            ("a.b/runs", Some("http://host"), "http://host a.b/runs"),
+            ("", Some("http://host"), "http://host -"),
+        ] {
+            let (at, repository) = server_and_repository(text, server, None).unwrap();
+            let repository = repository.as_ref().map_or("-", RepositoryName::as_str);
+            assert_eq!(format!("{at} {repository}"), expected, "{text}");
+        }
+        for (text, server) in [
+            ("ftp://host/a", None),
+            ("http:///a", None),
+            ("Team", None),
+            ("team/runs:v1", None),
+            ("http://me:secret@host/a", None),
+            ("http://me:secret@host/a", Some("http://host")),
+        ] {
+            let refused = server_and_repository(text, server, None).unwrap_err().to_string();
+            assert!(!refused.contains("secret"), "{refused}");
+        }
     }
 
     #[test]

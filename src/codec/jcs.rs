@@ -42,7 +42,12 @@ pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {
 
 /// Projects canonical CBOR of at most [`Limits::DOCUMENT`] to canonical JSON (RFC 8785 §3.2).
 pub fn from_cbor(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let tree = cbor::tree(bytes, &Limits::DOCUMENT)?;
+    from_cbor_with_limits(bytes, &Limits::DOCUMENT)
+}
+
+/// The same within other limits.
+pub fn from_cbor_with_limits(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, Error> {
+    let tree = cbor::tree(bytes, limits)?;
     serde_json_canonicalizer::to_vec(&tree).map_err(Error::Write)
 }
 

@@ -294,7 +294,18 @@ impl Sealed {
     /// Makes the object durable under a key of its own. On an error its bytes are gone, except when the storage is
     /// not available for the moment: then an upload may be resumed and closed again.
     pub async fn publish(self) -> Result<Stored, Error> {
-        let key = key(self.digests.content());
+        let key = key(&prefix(self.digests.content()));
+        self.publish_under(key).await
+    }
+
+    /// The same of an object that is no blob: `<kind>/<hex>.<incarnation>`, which nobody takes for a copy of some
+    /// content.
+    pub async fn publish_as(self, kind: &str) -> Result<Stored, Error> {
+        let key = key(&format!("{kind}/{}.", self.digests.content().hex()));
+        self.publish_under(key).await
+    }
+
+    async fn publish_under(self, key: Key) -> Result<Stored, Error> {
         let published = match self.held {
             Held::Memory(held) => self.backend.put(&key, concat(held)).await,
             Held::Staged(staged) => staged.publish(&key).await,
@@ -390,9 +401,9 @@ fn forget<T, E: std::error::Error + 'static>(what: &impl std::fmt::Display, remo
 
 /// `blake3/ab/cd/<hex>.<incarnation>`. The incarnation is new for every stored copy and never reused, so a
 /// late delete of one copy can never hit another of the same content.
-fn key(content: &Digest) -> Key {
+fn key(prefix: &str) -> Key {
     let incarnation = ulid::Ulid::generate().to_string().to_lowercase();
-    format!("{}{incarnation}", prefix(content)).parse().expect("hex and ULIDs make keys")
+    format!("{prefix}{incarnation}").parse().expect("hex and ULIDs make keys")
 }
 
 /// What the keys of all copies of some content begin with.

@@ -100,14 +100,12 @@ impl Db {
 
     /// The same for work on the whole database, such as a replay: its statements may take as long as they take.
     pub async fn write_unlimited(&self) -> Result<Tx, Error> {
-        match &self.engine {
-            Engine::Sqlite(_) => self.write().await,
-            Engine::Postgres(server) => {
-                self.statements.fetch_add(1, Ordering::Relaxed);
-                let engine = tx::Engine::Postgres(server.begin_unlimited().await?);
-                Ok(Tx::new(engine, Arc::clone(&self.statements)))
-            }
-        }
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let engine = match &self.engine {
+            Engine::Sqlite(files) => tx::Engine::Sqlite(files.begin_unlimited().await?),
+            Engine::Postgres(server) => tx::Engine::Postgres(server.begin_unlimited().await?),
+        };
+        Ok(Tx::new(engine, Arc::clone(&self.statements)))
     }
 
     /// A consistent view of one moment, for several queries that must agree.

@@ -2,9 +2,14 @@
 //!
 //! `registry.db` holds the log and its views: WAL with `synchronous=FULL`, one writer connection, a pool
 //! of read-only ones. `registry-operational.db` holds upload sessions with `synchronous=NORMAL`: a commit there
-//! costs no sync and never queues behind the log's writer.
+//! costs no sync and never queues behind the log's writer. It holds secrets too: its owner alone may read it.
 
+use std::fs::{self, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -28,9 +33,16 @@ const APPLICATION_ID: i64 = 0x4152_5453;
 /// The code of `SQLITE_NOTADB`.
 const NOT_A_DATABASE: &str = "26";
 
+/// Pages of the database that the writer keeps in memory, in KiB: as many as any connection does, and for a rebuild of
+/// all views, which would write the pages of a large index again and again.
+const SMALL: &str = "PRAGMA cache_size = -2000; BEGIN IMMEDIATE";
+const LARGE: &str = "PRAGMA cache_size = -65536; BEGIN IMMEDIATE";
+
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     writer: Connections,
+    /// Whether the writer has the memory for a rebuild.
+    is_large: Arc<AtomicBool>,
     readers: Connections,
     operational: Connections,
 }
@@ -53,10 +65,11 @@ impl Files {
             Access::Create => {
                 let writer = connect(registry, access, SqliteSynchronous::Full, 1).await?;
                 migrate(&writer, registry, &REGISTRY).await?;
+                keep_private(&operational).map_err(|error| Error::Engine(sqlx::Error::Io(error)))?;
                 let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
                 migrate(&sessions, &operational, &OPERATIONAL).await?;
                 let readers = connect(registry, Access::Read, SqliteSynchronous::Full, count).await?;
-                Ok(Self { writer, readers, operational: sessions })
+                Ok(Self { writer, is_large: Arc::default(), readers, operational: sessions })
             }
             Access::Read => {
                 for path in [registry, &operational] {
@@ -68,7 +81,7 @@ impl Files {
                 let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
                 check_version(&readers, registry, &REGISTRY).await?;
                 check_version(&sessions, &operational, &OPERATIONAL).await?;
-                Ok(Self { writer: readers.clone(), readers, operational: sessions })
+                Ok(Self { writer: readers.clone(), is_large: Arc::default(), readers, operational: sessions })
             }
         }
     }
@@ -79,12 +92,22 @@ impl Files {
         let writer = connect(&path, Access::Create, SqliteSynchronous::Off, 1).await?;
         migrate(&writer, &path, &REGISTRY).await?;
         let readers = connect(&path, Access::Read, SqliteSynchronous::Off, 1).await?;
-        Ok(Self { operational: writer.clone(), writer, readers })
+        Ok(Self { operational: writer.clone(), writer, is_large: Arc::default(), readers })
     }
 
     pub(super) async fn begin(&self) -> Result<Transaction, Error> {
         // IMMEDIATE: a deferred transaction that writes later can be refused with SQLITE_BUSY.
-        Ok(Transaction(self.writer.0.begin_with("BEGIN IMMEDIATE").await?))
+        let begin = if self.is_large.swap(false, Ordering::AcqRel) { SMALL } else { "BEGIN IMMEDIATE" };
+        Ok(Transaction(self.writer.0.begin_with(begin).await?))
+    }
+
+    /// The same for work on the whole database: with room for what is written in no order. The next [`begin`] gives it
+    /// back.
+    ///
+    /// [`begin`]: Self::begin
+    pub(super) async fn begin_unlimited(&self) -> Result<Transaction, Error> {
+        self.is_large.store(true, Ordering::Release);
+        Ok(Transaction(self.writer.0.begin_with(LARGE).await?))
     }
 
     pub(super) async fn snapshot(&self) -> Result<Transaction, Error> {
@@ -152,6 +175,21 @@ impl Transaction {
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         self.0.commit().await
     }
+}
+
+/// Makes a database that its owner alone can read: keys and secrets are in it. The engine makes the files beside it, WAL
+/// and shared memory, as it is; those that are there already are changed.
+fn keep_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        match fs::set_permissions(&name, Permissions::from_mode(0o600)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 async fn connect(

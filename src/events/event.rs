@@ -68,6 +68,12 @@ impl CommandId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// One that is always the same.
+    #[cfg(test)]
+    pub(super) fn of_number(number: Sequence) -> Self {
+        Self(ulid::Ulid::from_parts(0, u128::from(number.unsigned_abs())).to_string().into())
+    }
 }
 
 impl fmt::Display for CommandId {
@@ -104,6 +110,8 @@ pub struct Event {
     pub command: CommandId,
     /// What happened.
     pub fact: Fact,
+    /// The type it was recorded as; that of the fact unless the fact was of an older one.
+    type_name: &'static str,
     header: Vec<u8>,
     payload: Vec<u8>,
     salt: Vec<u8>,
@@ -159,12 +167,23 @@ impl Event {
     pub(super) fn seal(fact: Fact, envelope: Envelope<'_>) -> Result<Self, Error> {
         let mut salt = vec![0; 32];
         getrandom::fill(&mut salt).expect("the operating system gives random bytes");
-        let payload = fact.encode().map_err(Error::Encode)?;
+        let (type_name, payload) = (fact.type_name(), fact.encode().map_err(Error::Encode)?);
+        Self::seal_as(type_name, fact, payload, salt, envelope)
+    }
+
+    /// The same of a payload of that type which says the fact.
+    pub(super) fn seal_as(
+        type_name: &'static str,
+        fact: Fact,
+        payload: Vec<u8>,
+        salt: Vec<u8>,
+        envelope: Envelope<'_>,
+    ) -> Result<Self, Error> {
         let header = cbor::to_vec(&Header {
             v: 1,
             log: envelope.log_id.to_owned(),
             seq: envelope.sequence,
-            r#type: fact.type_name().to_owned(),
+            r#type: type_name.to_owned(),
             at: envelope.recorded_at,
             actor: envelope.actor.as_str().to_owned(),
             cmd: envelope.command.as_str().to_owned(),
@@ -181,12 +200,19 @@ impl Event {
             recorded_at: envelope.recorded_at,
             actor: envelope.actor.clone(),
             command: envelope.command.clone(),
+            type_name,
             fact,
             header,
             payload,
             salt,
             leaf_hash,
         })
+    }
+
+    /// The type it was recorded as, which its header names and its payload is of: maybe one of
+    /// [`Fact::OLDER`].
+    pub fn type_name(&self) -> &'static str {
+        self.type_name
     }
 
     /// The header: the bytes a Merkle proof is about.
@@ -207,7 +233,7 @@ impl Event {
     pub(super) fn row(&self) -> Row {
         Row(vec![
             self.sequence.into(),
-            self.fact.type_name().into(),
+            self.type_name.into(),
             self.recorded_at.into(),
             self.actor.as_str().into(),
             self.fact.repository().map(RepositoryName::as_str).into(),
@@ -234,11 +260,13 @@ impl Event {
             ("subject", row.optional_text(5) == Some(fact.subject())),
         ];
         all_hold(&checks)?;
+        let older = Fact::OLDER.iter().map(|(older, _)| *older).find(|older| *older == row.text(1));
         Ok(Self {
             sequence: row.integer(0),
             recorded_at: row.integer(2),
             actor: Actor(row.text(3).into()),
             command: CommandId(row.text(6).into()),
+            type_name: older.unwrap_or(fact.type_name()),
             header: row.blob(7).to_vec(),
             payload: row.blob(8).to_vec(),
             salt: row.blob(9).to_vec(),

@@ -2,15 +2,21 @@
 //!
 //! A fact is a statement about the past and is never changed. A payload's encoding is canonical CBOR; an
 //! optional field may be added to a type, a change of meaning is a new `v2.` type and an upcast in
-//! [`Fact::decode`]. An unknown type stops a replay: guessing would rebuild a different state.
+//! [`Fact::decode`]: what was stored as `v1.` stays so for ever, and is read as what it would be today (`older`). An
+//! unknown type stops a replay: guessing would rebuild a different state.
 
 mod blobs;
 mod collecting;
 mod manifests;
 mod objects;
+mod older;
 mod packages;
 mod retaining;
+mod snapshots;
+mod webhooks;
 
+#[cfg(test)]
+mod document;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -20,7 +26,7 @@ pub use blobs::{BlobLinked, BlobRepaired, BlobStored, BlobUnlinked, ContentDiges
 pub use collecting::{
     BlobCorrupted, BlobRecovered, BlobRevived, BlobUnreadable, BlobsCondemned, BlobsDeleteIntended,
     BlobsKept, BlobsPurged, BlobsReleased, ClockResynchronised, ClockTicked, Copy, Damage, GcCompleted,
-    Orphan, OrphansRemoved, ScrubCompleted, manifest_key,
+    KeptBecause, Orphan, OrphansRemoved, ScrubCompleted, manifest_key,
 };
 pub use manifests::{ManifestDeleted, ManifestPushed, Reference, Role, Subject, TagDeleted, TagMoved};
 pub use objects::{ObjectDeleted, ObjectStored};
@@ -34,17 +40,25 @@ pub use retaining::{
     DispositionVoided, HoldPlaced, HoldReleased, PackageDeleted, PolicyChanged, RetentionDenied,
     RetentionExtended, RetentionResolved, RetentionShortened, RetentionStarted,
 };
+pub use snapshots::SnapshotCreated;
+
+use older::BlobsKeptV1;
+
+pub use webhooks::{Subscribed, WebhookChanged, WebhookCreated, WebhookDeleted, WebhookId, WebhookIdError};
 
 use super::Target;
 use crate::codec::cbor::{self, Limits};
 use crate::oci::RepositoryName;
 
 /// A payload, and a view row, may hold what a manifest of 4 MiB holds: one long annotation, escaped.
-pub(super) const LIMITS: Limits = Limits { text: 16 * 1024 * 1024, ..Limits::DOCUMENT };
+pub(crate) const LIMITS: Limits = Limits { text: 16 * 1024 * 1024, ..Limits::DOCUMENT };
 
 /// The list of types exists once, here; the enum, its names and its codec follow from it.
 macro_rules! facts {
-    ($($name:literal => $variant:ident),+ $(,)?) => {
+    (
+        $($name:literal => $variant:ident),+ $(,)?;
+        older: $($older:literal => $payload:ident, now $now:literal),+ $(,)?
+    ) => {
         /// One thing that happened.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[expect(missing_docs, reason = "each variant is its payload type, documented there")]
@@ -57,10 +71,13 @@ macro_rules! facts {
         })+
 
         impl Fact {
-            /// Every event type there is.
+            /// Every event type that is recorded.
             pub const TYPES: &'static [&'static str] = &[$($name),+];
 
-            /// The event type, e.g. `v1.tag.moved`.
+            /// Event types that were recorded once, each with the type its events are read as.
+            pub const OLDER: &'static [(&'static str, &'static str)] = &[$(($older, $now)),+];
+
+            /// The event type it is recorded as, e.g. `v1.tag.moved`.
             pub fn type_name(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $name),+ }
             }
@@ -70,10 +87,11 @@ macro_rules! facts {
                 match self { $(Self::$variant(payload) => cbor::to_vec_with_limits(payload, &LIMITS)),+ }
             }
 
-            /// The fact of a stored payload.
+            /// The fact of a stored payload; of an older type, what it says in today's terms.
             pub fn decode(type_name: &str, payload: &[u8]) -> Result<Self, FactError> {
                 match type_name {
                     $($name => read(payload).map(Self::$variant),)+
+                    $($older => read::<$payload>(payload).map(|older| Self::from(older.upcast())),)+
                     _ => Err(FactError::UnknownType(type_name.to_owned())),
                 }
             }
@@ -116,7 +134,7 @@ facts! {
     "v1.package.deleted" => PackageDeleted,
     "v1.certificate.issued" => CertificateIssued,
     "v1.blob.released" => BlobsReleased,
-    "v1.blob.kept" => BlobsKept,
+    "v2.blob.kept" => BlobsKept,
     "v1.blob.condemned" => BlobsCondemned,
     "v1.blob.revived" => BlobRevived,
     "v1.blob.delete_intended" => BlobsDeleteIntended,
@@ -129,6 +147,12 @@ facts! {
     "v1.scrub.completed" => ScrubCompleted,
     "v1.clock.ticked" => ClockTicked,
     "v1.clock.resynchronised" => ClockResynchronised,
+    "v1.snapshot.created" => SnapshotCreated,
+    "v1.webhook.created" => WebhookCreated,
+    "v1.webhook.changed" => WebhookChanged,
+    "v1.webhook.deleted" => WebhookDeleted;
+    older:
+    "v1.blob.kept" => BlobsKeptV1, now "v2.blob.kept",
 }
 
 /// Why a stored payload could not be read.
@@ -166,7 +190,11 @@ impl Fact {
             | Self::GcCompleted(_)
             | Self::ScrubCompleted(_)
             | Self::ClockTicked(_)
-            | Self::ClockResynchronised(_) => None,
+            | Self::ClockResynchronised(_)
+            | Self::SnapshotCreated(_)
+            | Self::WebhookCreated(_)
+            | Self::WebhookChanged(_)
+            | Self::WebhookDeleted(_) => None,
             Self::BlobLinked(fact) => Some(&fact.repository),
             Self::BlobUnlinked(fact) => Some(&fact.repository),
             Self::ManifestPushed(fact) => Some(&fact.repository),
@@ -239,7 +267,7 @@ impl Fact {
             Self::PackageDeleted(fact) => fact.package.as_str(),
             Self::CertificateIssued(fact) => fact.disposition.as_str(),
             Self::BlobsReleased(fact) => &fact.run,
-            Self::BlobsKept(fact) => fact.repository.as_str(),
+            Self::BlobsKept(fact) => fact.run.as_deref().unwrap_or(fact.repository.as_str()),
             Self::BlobsCondemned(fact) => &fact.run,
             Self::BlobRevived(fact) => fact.content.as_str(),
             Self::BlobsDeleteIntended(fact) => &fact.run,
@@ -251,6 +279,10 @@ impl Fact {
             Self::GcCompleted(fact) => &fact.run,
             Self::ScrubCompleted(fact) => &fact.run,
             Self::ClockTicked(_) | Self::ClockResynchronised(_) => "clock",
+            Self::SnapshotCreated(_) => "snapshot",
+            Self::WebhookCreated(fact) => fact.webhook.as_str(),
+            Self::WebhookChanged(fact) => fact.webhook.as_str(),
+            Self::WebhookDeleted(fact) => fact.webhook.as_str(),
         }
     }
 }

@@ -6,8 +6,9 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::appender::Appender;
 use super::command::{Queued, Submitted};
-use super::feed::{self, Filter, Page};
+use super::feed::{self, Filter, Limit, Page};
 use super::follower::Follower;
+use super::snapshot::Shelf;
 use super::tail::Tail;
 use super::{Actor, Command, Committed, Error, Event, Head, Projections, Refusal, Sequence, query, replay};
 use crate::clock::Clock;
@@ -52,13 +53,24 @@ impl Log {
         clock: Clock,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, Error> {
+        Self::open_with(db, projections, clock, observer, None).await
+    }
+
+    /// The same; views that are rebuilt begin with the newest snapshot on the shelf that can be used.
+    pub async fn open_with(
+        db: Db,
+        projections: Projections,
+        clock: Clock,
+        observer: Arc<dyn Observer>,
+        shelf: Option<&dyn Shelf>,
+    ) -> Result<Self, Error> {
         let mut head = Head::load_or_create(&db).await?;
         let version = projections.version();
         if head.views_version > version && db.is_shared() {
             return Err(Error::Superseded { known: version, found: head.views_version });
         }
         if head.views_version != version {
-            head = replay::bring_up_to_date(&db, &projections).await?;
+            head = replay::bring_up_to_date(&db, &projections, shelf).await?;
         }
         let horizon = feed::horizon(&db).await?;
         let tail = Arc::new(Tail::open(db.clone(), observer, head).await?);
@@ -117,7 +129,13 @@ impl Log {
     ///
     /// [`Error::Forked`] once the log is not the one this process knows, and [`Error::Expired`] where the next event is
     /// not in the log any more.
-    pub async fn feed(&self, after: Sequence, filter: &Filter, limit: usize) -> Result<Page, Error> {
+    pub async fn feed(
+        &self,
+        after: Sequence,
+        filter: &Filter,
+        limit: impl Into<Limit>,
+    ) -> Result<Page, Error> {
+        let limit = limit.into();
         if let Some(forked) = self.tail.forked() {
             return Err(Error::Forked(forked.clone()));
         }

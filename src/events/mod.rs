@@ -19,6 +19,8 @@ mod event;
 mod fact;
 pub mod feed;
 mod follower;
+#[cfg(test)]
+pub(crate) mod golden;
 mod head;
 mod log;
 mod look;
@@ -27,6 +29,7 @@ pub mod places;
 mod query;
 mod replay;
 mod rows;
+pub mod snapshot;
 mod state;
 mod tail;
 mod target;
@@ -47,16 +50,17 @@ pub use fact::{
     BlobUnreadable, BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged, BlobsReleased,
     CertificateIssued, ClockResynchronised, ClockTicked, ContentDigested, Copy, Damage, DispositionApproved,
     DispositionExecuted, DispositionProposed, DispositionRejected, DispositionVoided, Fact, FactError,
-    GcCompleted, HoldPlaced, HoldReleased, ManifestDeleted, ManifestPushed, ObjectDeleted, ObjectStored,
-    Orphan, OrphansRemoved, PackageCreated, PackageDeleted, PackageFailed, PackageFailure,
+    GcCompleted, HoldPlaced, HoldReleased, KeptBecause, ManifestDeleted, ManifestPushed, ObjectDeleted,
+    ObjectStored, Orphan, OrphansRemoved, PackageCreated, PackageDeleted, PackageFailed, PackageFailure,
     PackageFileDropped, PackageFileIngested, PackageFileReplaced, PackageFinalized, PolicyChanged, Reference,
     RetentionDenied, RetentionExtended, RetentionResolved, RetentionShortened, RetentionStarted, Role,
-    SchemaRegistered, ScrubCompleted, Subject, TagDeleted, TagMoved, manifest_key,
+    SchemaRegistered, ScrubCompleted, SnapshotCreated, Subject, Subscribed, TagDeleted, TagMoved,
+    WebhookChanged, WebhookCreated, WebhookDeleted, WebhookId, WebhookIdError, manifest_key,
 };
 pub use head::Head;
 pub use log::{Log, Observer};
 pub use look::look;
-pub use replay::{Replayed, check, rebuild};
+pub use replay::{Folded, Progress, Replayed, check, check_with, rebuild, rebuild_with};
 pub use rows::{Change, Read, Rows};
 pub use state::{StateDigest, TableDigest, digest};
 
@@ -84,6 +88,7 @@ pub fn statements() -> impl Iterator<Item = &'static str> {
         feed::STATEMENTS,
         head::STATEMENTS,
         query::STATEMENTS,
+        snapshot::STATEMENTS,
         tail::STATEMENTS,
         trail::STATEMENTS,
     ];

@@ -17,11 +17,11 @@ const OF_PACKAGE: &str = "WITH sized AS (SELECT sequence, OCTET_LENGTH(payload) 
 
 /// The list of types is that of the index, to the letter.
 const OF_RUN: &str = "WITH sized AS (SELECT sequence, OCTET_LENGTH(payload) AS size FROM events \
-    WHERE subject = $1 AND type IN ('v1.blob.released', 'v1.blob.condemned', 'v1.blob.delete_intended', \
-    'v1.blob.purged', 'v1.orphan.removed') AND sequence > $2 ORDER BY sequence LIMIT $3), \
+    WHERE subject = $1 AND type IN ('v1.blob.released', 'v2.blob.kept', 'v1.blob.condemned', \
+    'v1.blob.delete_intended', 'v1.blob.purged', 'v1.orphan.removed') AND sequence > $2 ORDER BY sequence LIMIT $3), \
     totals AS (SELECT size, SUM(size) OVER (ORDER BY sequence) AS total FROM sized) \
     SELECT sequence, type, recorded_at, actor, repository, subject, command_id, header, payload, salt, leaf_hash \
-    FROM events WHERE subject = $1 AND type IN ('v1.blob.released', 'v1.blob.condemned', \
+    FROM events WHERE subject = $1 AND type IN ('v1.blob.released', 'v2.blob.kept', 'v1.blob.condemned', \
     'v1.blob.delete_intended', 'v1.blob.purged', 'v1.orphan.removed') AND sequence > $2 \
     ORDER BY sequence LIMIT (SELECT COUNT(*) FROM totals WHERE total <= CAST($4 AS BIGINT) OR total = size)";
 
@@ -33,8 +33,8 @@ const SIZE_OF_PACKAGE: &str = "WITH sized AS (SELECT sequence, OCTET_LENGTH(payl
     SELECT CAST(COALESCE(MAX(total), 0) AS BIGINT), COUNT(*) FROM totals WHERE total <= CAST($4 AS BIGINT) OR total = size";
 
 const SIZE_OF_RUN: &str = "WITH sized AS (SELECT sequence, OCTET_LENGTH(payload) AS size FROM events \
-    WHERE subject = $1 AND type IN ('v1.blob.released', 'v1.blob.condemned', 'v1.blob.delete_intended', \
-    'v1.blob.purged', 'v1.orphan.removed') AND sequence > $2 ORDER BY sequence LIMIT $3), \
+    WHERE subject = $1 AND type IN ('v1.blob.released', 'v2.blob.kept', 'v1.blob.condemned', \
+    'v1.blob.delete_intended', 'v1.blob.purged', 'v1.orphan.removed') AND sequence > $2 ORDER BY sequence LIMIT $3), \
     totals AS (SELECT size, SUM(size) OVER (ORDER BY sequence) AS total FROM sized) \
     SELECT CAST(COALESCE(MAX(total), 0) AS BIGINT), COUNT(*) FROM totals WHERE total <= CAST($4 AS BIGINT) OR total = size";
 

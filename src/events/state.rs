@@ -52,44 +52,95 @@ impl StateDigest {
 
 /// Computes the digest inside a transaction.
 pub async fn digest(tx: &mut Tx, projections: &Projections) -> Result<StateDigest, Error> {
-    #[derive(Serialize)]
-    struct Summary<'a> {
-        log_id: &'a str,
-        seq: Sequence,
-        version: i64,
-        tables: &'a [TableDigest],
-    }
     let head = Head::load(tx).await?;
+    digest_at(tx, &head.log_id, head.last(), projections).await
+}
+
+/// The same of views that include the events up to `sequence`, whatever the head says.
+pub(super) async fn digest_at(
+    tx: &mut Tx,
+    log_id: &str,
+    sequence: Sequence,
+    projections: &Projections,
+) -> Result<StateDigest, Error> {
     let mut tables = Vec::new();
     for table in projections.tables() {
         tables.push(table_digest(tx, table).await?);
     }
-    let summary =
-        Summary { log_id: &head.log_id, seq: head.last(), version: projections.version(), tables: &tables };
-    let mut hasher = Hasher::new(Algorithm::Blake3);
-    hasher.update(DOMAIN);
-    hasher.update(&cbor::to_vec(&summary).map_err(Error::Encode)?);
-    Ok(StateDigest { sequence: head.last(), digest: hasher.finish(), tables })
+    Summed { log_id, sequence, version: projections.version(), tables }.digest()
+}
+
+/// What the digest is over.
+pub(super) struct Summed<'a> {
+    pub(super) log_id: &'a str,
+    pub(super) sequence: Sequence,
+    pub(super) version: i64,
+    pub(super) tables: Vec<TableDigest>,
+}
+
+impl Summed<'_> {
+    pub(super) fn digest(self) -> Result<StateDigest, Error> {
+        #[derive(Serialize)]
+        struct Summary<'a> {
+            log_id: &'a str,
+            seq: Sequence,
+            version: i64,
+            tables: &'a [TableDigest],
+        }
+        let Self { log_id, sequence, version, tables } = self;
+        let summary = Summary { log_id, seq: sequence, version, tables: &tables };
+        let mut hasher = Hasher::new(Algorithm::Blake3);
+        hasher.update(DOMAIN);
+        hasher.update(&cbor::to_vec(&summary).map_err(Error::Encode)?);
+        Ok(StateDigest { sequence, digest: hasher.finish(), tables })
+    }
+}
+
+/// The digest of a table, while its rows come by.
+pub(super) struct TableSum {
+    name: &'static str,
+    rows: u64,
+    hasher: Hasher,
+}
+
+impl TableSum {
+    pub(super) fn new(table: &Table) -> Self {
+        Self { name: table.name, rows: 0, hasher: Hasher::new(Algorithm::Blake3) }
+    }
+
+    /// Adds the [`frame`] of the next row in key order.
+    pub(super) fn add(&mut self, frame: &[u8]) {
+        self.hasher.update(frame);
+        self.rows += 1;
+    }
+
+    pub(super) fn finish(self) -> TableDigest {
+        TableDigest { name: self.name.to_owned(), rows: self.rows, digest: self.hasher.finish() }
+    }
+}
+
+/// A row as it is hashed: the length of its encoding, and that.
+pub(super) fn frame(row: &Row) -> Result<Vec<u8>, Error> {
+    let bytes = cbor::to_vec_with_limits(&cells(row), &LIMITS).map_err(Error::Encode)?;
+    let mut frame = Vec::with_capacity(8 + bytes.len());
+    frame.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+    frame.extend_from_slice(&bytes);
+    Ok(frame)
 }
 
 async fn table_digest(tx: &mut Tx, table: &'static Table) -> Result<TableDigest, Error> {
-    let mut hasher = Hasher::new(Algorithm::Blake3);
-    let mut rows = 0;
+    let mut sum = TableSum::new(table);
     let mut after = None;
     loop {
         let page = tx.page(table, after.as_ref(), PAGE).await?;
         for row in &page {
-            let bytes = cbor::to_vec_with_limits(&cells(row), &LIMITS).map_err(Error::Encode)?;
-            hasher.update(&(bytes.len() as u64).to_be_bytes());
-            hasher.update(&bytes);
-            rows += 1;
+            sum.add(&frame(row)?);
         }
         match page.last() {
             Some(last) => after = Some(table.key_of(last)),
-            None => break,
+            None => return Ok(sum.finish()),
         }
     }
-    Ok(TableDigest { name: table.name.to_owned(), rows, digest: hasher.finish() })
 }
 
 /// A cell in the terms of the CBOR profile.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::blobs::location;
+use super::snapshots::{self, Shelved};
 use super::verify::{Verification, is_kept, verify};
 use super::{Error, places};
 use crate::dataplane::{DataPlane, Location};
@@ -85,6 +86,7 @@ pub async fn copy(
     let (_, is_whole) = transfer::begin(from.db, to.db).await?;
     places::remember(to.db, to.data, place, &log_id).await?;
     objects(from, to, &mut copied, &mut progress).await?;
+    copy_snapshots(from, to).await?;
     copied.manifests = transfer::contents(from.db, to.db).await?;
     copied.events = transfer::events(from.db, to.db, |sequence| {
         progress(&Copied { events: sequence, ..copied.clone() });
@@ -94,7 +96,8 @@ pub async fn copy(
         return Ok(CopyOutcome::Closed(copied));
     }
     if !is_whole {
-        events::rebuild(to.db, &views::projections()).await?;
+        let (projections, shelf) = (views::projections(), Shelved(to.data));
+        events::rebuild_with(to.db, &projections, Some(&shelf), &mut |_| {}).await?;
     }
     let log = transfer::compare(from.db, to.db).await?;
     let (state, original) = (state(to.db).await?, state(from.db).await?);
@@ -110,6 +113,21 @@ pub async fn copy(
     }
     transfer::finish(to.db).await?;
     Ok(CopyOutcome::Whole { copied, log, state: Box::new(state) })
+}
+
+/// The views of the copy begin with them. One that is damaged is none the copy needs.
+async fn copy_snapshots(from: Side<'_>, to: Side<'_>) -> Result<(), Error> {
+    for snapshot in views::snapshots::kept(from.db).await? {
+        let (key, location) = (&snapshot.object.key, snapshots::location(&snapshot.object));
+        match to.data.copy_from(from.data, &location, &snapshot.object.content).await {
+            Ok(_) => {}
+            Err(error) if error.is_unavailable() => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(key, error = &error as &dyn std::error::Error, "A snapshot is not copied");
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes what is damaged from a copy that nobody uses yet, so that another run sends it again: one that finds an

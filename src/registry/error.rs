@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::places::WrongPlace;
 use super::protection::Protected;
-use super::{DispositionStatus, Status};
+use super::{DispositionStatus, Forbidden, Status, WebhookState};
 use crate::clock::Micros;
-use crate::events::{Damage, Target};
+use crate::events::{Damage, Target, WebhookId};
 use crate::oci::{Digest, ManifestError, RepositoryName, Tag, UploadId};
 use crate::package::mapping::Mismatch;
 use crate::package::{self, PackageId, PackagePath};
@@ -432,6 +432,48 @@ pub enum Error {
         since: i64,
         /// The last event that is gone.
         horizon: i64,
+    },
+    /// There is no such webhook.
+    #[error("webhook {0} is not known")]
+    WebhookUnknown(WebhookId),
+    /// There are as many webhooks as there may be.
+    #[error("there are {limit} webhooks, as many as webhooks.max allows; delete one first")]
+    TooManyWebhooks {
+        /// The limit.
+        limit: usize,
+    },
+    /// A webhook may not be sent there.
+    #[error("url: {0}")]
+    WebhookForbidden(Forbidden),
+    /// Somebody else changed the webhook at the same time.
+    #[error("webhook {0} was changed at the same time; look at it and try again")]
+    WebhookMoved(WebhookId),
+    /// The place of a webhook is not in the log any more.
+    #[error("webhook {id} cannot go on where it was: {reason}")]
+    WebhookPlaceLost {
+        /// The webhook.
+        id: WebhookId,
+        /// Why.
+        reason: String,
+    },
+    /// What is stored of a webhook cannot be read.
+    #[error("what is stored of webhook {0} cannot be read; delete it and set it up again")]
+    WebhookDamaged(WebhookId),
+    /// Only an active webhook is sent.
+    #[error("webhook {id} is {state}: resume it first", state = state.as_str())]
+    WebhookInactive {
+        /// The webhook.
+        id: WebhookId,
+        /// What it is.
+        state: WebhookState,
+    },
+    /// An event cannot be put into the form a webhook sends.
+    #[error("event {sequence}: {reason}")]
+    WebhookEvent {
+        /// The event.
+        sequence: i64,
+        /// Why.
+        reason: String,
     },
     /// Something of which only so much is done at once is being done for others.
     #[error("{0}; try again in a few seconds")]

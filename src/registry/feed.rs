@@ -8,8 +8,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Error, Registry};
-use crate::events::feed::{Filter, Page, Record};
+use crate::events::feed::{Filter, Limit, Page, Record};
 use crate::events::{self, Head};
+use crate::oci::RepositoryName;
+use crate::views::repositories;
+
+/// Who looked in vain looks again after this time at the earliest, however much is recorded: a thousand consumers that wait
+/// for something rare are not woken by everything else.
+const REST: Duration = Duration::from_millis(50);
 
 /// Which events a consumer may see. It is asked about every record each time one goes to the consumer, so that a right
 /// that was withdrawn counts from then on. What it may not see is passed over: the pages say that they looked at it.
@@ -40,6 +46,8 @@ pub struct Feed {
     sight: Sight,
     head: watch::Receiver<Head>,
     after: i64,
+    /// Until then it is not worth looking again.
+    rests_until: Option<Instant>,
 }
 
 impl Registry {
@@ -74,7 +82,14 @@ impl Registry {
             Begin::After(since) if since < horizon => return Err(Error::CursorExpired { since, horizon }),
             Begin::After(since) => since,
         };
-        Ok(Feed { registry: self.clone(), filter, sight, head, after })
+        Ok(Feed { registry: self.clone(), filter, sight, head, after, rests_until: None })
+    }
+
+    /// [`Error::RepositoryUnknown`] when there never was such a repository: its log would be empty for ever, and its name
+    /// is more likely misspelt.
+    pub async fn check_repository(&self, name: &RepositoryName) -> Result<(), Error> {
+        let exists = repositories::exists(&self.inner.db, name).await?;
+        exists.then_some(()).ok_or_else(|| Error::RepositoryUnknown(name.clone()))
     }
 
     /// Sees everything.
@@ -89,18 +104,25 @@ impl Feed {
         self.after
     }
 
+    /// Whether the consumer may see an event now. Every page was asked that when it was read; whoever hands its events on
+    /// later asks again.
+    pub fn sees(&self, record: &Record) -> bool {
+        (self.sight)(record)
+    }
+
     /// The next page of up to `limit` events, without waiting: an empty one says how far it has looked.
-    pub async fn page(&mut self, limit: usize) -> Result<Page, Error> {
+    pub async fn page(&mut self, limit: impl Into<Limit>) -> Result<Page, Error> {
         // What is committed from here on wakes a wait for it.
         self.head.borrow_and_update();
-        let mut page =
-            self.registry.inner.log.feed(self.after, &self.filter, limit.max(1)).await.map_err(|error| {
-                match error {
-                    events::Error::Expired { horizon } => Error::CursorExpired { since: self.after, horizon },
-                    error => error.into(),
-                }
-            })?;
+        let mut page = self.registry.inner.log.feed(self.after, &self.filter, limit).await.map_err(
+            |error| match error {
+                events::Error::Expired { horizon } => Error::CursorExpired { since: self.after, horizon },
+                error => error.into(),
+            },
+        )?;
         page.records.retain(|record| (self.sight)(record));
+        let is_in_vain = page.records.is_empty() && page.scanned_to > self.after;
+        self.rests_until = is_in_vain.then(|| Instant::now() + REST);
         self.after = page.scanned_to;
         Ok(page)
     }
@@ -120,13 +142,21 @@ impl Feed {
             if !page.is_last() {
                 continue;
             }
-            match tokio::time::timeout_at(until, self.head.changed()).await {
-                Ok(Ok(())) => {}
-                // The log is closed, and the process about to end.
-                Ok(Err(_)) => return Err(Error::Stopping),
+            match tokio::time::timeout_at(until, self.wait()).await {
+                Ok(waited) => waited?,
                 Err(_) => return Ok(page),
             }
         }
+    }
+
+    /// Waits until the log has gone on since the last page was read. Can be given up at any time.
+    pub async fn wait(&mut self) -> Result<(), Error> {
+        // The log is closed, and the process about to end.
+        self.head.changed().await.map_err(|_| Error::Stopping)?;
+        if let Some(until) = self.rests_until {
+            tokio::time::sleep_until(until).await;
+        }
+        Ok(())
     }
 }
 

@@ -35,6 +35,7 @@ mod scrub;
 mod serving;
 mod sessions;
 mod signing;
+mod snapshots;
 mod store;
 mod sweep;
 mod tags;
@@ -42,6 +43,7 @@ mod troubles;
 mod unlinking;
 mod uploads;
 mod verify;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -49,7 +51,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 pub use audit::{
     ACTIONS as AUDIT_ACTIONS, Decision, Entry as AuditEntry, Filter as AuditFilter,
@@ -64,6 +66,7 @@ pub use collection::{
 pub use compliance::{ClockReading, ClockTick, Options as ClockOptions, read_clock};
 pub use copy::{Copied, CopyOutcome, Side, copy};
 pub use error::Error;
+pub use events::{has_repository, read_events};
 pub use feed::{Begin, ExpectedLog, Feed, Sight};
 pub use health::{Component, Health, has_log, inspect, probe};
 pub use manifests::{Manifest, PushedManifest};
@@ -88,17 +91,28 @@ pub use scrub::{
 };
 pub use signing::Signature;
 pub use signing::keys::{LONGEST as LONGEST_URL, rotate_signing_key};
+pub use snapshots::{Options as SnapshotOptions, Snapshot};
 pub use store::{LOCAL, Stat, Store, Verified};
 pub use sweep::Swept;
 pub use tags::HistorySpan;
 pub use uploads::{Progress, Upload};
-pub use verify::{Check, Fault, Verification, replay, replay_check, verify};
+pub use verify::{
+    Check, Fault, Replay, Verification, replay, replay_check, replay_check_with, replay_with, verify,
+};
+pub use webhooks::{
+    Allowed, AllowedError, Change as WebhookChange, Courier, Deliver, Delivery, Endpoint, EndpointError,
+    Forbidden, Format as WebhookFormat, Guard, Host, LONGEST_DELIVERY, NewWebhook, Options as WebhookOptions,
+    Receipt, SecretError, Since as WebhookSince, State as WebhookState, Undelivered, Webhook, WebhookSecret,
+};
 
 pub use crate::dataplane::{Body, ClientError};
 pub use crate::events::feed::{
-    Filter as EventFilter, Page as EventPage, Record, TypePattern, TypePatternError,
+    Filter as EventFilter, Limit as EventLimit, Page as EventPage, Record, SCANNED as SCANNED_EVENTS,
+    TypePattern, TypePatternError, cloud_event, json as event_json, leaf_hash,
 };
-pub use crate::events::{Actor, Damage, Event, Head, Replayed, StateDigest, Target};
+pub use crate::events::{
+    Actor, Damage, Event, Folded, Head, Replayed, StateDigest, Target, WebhookId, WebhookIdError,
+};
 pub use crate::storage::{ByteRange, ByteStream, Capability, Object};
 pub use crate::views::damages::{DATABASE, Damaged, State as DamageState, Trouble};
 pub use crate::views::tag_history::{Entry as TagTurn, Turn};
@@ -135,6 +149,10 @@ pub struct Options {
     pub disposal: DisposalOptions,
     /// How stored bytes are verified.
     pub scrub: ScrubOptions,
+    /// When snapshots of the views are written.
+    pub snapshots: SnapshotOptions,
+    /// Where webhooks may be sent, and how many.
+    pub webhooks: WebhookOptions,
     /// How long it is kept from where commands came; zero for not at all.
     pub origins_keep: Duration,
     /// How long things are kept.
@@ -157,6 +175,8 @@ impl Default for Options {
             clock: ClockOptions::default(),
             disposal: DisposalOptions::default(),
             scrub: ScrubOptions::default(),
+            snapshots: SnapshotOptions::default(),
+            webhooks: WebhookOptions::default(),
             origins_keep: Duration::from_hours(90 * 24),
             retention: Policy::default(),
             keeps_policy: false,
@@ -193,6 +213,8 @@ struct Inner {
     composing: packages::Weights,
     /// Bounds what is spent on metadata at once.
     checks: packages::Checks,
+    /// Told of changes of webhooks here.
+    webhooks: Notify,
     opened_at: Micros,
     /// Whether other replicas write to the database too.
     is_shared: bool,
@@ -223,7 +245,9 @@ impl Registry {
             troubles: Arc::clone(&troubles),
         };
         let observer: Arc<dyn Observer> = Arc::new(told);
-        let log = Log::open(db.clone(), views::projections(), clock.clone(), observer).await?;
+        let shelf = snapshots::Shelved(&data);
+        let log =
+            Log::open_with(db.clone(), views::projections(), clock.clone(), observer, Some(&shelf)).await?;
         let uploads = uploads::Active::default();
         let opened_at = clock.now();
         if let Some(tick) = views::compliance::find(&db).await? {
@@ -252,6 +276,7 @@ impl Registry {
             looks: Semaphore::new(scrub::LOOKS),
             composing: packages::Weights::default(),
             checks: packages::Checks::default(),
+            webhooks: Notify::new(),
             opened_at,
             is_shared,
         };
@@ -260,6 +285,7 @@ impl Registry {
             // Nobody else has the database: claims of an earlier process are void.
             registry.sessions().release_all().await?;
             maintenance::Maintenance::new(&registry.inner.db).release_all().await?;
+            webhooks::table::Webhooks::new(&registry.inner.db).release_all().await?;
         }
         Ok(registry)
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ClockOptions, CollectionOptions, DisposalOptions, Options, ScrubOptions};
+use super::{
+    ClockOptions, CollectionOptions, DisposalOptions, Options, ScrubOptions, SnapshotOptions, WebhookOptions,
+};
 use crate::retention::Policy;
 use crate::setting::{Kind, Problem, Setting, Values};
 
@@ -65,6 +67,8 @@ impl Options {
         let [scrubs, passes, cycle, speed, pass] = ScrubOptions::SETTINGS;
         let [jump] = ClockOptions::SETTINGS;
         let [scheduled, every] = DisposalOptions::SETTINGS;
+        let [snapshots] = SnapshotOptions::SETTINGS;
+        let [webhooks, allow] = WebhookOptions::SETTINGS;
         [
             &ALLOW_SPARSE,
             &VERIFY_READS,
@@ -85,9 +89,12 @@ impl Options {
             cycle,
             speed,
             pass,
+            snapshots,
             jump,
             scheduled,
             every,
+            webhooks,
+            allow,
         ]
     };
 
@@ -107,6 +114,8 @@ impl Options {
             clock: ClockOptions::from_values(values),
             disposal: DisposalOptions::from_values(values),
             scrub: ScrubOptions::from_values(values),
+            snapshots: SnapshotOptions::from_values(values),
+            webhooks: WebhookOptions::from_values(values)?,
             retention: Policy::from_values(values)?,
             keeps_policy: false,
         })

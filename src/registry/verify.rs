@@ -4,9 +4,11 @@ use std::path::Path;
 
 use super::Error;
 use super::blobs::location;
+use super::snapshots::{self, Shelved};
 use crate::dataplane::{DataPlane, Location, Verdict};
 use crate::db::Db;
-use crate::events::{self, Replayed, StateDigest};
+use crate::events::snapshot::Shelf;
+use crate::events::{self, Progress, Replayed, StateDigest};
 use crate::hash;
 use crate::oci::Digest;
 use crate::views::{self, blobs, manifests};
@@ -26,8 +28,12 @@ pub struct Verification {
     pub bytes: u64,
     /// Manifests read.
     pub manifests: u64,
+    /// Snapshots read.
+    pub snapshots: u64,
     /// Everything that is wrong.
     pub faults: Vec<Fault>,
+    /// Snapshots that cannot be used any more. Nothing is lost with one: a replay does without.
+    pub unusable: Vec<Fault>,
 }
 
 /// One thing that is wrong.
@@ -65,8 +71,23 @@ pub async fn verify(
         }
     }
     verify_manifests(db, &mut done).await?;
+    verify_snapshots(db, data, &mut done).await?;
     progress(&done);
     Ok(done)
+}
+
+async fn verify_snapshots(db: &Db, data: &DataPlane, done: &mut Verification) -> Result<(), Error> {
+    for snapshot in views::snapshots::kept(db).await? {
+        let (object, location) = (&snapshot.object, snapshots::location(&snapshot.object));
+        done.snapshots += 1;
+        if let Verdict::Damaged(finding) = data.verify(&location, &object.content).await?
+            && views::snapshots::kept(db).await?.contains(&snapshot)
+        {
+            let (content, reason) = (object.content.to_string(), format!("{} {finding}", object.key));
+            done.unusable.push(Fault { content, reason });
+        }
+    }
+    Ok(())
 }
 
 /// Whether the log still says that the copy is there: a collection may have deleted it meanwhile.
@@ -100,14 +121,52 @@ pub async fn replay(db: &Db) -> Result<Replayed, Error> {
     Ok(events::rebuild(db, &views::projections()).await?)
 }
 
+/// The same, told how far it is. With a storage it begins with the newest snapshot there that can be used.
+pub async fn replay_with(
+    db: &Db,
+    storage: Option<&DataPlane>,
+    progress: Progress<'_>,
+) -> Result<Replay, Error> {
+    let shelf = storage.map(Shelved);
+    let shelf = shelf.as_ref().map(|shelf| shelf as &dyn Shelf);
+    match events::rebuild_with(db, &views::projections(), shelf, progress).await {
+        Ok(replayed) => Ok(Replay::Done(replayed)),
+        Err(error) if is_of_the_log(&error) => Ok(Replay::Damaged(error)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a replay came to.
+#[derive(Debug)]
+pub enum Replay {
+    /// The views are what the log leads to.
+    Done(Replayed),
+    /// The log is not what was recorded, or holds what this program does not know. The views are as they were.
+    Damaged(events::Error),
+}
+
+fn is_of_the_log(error: &events::Error) -> bool {
+    matches!(error, events::Error::Damaged { .. } | events::Error::Gap { .. } | events::Error::Head { .. })
+}
+
 /// Rebuilds every view into a scratch database in `directory` and compares it with the live ones of the
 /// same moment.
 pub async fn replay_check(db: &Db, directory: &Path) -> Result<Check, Error> {
-    match events::check(db, &views::projections(), directory).await {
+    replay_check_with(db, directory, None, &mut |_| {}).await
+}
+
+/// The same, told how far it is. With a storage it begins with the newest snapshot there that can be used.
+pub async fn replay_check_with(
+    db: &Db,
+    directory: &Path,
+    storage: Option<&DataPlane>,
+    progress: Progress<'_>,
+) -> Result<Check, Error> {
+    let shelf = storage.map(Shelved);
+    let shelf = shelf.as_ref().map(|shelf| shelf as &dyn Shelf);
+    match events::check_with(db, &views::projections(), directory, shelf, progress).await {
         Ok((replayed, live)) => Ok(Check::Compared { replayed, live }),
-        Err(
-            error @ (events::Error::Damaged { .. } | events::Error::Gap { .. } | events::Error::Head { .. }),
-        ) => Ok(Check::Damaged(error)),
+        Err(error) if is_of_the_log(&error) => Ok(Check::Damaged(error)),
         Err(error) => Err(error.into()),
     }
 }

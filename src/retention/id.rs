@@ -44,6 +44,8 @@ macro_rules! id {
     };
 }
 
+pub(crate) use id as named_id;
+
 id! {
     /// Names a hold among all holds of all registries.
     HoldId, HoldIdError, "hold_", "a hold id"

@@ -15,6 +15,7 @@ mod settings;
 
 pub use class::{Class, Classes, UnknownClass};
 pub use hold::HoldKind;
+pub(crate) use id::named_id;
 pub use id::{DispositionId, DispositionIdError, HoldId, HoldIdError};
 pub use judge::{Facts, Hold, Reason, Verdict, judge};
 pub use period::{LATEST, Period, PeriodError, parse_rfc3339, rfc3339};

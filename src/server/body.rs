@@ -17,7 +17,7 @@ use crate::registry::{Body, ClientError};
 /// The error type of outgoing streams; it only ends the connection, where it was logged already.
 pub(super) type StreamError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A stream of known length, on its way out.
+/// A stream on its way out.
 pub(super) type OutStream = Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>> + Send>>;
 
 /// A response body. Its exact length is known unless it is [open](Self::Open).
@@ -30,7 +30,7 @@ pub(super) enum ResponseBody {
         frames: OutStream,
         left: u64,
     },
-    /// A stream of unknown length, which ends when it ends.
+    /// One that ends when it ends.
     Open(OutStream),
 }
 

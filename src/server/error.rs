@@ -44,6 +44,14 @@ pub(super) enum Error {
     Busy,
     /// There was no memory in time for a large body, in or out.
     Crowded,
+    /// The client wants an answer in a form there is none in.
+    NotAcceptable(&'static [&'static str]),
+    /// The header `Last-Event-ID` is no place in the log.
+    LastEventId,
+    /// As many clients follow the log as may at once.
+    TooManyStreams {
+        limit: usize,
+    },
     /// A bug, or a database altered by hand.
     Panicked(String),
     /// The body is not the JSON it should be.
@@ -101,13 +109,14 @@ fn route(error: &RouteError) -> Wire {
         RouteError::NoSuchTag(_)
         | RouteError::Package(_)
         | RouteError::Hold(_)
-        | RouteError::Disposition(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+        | RouteError::Disposition(_)
+        | RouteError::Webhook(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         RouteError::SignedForReading => refused(StatusCode::FORBIDDEN, ErrorCode::Denied),
         RouteError::Upload => refused(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown),
         RouteError::Key(_)
         | RouteError::Encoding(_)
         | RouteError::Query { .. }
-        | RouteError::QueryUnknown { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
+        | RouteError::UnknownQuery { .. } => refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
     }
 }
 
@@ -125,7 +134,8 @@ fn wire(error: &registry::Error) -> Wire {
         | E::DispositionUnknown(_)
         | E::HoldUnknown(_)
         | E::RunUnknown(_)
-        | E::ScrubUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+        | E::ScrubUnknown(_)
+        | E::WebhookUnknown(_) => refused(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
         // 405 and not 409: the spec's table knows 405 for a delete the registry will not do.
         E::BlobInUse { .. } | E::BlobInPackage { .. } | E::BlobInObject { .. } => {
             refused(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Denied)
@@ -174,8 +184,13 @@ fn wire(error: &registry::Error) -> Wire {
         | E::CoolingOff { .. }
         | E::ClockFrozen { .. }
         | E::ClockNotBegun
+        | E::TooManyWebhooks { .. }
+        | E::WebhookMoved(_)
+        | E::WebhookPlaceLost { .. }
+        | E::WebhookDamaged(_)
+        | E::WebhookInactive { .. }
         | E::NothingLeft { .. } => refused(StatusCode::CONFLICT, ErrorCode::Denied),
-        E::MediaTypeInvalid(_) | E::UrlTime { .. } | E::AuditOfRepository => {
+        E::MediaTypeInvalid(_) | E::UrlTime { .. } | E::WebhookForbidden(_) | E::AuditOfRepository => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::Unsupported)
         }
         E::RangeInvalid { .. } => refused(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::SizeInvalid),
@@ -201,6 +216,7 @@ fn wire(error: &registry::Error) -> Wire {
         | E::Db(_)
         | E::BlobDamaged { .. }
         | E::ScrubStuck(_)
+        | E::WebhookEvent { .. }
         | E::ManifestLost(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
     }
 }
@@ -263,6 +279,22 @@ pub(super) fn answer(error: Error) -> Answer {
             let code = ErrorCode::TooManyRequests.as_str();
             let body = json!({ "message": reason, "errors": [{ "code": code, "message": reason }] });
             full(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_string()).with(RETRY_AFTER, "5")
+        }
+        Error::NotAcceptable(forms) => {
+            let reason = format!("Accept names nothing there is here, which is {}", forms.join(", "));
+            let body = ErrorBody::new(ErrorCode::Unsupported, reason);
+            full(StatusCode::NOT_ACCEPTABLE, "application/json", body.to_bytes())
+        }
+        Error::LastEventId => {
+            let reason =
+                "the header Last-Event-ID is not the number of an event, as in the field id of the stream";
+            let body = ErrorBody::new(ErrorCode::Unsupported, reason);
+            full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
+        }
+        Error::TooManyStreams { limit } => {
+            let reason = format!("{limit} streams of events are open, which are all there may be");
+            let body = ErrorBody::new(ErrorCode::TooManyRequests, reason);
+            full(StatusCode::TOO_MANY_REQUESTS, "application/json", body.to_bytes()).with(RETRY_AFTER, "30")
         }
         Error::Body(reason) => {
             let body = ErrorBody::new(ErrorCode::ManifestInvalid, reason);
@@ -344,6 +376,15 @@ fn failed(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Answ
     };
     let body = json!({ "message": message, "request_id": id });
     full(status, "application/json", body.to_string())
+}
+
+/// Logs why an answer ends that was under way; under which id.
+pub(super) fn failed_midway(error: &Error) -> String {
+    match error {
+        Error::Registry(error) if error.is_temporary() => logged(StatusCode::SERVICE_UNAVAILABLE, error).0,
+        Error::Registry(error) => logged(StatusCode::INTERNAL_SERVER_ERROR, error).0,
+        other => logged(StatusCode::INTERNAL_SERVER_ERROR, &Panic(format!("{other:?}"))).0,
+    }
 }
 
 /// Logs a failure with everything that led to it: under which id, and what.

@@ -31,6 +31,9 @@ const PING_EVERY: Duration = Duration::from_mins(1);
 /// What an HTTP/1 connection reads and writes at once.
 const READ_BUFFER: usize = 128 * 1024;
 
+/// Pages of events that are made at once, each of 4 MiB or of one event.
+const PAGES: usize = 8;
+
 /// After a failed accept (no file descriptors left) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -50,6 +53,9 @@ impl Server {
             state: Arc::new(State {
                 budget: Budget::new(options.collecting, options.idle_timeout),
                 room: Room::default(),
+                streams: Arc::new(Semaphore::new(options.max_streams)),
+                pages: Semaphore::new(PAGES),
+                stopping: CancellationToken::new(),
                 registry,
                 options,
             }),
@@ -66,7 +72,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         let connections = Arc::new(Semaphore::new(self.state.options.max_connections));
         let graceful = GracefulShutdown::new();
-        let stopping = CancellationToken::new();
+        let stopping = self.state.stopping.clone();
         let protocol = protocol(&self.state.options);
         tokio::pin!(stop);
         loop {

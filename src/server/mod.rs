@@ -22,7 +22,11 @@ mod service;
 mod socket;
 mod v2;
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use extension::{audit_header, audit_line, audit_shape, collection_plan_shape, disposition_shape};
 pub use listener::Server;
@@ -43,6 +47,12 @@ pub struct Options {
     pub collecting: usize,
     /// How long requests may go on after a shutdown began.
     pub drain: Duration,
+    /// Streams of events at once; further ones are told to come back.
+    pub max_streams: usize,
+    /// How long a stream of events lasts, more or less: its client comes back, perhaps to another replica.
+    pub stream_time: Duration,
+    /// How often a stream says how far it has looked.
+    pub bookmark: Duration,
 }
 
 impl Default for Options {
@@ -53,6 +63,9 @@ impl Default for Options {
             max_connections: 4096,
             collecting: 64 * 1024 * 1024,
             drain: Duration::from_secs(30),
+            max_streams: 4096,
+            stream_time: Duration::from_mins(30),
+            bookmark: Duration::from_secs(15),
         }
     }
 }
@@ -66,4 +79,10 @@ struct State {
     budget: body::Budget,
     /// Memory for large answers on their way out.
     room: room::Room,
+    /// Places for streams of events.
+    streams: Arc<Semaphore>,
+    /// Pages of events that are being read and rendered.
+    pages: Semaphore,
+    /// Ends what would go on for ever.
+    stopping: CancellationToken,
 }

@@ -43,10 +43,32 @@ const DRAIN: Setting = Setting {
     doc: "How long requests may go on after a shutdown began.",
 };
 
+const STREAMS: Setting = Setting {
+    key: "events.max_streams",
+    kind: Kind::Count { min: 1, max: 1_000_000 },
+    default: "4096",
+    doc: "Streams of events at once; further ones are answered 429. Each is a connection as well: below \
+          `server.connections` it leaves some for everybody else.",
+};
+const STREAM_TIME: Setting = Setting {
+    key: "events.stream_time",
+    kind: Kind::Duration { min: Duration::from_secs(1), max: Duration::from_hours(24) },
+    default: "30m",
+    doc: "How long a stream of events lasts, a tenth more or less; its client goes on where it was.",
+};
+
 impl Options {
     /// What can be set, and where to listen.
-    pub const SETTINGS: &[&Setting] =
-        &[&LISTEN, &HEADER_TIMEOUT, &IDLE_TIMEOUT, &CONNECTIONS, &MANIFEST_MEMORY, &DRAIN];
+    pub const SETTINGS: &[&Setting] = &[
+        &LISTEN,
+        &HEADER_TIMEOUT,
+        &IDLE_TIMEOUT,
+        &CONNECTIONS,
+        &MANIFEST_MEMORY,
+        &DRAIN,
+        &STREAMS,
+        &STREAM_TIME,
+    ];
 
     /// Where to listen.
     pub fn listen(values: &Values) -> Result<SocketAddr, Problem> {
@@ -63,6 +85,9 @@ impl Options {
             max_connections: values.number(&CONNECTIONS).unwrap_or(default.max_connections),
             collecting: values.number(&MANIFEST_MEMORY).unwrap_or(default.collecting),
             drain: values.duration(&DRAIN).unwrap_or(default.drain),
+            max_streams: values.number(&STREAMS).unwrap_or(default.max_streams),
+            stream_time: values.duration(&STREAM_TIME).unwrap_or(default.stream_time),
+            bookmark: default.bookmark,
         })
     }
 }

@@ -74,12 +74,9 @@ pub(super) fn stream(status: StatusCode, content_type: &str, frames: OutStream, 
     answer
 }
 
-/// An answer with a body that streams and has no length beforehand.
-pub(super) fn open(status: StatusCode, content_type: &str, frames: OutStream) -> Answer {
-    let mut answer = Response::new(ResponseBody::Open(frames));
-    *answer.status_mut() = status;
-    answer.set(CONTENT_TYPE, content_type);
-    answer
+/// An answer with a body that streams until it ends.
+pub(super) fn open(content_type: &str, frames: OutStream) -> Answer {
+    Response::new(ResponseBody::Open(frames)).with(CONTENT_TYPE, content_type)
 }
 
 /// Setting headers whose values were checked.

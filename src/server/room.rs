@@ -48,8 +48,8 @@ const RATE: u64 = 64 * 1024;
 const GRACE: Duration = Duration::from_secs(10);
 const LONG_GRACE: Duration = Duration::from_secs(30);
 
-/// The memory there is.
-#[derive(Debug)]
+/// The memory there is. Cheap to clone.
+#[derive(Clone, Debug)]
 pub(super) struct Room {
     making: Arc<Semaphore>,
     small: Lane,
@@ -117,6 +117,13 @@ impl Room {
         };
         let taken = tokio::time::timeout(self.patience, taken).await;
         taken.map_err(|_| Error::Crowded)?.map_err(|_| Error::Crowded)
+    }
+}
+
+impl Room {
+    /// Waits for the memory to make a part of a stream in. There is no hurry, and nothing that is held meanwhile.
+    pub(super) async fn make(&self, making: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.making).acquire_many_owned(places(making, MAKING)).await.ok()
     }
 }
 

@@ -16,7 +16,7 @@ use super::error::{self, Error};
 use super::respond::{Answer, Headers as _};
 use super::route::{Permission, Route};
 use super::{State, extension, metrics, probes, v2};
-use crate::registry::{Actor, Body, Origin};
+use crate::registry::{Actor, Body, Origin, Registry, Sight};
 
 /// What a handler may use of a request.
 pub(super) struct Call<'a> {
@@ -36,6 +36,16 @@ impl Call<'_> {
     /// The declared length of the body.
     pub(super) fn content_length(&self) -> Option<u64> {
         self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+
+    /// What the caller may see of the log. It is asked about every event before that goes to the caller, also in the
+    /// middle of a stream. Everybody sees everything, like everybody may [do](authorise) everything.
+    #[expect(
+        clippy::unused_self,
+        reason = "what somebody sees depends on who it is as soon as that is known"
+    )]
+    pub(super) fn sight(&self) -> Sight {
+        Registry::full_sight()
     }
 
     /// A header as text.

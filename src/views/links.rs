@@ -202,7 +202,7 @@ fn for_each_change(
         }
         Fact::ObjectDeleted(fact) => change(&fact.repository, &fact.content, unused),
         Fact::BlobsKept(fact) => {
-            let since = if fact.is_named { None } else { unused };
+            let since = if fact.reason.is_for_now() { unused } else { None };
             fact.contents.iter().for_each(|content| change(&fact.repository, content, since));
         }
         _ => {}

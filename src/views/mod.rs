@@ -22,6 +22,7 @@ pub mod repositories;
 pub mod retentions;
 pub mod runs;
 pub mod schemas;
+pub mod snapshots;
 pub mod tag_history;
 pub mod tags;
 pub mod tombstones;
@@ -57,6 +58,7 @@ pub fn projections() -> Projections {
         Box::new(purges::Purges),
         Box::new(retentions::Retentions),
         Box::new(runs::Runs),
+        Box::new(snapshots::Snapshots),
         Box::new(tombstones::Tombstones),
     ];
     Projections::new(list, VERSION)
@@ -83,5 +85,6 @@ pub static STATEMENTS: &[&[&str]] = &[
     policies::STATEMENTS,
     retentions::STATEMENTS,
     runs::STATEMENTS,
+    snapshots::STATEMENTS,
     tombstones::STATEMENTS,
 ];

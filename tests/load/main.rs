@@ -16,6 +16,8 @@ mod churn;
 mod concurrency;
 mod disk;
 mod faults;
+mod followers;
+mod following;
 mod garbage;
 mod kill;
 mod memory;

@@ -18,6 +18,7 @@ mod consistency;
 mod crowd;
 mod database;
 mod database_faults;
+mod following;
 mod garbage;
 mod ledger;
 mod memory;
@@ -34,6 +35,10 @@ mod uploads;
 
 #[path = "../load/churn.rs"]
 mod churn;
+
+#[path = "../load/followers.rs"]
+#[allow(dead_code, reason = "shared with the load tests, and each uses its part")]
+mod followers;
 
 #[path = "../load/support.rs"]
 #[allow(dead_code, reason = "shared with the load tests, and each uses its part")]

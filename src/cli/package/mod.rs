@@ -5,7 +5,7 @@
 mod arguments;
 mod download;
 mod drafts;
-mod meter;
+pub(super) mod meter;
 mod reading;
 mod transfer;
 

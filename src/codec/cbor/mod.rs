@@ -31,6 +31,7 @@
 
 mod encode;
 mod error;
+mod item;
 mod profile;
 #[cfg(test)]
 pub(super) mod tests;
@@ -41,6 +42,7 @@ use serde::de::{DeserializeOwned, Error as _};
 
 pub use encode::{to_vec, to_vec_with_limits};
 pub use error::{Error, Reason};
+pub use item::Items;
 pub use profile::{KEY_MAX, Limits, MAX_INTEGER};
 pub use validate::validate;
 

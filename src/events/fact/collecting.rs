@@ -21,12 +21,40 @@ pub struct BlobsReleased {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlobsKept {
+    /// The run that looked at them; none where nobody collected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// The repository.
     pub repository: RepositoryName,
     /// The blobs, sorted.
     pub contents: Vec<Digest>,
-    /// Whether something names them; otherwise somebody only asked.
-    pub is_named: bool,
+    /// Why.
+    pub reason: KeptBecause,
+}
+
+/// Why blobs are kept that looked unused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeptBecause {
+    /// Something has them that will say so when it gives them up: they are no candidates any more.
+    Used,
+    /// A manifest or a package mentions them in a way that says nothing when it ends: they are looked at again after
+    /// another grace.
+    Mentioned,
+    /// Somebody asked for them, or pushed or mounted them again: their grace begins anew.
+    Asked,
+    /// Mentioned or asked for: events of `v1.blob.kept` do not tell which. Not recorded any more.
+    Unsaid,
+}
+
+impl KeptBecause {
+    /// Whether the links still seem unused, and will be looked at again.
+    pub fn is_for_now(self) -> bool {
+        match self {
+            Self::Used => false,
+            Self::Mentioned | Self::Asked | Self::Unsaid => true,
+        }
+    }
 }
 
 /// Blobs that no repository holds wait for their deletion.
@@ -282,7 +310,13 @@ pub(super) mod tests {
         let (backend, key) = ("local".to_owned(), "blake3/ab/cd/ab.01".to_owned());
         vec![
             BlobsReleased { run: run(), repository: repository.clone(), contents: contents.clone() }.into(),
-            BlobsKept { repository: repository.clone(), contents: contents.clone(), is_named: true }.into(),
+            BlobsKept {
+                run: Some(run()),
+                repository: repository.clone(),
+                contents: contents.clone(),
+                reason: KeptBecause::Mentioned,
+            }
+            .into(),
             BlobsCondemned { run: run(), contents }.into(),
             BlobRevived { content: content.clone() }.into(),
             BlobsDeleteIntended { run: run(), copies: copies.clone(), aside: copies.clone() }.into(),

@@ -83,6 +83,8 @@ pub(crate) fn examples(repository: &str, tag: &str) -> Vec<Fact> {
     .chain(package_examples(&repository))
     .chain(super::retaining::tests::examples(&repository))
     .chain(super::collecting::tests::examples(&repository))
+    .chain(super::snapshots::tests::examples())
+    .chain(super::webhooks::tests::examples())
     .collect()
 }
 
@@ -170,8 +172,13 @@ fn package_examples(repository: &RepositoryName) -> Vec<Fact> {
     ]
 }
 
+/// Payloads of every older type.
+pub(in crate::events) fn older() -> Vec<(&'static str, Vec<u8>)> {
+    super::older::tests::examples()
+}
+
 /// The examples with everything optional left out.
-fn bare() -> Vec<Fact> {
+pub(in crate::events) fn bare() -> Vec<Fact> {
     let mut facts = examples("r", "t");
     for fact in &mut facts {
         match fact {
@@ -205,6 +212,8 @@ fn bare() -> Vec<Fact> {
             Fact::RetentionShortened(fact) => fact.previous = None,
             Fact::HoldPlaced(fact) => fact.target = None,
             Fact::GcCompleted(fact) => fact.failure = None,
+            Fact::BlobsKept(fact) => fact.run = None,
+            Fact::SnapshotCreated(fact) => (fact.object.version, fact.retires) = (None, None),
             _ => {}
         }
     }
@@ -250,6 +259,17 @@ fn there_is_an_example_of_every_type_and_no_name_twice() {
     assert_eq!(names, Fact::TYPES);
     let distinct: std::collections::BTreeSet<_> = names.iter().collect();
     assert_eq!(distinct.len(), names.len());
+}
+
+#[test]
+fn there_is_a_payload_of_every_older_type_and_it_is_still_read() {
+    for (name, now) in Fact::OLDER {
+        let payloads: Vec<_> = older().into_iter().filter(|(older, _)| older == name).collect();
+        assert!(!payloads.is_empty(), "{name}");
+        for (_, payload) in payloads {
+            assert_eq!(Fact::decode(name, &payload).unwrap().type_name(), *now);
+        }
+    }
 }
 
 #[test]

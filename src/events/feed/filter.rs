@@ -91,14 +91,15 @@ impl FromStr for TypePattern {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let pattern = Self(text.strip_suffix(".*").unwrap_or(text).into());
-        if Fact::TYPES.iter().any(|name| pattern.matches(name)) {
+        let mut known = Fact::TYPES.iter().chain(Fact::OLDER.iter().map(|(older, _)| older));
+        if known.any(|name| pattern.matches(name)) {
             return Ok(pattern);
         }
         let word = versionless(&pattern.0).unwrap_or(&pattern.0);
         let names = Fact::TYPES.iter().filter_map(|name| versionless(name));
         let known = names.flat_map(|name| [name, name.split('.').next().unwrap_or(name)]);
         let nearest = nearest(word, known.map(|name| (name.to_owned(), name)));
-        Err(TypePatternError::Unknown { pattern: excerpt(text).to_string(), nearest })
+        Err(TypePatternError::Unknown { pattern: excerpt(text), nearest })
     }
 }
 

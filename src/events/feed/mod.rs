@@ -10,26 +10,54 @@
 //! - **As stored.** A [`Record`] has the bytes of the event; its payload is not decoded, so that an event which only a
 //!   newer program understands is handed on like any other.
 
+mod cloud;
 mod filter;
+mod json;
 mod record;
 mod ring;
 mod scan;
+mod unopened;
 
 use std::sync::Arc;
 
+pub use cloud::cloud_event;
 pub use filter::{Filter, TypePattern, TypePatternError};
+pub use json::{json, leaf_hash};
 pub use record::Record;
 pub(super) use ring::Ring;
 pub(super) use scan::{STATEMENTS, horizon, scan};
+pub use unopened::read;
 
 use super::{Head, Sequence};
-use crate::db::PAGE_BYTES;
 
 /// Events that are looked at for one page, at most.
 pub const SCANNED: usize = 4096;
 
-/// Bytes of payload of one page, unless it has a single event.
-const PAGE: usize = PAGE_BYTES.unsigned_abs() as usize;
+/// What a page may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Events, at least one.
+    pub events: usize,
+    /// Bytes of payload, unless it has a single event.
+    pub bytes: usize,
+}
+
+impl Limit {
+    /// Bytes of payload of a page where nobody wants fewer.
+    pub const BYTES: usize = 4 << 20;
+
+    /// Whether a page that has so much already is full, when an event comes that makes it so many bytes.
+    fn is_reached(self, events: usize, bytes: usize) -> bool {
+        events >= self.events.max(1) || (bytes > self.bytes && events > 0)
+    }
+}
+
+/// So many events.
+impl From<usize> for Limit {
+    fn from(events: usize) -> Self {
+        Self { events, bytes: Self::BYTES }
+    }
+}
 
 /// Events of the log, and how far it was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +83,7 @@ pub(super) fn recent(
     head: &Head,
     after: Sequence,
     filter: &Filter,
-    limit: usize,
+    limit: Limit,
 ) -> Option<Page> {
     let looked_at = ring.after(after, SCANNED)?;
     let last = looked_at.last()?.sequence;
@@ -63,7 +91,7 @@ pub(super) fn recent(
     for record in looked_at {
         if filter.matches(&record) {
             bytes += record.payload.len();
-            if records.len() >= limit || (bytes > PAGE && !records.is_empty()) {
+            if limit.is_reached(records.len(), bytes) {
                 return Some(Page { records, scanned_to, head: head.last().max(last) });
             }
             scanned_to = record.sequence;

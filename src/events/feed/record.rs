@@ -73,6 +73,30 @@ impl Record {
         })
     }
 
+    /// One that was never stored, for tests of what is made of it.
+    #[cfg(test)]
+    pub(crate) fn unstored(
+        sequence: Sequence,
+        repository: Option<&str>,
+        subject: &str,
+        payload: Vec<u8>,
+    ) -> Self {
+        Self {
+            sequence,
+            type_name: "v1.tag.moved".into(),
+            recorded_at: 1_000_000,
+            actor: "anonymous".into(),
+            command: "c".into(),
+            repository: repository.map(Into::into),
+            subject: subject.into(),
+            header: Bytes::from_static(b"header"),
+            payload: payload.into(),
+            salt: Bytes::from_static(b"salt"),
+            leaf_hash: [7; 32],
+            shown: OnceLock::new(),
+        }
+    }
+
     /// What is shown of it. `show` is asked once, however many consumers the record goes to.
     pub fn shown<E>(&self, show: impl FnOnce(&Self) -> Result<Bytes, E>) -> Result<Bytes, E> {
         if let Some(shown) = self.shown.get() {
@@ -93,7 +117,7 @@ impl From<&Event> for Record {
     fn from(event: &Event) -> Self {
         Self {
             sequence: event.sequence,
-            type_name: event.fact.type_name().into(),
+            type_name: event.type_name().into(),
             recorded_at: event.recorded_at,
             actor: event.actor.as_str().into(),
             command: event.command.as_str().into(),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Filter, Page, Record, SCANNED};
-use crate::db::{Db, Key, PAGE_BYTES, Row};
+use super::{Filter, Limit, Page, Record, SCANNED};
+use crate::db::{Db, Key, Row};
 use crate::events::event::EVENTS;
 use crate::events::{Error, Head, Sequence};
 
@@ -24,7 +24,7 @@ pub(in crate::events) async fn scan(
     head: &Head,
     after: Sequence,
     filter: &Filter,
-    limit: usize,
+    limit: Limit,
 ) -> Result<Page, Error> {
     let until = head.last();
     let mut tx = db.snapshot().await?;
@@ -48,17 +48,28 @@ pub(in crate::events) async fn scan(
         // They were there a moment ago in the same snapshot.
         return Err(Error::Gap { expected: after + 1, found: until });
     }
-    let records = rows.iter().map(|row| Record::from_row(row, &head.log_id).map(Arc::new));
-    Ok(Page { records: records.collect::<Result<_, _>>()?, scanned_to, head: until })
+    let mut page = Page { records: Vec::with_capacity(rows.len()), scanned_to, head: until };
+    for row in &rows {
+        match Record::from_row(row, &head.log_id) {
+            Ok(record) => page.records.push(Arc::new(record)),
+            Err(error) if page.records.is_empty() => return Err(error),
+            // What is before it is handed on first.
+            Err(_) => {
+                page.scanned_to = row.integer(0) - 1;
+                break;
+            }
+        }
+    }
+    Ok(page)
 }
 
 /// The keys of those that fit and fill a page, and how far the log was looked at then.
-fn choose(looked_at: &[Row], filter: &Filter, limit: usize, until: Sequence) -> (Vec<Key>, Sequence) {
-    let (mut wanted, mut bytes, mut scanned_to) = (Vec::new(), 0, None);
+fn choose(looked_at: &[Row], filter: &Filter, limit: Limit, until: Sequence) -> (Vec<Key>, Sequence) {
+    let (mut wanted, mut bytes, mut scanned_to) = (Vec::new(), 0_usize, None);
     for row in looked_at {
         if filter.fits(row.text(1), row.optional_text(2), row.optional_text(3).unwrap_or_default()) {
-            bytes += row.integer(4);
-            if wanted.len() >= limit || (bytes > PAGE_BYTES && !wanted.is_empty()) {
+            bytes = bytes.saturating_add(usize::try_from(row.integer(4)).unwrap_or(usize::MAX));
+            if limit.is_reached(wanted.len(), bytes) {
                 // The one before this one was the last that was looked at.
                 return (wanted, scanned_to.unwrap_or(until));
             }

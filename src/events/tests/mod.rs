@@ -6,6 +6,7 @@ mod paging;
 mod replaying;
 mod replicas;
 mod rows;
+mod snapshots;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

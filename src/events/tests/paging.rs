@@ -1,7 +1,5 @@
 //! Large events: however many there are, few are in memory.
 
-use std::sync::atomic::AtomicBool;
-
 use super::*;
 use crate::db::PAGE_BYTES;
 use crate::package::{
@@ -113,46 +111,31 @@ async fn a_thousand_large_events_were_read_as_one_page(on: On) {
     assert_eq!(fixture.log.of_package(&package(), 1, 3).await.unwrap().len(), 3, "as many as asked for");
 }
 
-/// What a projection is asked to read together is what is in memory together.
-#[derive(Clone, Default)]
-struct Together {
-    sizes: Arc<Mutex<Vec<Vec<usize>>>>,
-    folds: Arc<AtomicBool>,
-}
-
-impl Projection for Together {
-    fn tables(&self) -> Vec<&'static Table> {
-        Vec::new()
-    }
-
-    fn reads(&self, event: &Event) -> Vec<Read> {
-        let mut sizes = self.sizes.lock().unwrap();
-        if self.folds.swap(false, Ordering::SeqCst) || sizes.is_empty() {
-            sizes.push(Vec::new());
-        }
-        sizes.last_mut().unwrap().push(event.payload().len());
-        Vec::new()
-    }
-
-    fn apply(&self, _: &Event, _: &Rows) -> Vec<Change> {
-        self.folds.store(true, Ordering::SeqCst);
-        Vec::new()
+/// Pages of the log that ended after these events were of a size.
+async fn assert_pages_fit(fixture: &Fixture, ends: &[Sequence]) {
+    assert_eq!((ends.first(), ends.last()), (Some(&0), Some(&63)));
+    let lengths = fixture.rows("SELECT CAST(LENGTH(payload) AS BIGINT) FROM events ORDER BY sequence").await;
+    let lengths: Vec<usize> = lengths.iter().map(|row| row.integer(0).try_into().unwrap()).collect();
+    for page in ends.windows(2) {
+        let [from, to] = [page[0], page[1]].map(|end| usize::try_from(end).unwrap());
+        assert_fits(&lengths[from..to]);
     }
 }
 
 async fn a_page_of_large_events_was_folded_at_once(on: On) {
     let fixture = Fixture::new(on).await;
     fixture.submit(all()).await.unwrap();
-    let together = Together::default();
-    let views = || Projections::new(vec![Box::new(Tags), Box::new(Moves), Box::new(together.clone())], 1);
     let scratch = TempDir::new().unwrap();
-    let (checked, live) = check(&fixture.db, &views(), scratch.path()).await.unwrap();
-    assert_eq!(checked.state, live);
-    let rebuilt = rebuild(&fixture.db, &views()).await.unwrap();
-    assert_eq!((rebuilt.events, rebuilt.state), (63, live));
-    let pages = together.sizes.lock().unwrap();
-    assert_eq!(pages.iter().map(Vec::len).sum::<usize>(), 2 * 63);
-    pages.iter().for_each(|page| assert_fits(page));
+    let (mut checked, mut rebuilt) = (vec![0], vec![0]);
+    let progress = &mut |folded: Folded| checked.push(folded.events);
+    let (replayed, live) =
+        check_with(&fixture.db, &projections(1), scratch.path(), None, progress).await.unwrap();
+    assert_eq!(replayed.state, live);
+    let progress = &mut |folded: Folded| rebuilt.push(folded.events);
+    let replayed = rebuild_with(&fixture.db, &projections(1), None, progress).await.unwrap();
+    assert_eq!((replayed.events, replayed.state), (63, live));
+    assert_pages_fit(&fixture, &checked).await;
+    assert_pages_fit(&fixture, &rebuilt).await;
 }
 
 async fn a_page_of_large_events_was_copied_at_once(on: On) {
@@ -163,13 +146,7 @@ async fn a_page_of_large_events_was_copied_at_once(on: On) {
     transfer::begin(&fixture.db, &copy).await.unwrap();
     let mut ends = vec![0];
     transfer::events(&fixture.db, &copy, |sequence| ends.push(sequence)).await.unwrap();
-    assert_eq!(ends.last(), Some(&63));
-    let lengths = fixture.rows("SELECT CAST(LENGTH(payload) AS BIGINT) FROM events ORDER BY sequence").await;
-    let lengths: Vec<usize> = lengths.iter().map(|row| row.integer(0).try_into().unwrap()).collect();
-    for page in ends.windows(2) {
-        let [from, to] = [page[0], page[1]].map(|end| usize::try_from(end).unwrap());
-        assert_fits(&lengths[from..to]);
-    }
+    assert_pages_fit(&fixture, &ends).await;
     transfer::compare(&fixture.db, &copy).await.unwrap();
 }
 

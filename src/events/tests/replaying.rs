@@ -13,13 +13,15 @@ on_both![
     a_check_names_exactly_the_view_that_was_altered,
     a_rebuild_that_ends_halfway_leaves_the_old_views,
     views_of_another_version_are_rebuilt_when_the_log_is_opened,
+    of_several_that_are_opened_at_once_one_rebuilds_the_views,
+    how_far_a_replay_is_is_told_after_every_page,
     a_log_goes_on_where_it_ended,
     a_database_without_a_log_says_so,
     the_state_digest_tells_neighbouring_states_apart,
 ];
 
 /// Drops what protects the events, as somebody with the file in their hands would.
-async fn unprotected(on: On, events: i64) -> Fixture {
+pub(super) async fn unprotected(on: On, events: i64) -> Fixture {
     let fixture = Fixture::new(on).await;
     fixture.moved(events).await;
     let table = if on == On::Postgres { " ON events" } else { "" };
@@ -203,6 +205,51 @@ async fn views_of_another_version_are_rebuilt_when_the_log_is_opened(on: On) {
     assert_eq!(fixture.rows("SELECT tag FROM tags").await.len(), 3);
     assert_eq!(Head::read(&fixture.db).await.unwrap(), *log.watch().borrow());
     assert_eq!(log.watch().borrow().views_version, 2);
+}
+
+/// Counts what it is asked to fold.
+#[derive(Clone, Default)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Projection for Counted {
+    fn tables(&self) -> Vec<&'static Table> {
+        Vec::new()
+    }
+
+    fn reads(&self, _: &Event) -> Vec<Read> {
+        Vec::new()
+    }
+
+    fn apply(&self, _: &Event, _: &Rows) -> Vec<Change> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Vec::new()
+    }
+}
+
+async fn of_several_that_are_opened_at_once_one_rebuilds_the_views(on: On) {
+    let fixture = Fixture::new(on).await;
+    fixture.moved(20).await;
+    let counted = Counted::default();
+    let opened = (0..3).map(|_| {
+        let projections =
+            Projections::new(vec![Box::new(Tags), Box::new(counted.clone()), Box::new(Moves)], 2);
+        let (db, clock) = (fixture.db.clone(), fixture.clock.clock());
+        tokio::spawn(async move { Log::open(db, projections, clock, Arc::new(Told::default())).await })
+    });
+    for log in futures_util::future::join_all(opened.collect::<Vec<_>>()).await {
+        assert_eq!(log.unwrap().unwrap().watch().borrow().views_version, 2);
+    }
+    // `Moves` looks at a row it has declared, and `Tags` at none: each event is folded once.
+    assert_eq!(counted.0.load(Ordering::SeqCst), 20);
+}
+
+async fn how_far_a_replay_is_is_told_after_every_page(on: On) {
+    let fixture = Fixture::new(on).await;
+    fixture.moved(2500).await;
+    let mut told = Vec::new();
+    let progress = &mut |folded: Folded| told.push((folded.from, folded.events, folded.total));
+    rebuild_with(&fixture.db, &projections(1), None, progress).await.unwrap();
+    assert_eq!(told, [(0, 2000, 2500), (0, 2500, 2500)]);
 }
 
 async fn a_log_goes_on_where_it_ended(on: On) {

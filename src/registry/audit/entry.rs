@@ -57,10 +57,14 @@ pub(super) const TOLD: &[(&str, &[&str])] = &[
     ("retention.start", &["v1.retention.started"]),
     ("schema.register", &["v1.schema.registered"]),
     ("scrub.complete", &["v1.scrub.completed"]),
+    ("snapshot.create", &["v1.snapshot.created"]),
     ("tag.delete", &["v1.tag.deleted"]),
     ("tag.move", &["v1.tag.moved"]),
     // Only refused: a tag that was retired is never used again.
     ("tag.reuse", &[]),
+    ("webhook.change", &["v1.webhook.changed"]),
+    ("webhook.create", &["v1.webhook.created"]),
+    ("webhook.delete", &["v1.webhook.deleted"]),
 ];
 
 /// The actions an entry can have, sorted.
@@ -159,7 +163,7 @@ impl Entry {
             reason: told.reason,
             attempts: told.attempts,
             from: None,
-            event: event.fact.type_name(),
+            event: event.type_name(),
             command: event.command.clone(),
         })
     }
@@ -256,6 +260,14 @@ fn told(fact: &Fact) -> Option<Told<'_>> {
             Told::new("disposition.execute").about(&fact.target).by(fact.disposition.as_str())
         }
         Fact::CertificateIssued(fact) => Told::new("certificate.issue").by(fact.disposition.as_str()),
+        Fact::SnapshotCreated(_) => Told::new("snapshot.create"),
+        // Of the URL an event has scheme and host only: the rest may be a secret.
+        Fact::WebhookCreated(fact) => Told::new("webhook.create").by(&fact.subscribed.url),
+        Fact::WebhookChanged(fact) => {
+            let told = Told::new("webhook.change").by(&fact.subscribed.url);
+            Told { reason: fact.reason.clone(), ..told }
+        }
+        Fact::WebhookDeleted(fact) => Told::new("webhook.delete").by(&fact.url),
     };
     Some(told)
 }

@@ -7,7 +7,7 @@ use super::rules::{self, Naming, Unused};
 use crate::clock::Micros;
 use crate::events::{
     BlobsCondemned, BlobsDeleteIntended, BlobsKept, BlobsPurged, BlobsReleased, Command, Copy, Decision,
-    Fact, Read, Rows,
+    Fact, KeptBecause, Read, Rows,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::Error;
@@ -103,11 +103,14 @@ impl Command for ReleaseLinks {
         let mut facts: Vec<Fact> = Vec::new();
         for (repository, Decided { mut released, mut kept, mut deferred }) in decided {
             released.sort();
-            for (contents, is_named) in [(&mut kept, true), (&mut deferred, false)] {
+            for (contents, reason) in
+                [(&mut kept, KeptBecause::Used), (&mut deferred, KeptBecause::Mentioned)]
+            {
                 contents.sort();
                 if !contents.is_empty() {
                     let (repository, contents) = (repository.clone(), std::mem::take(contents));
-                    facts.push(BlobsKept { repository, contents, is_named }.into());
+                    let run = Some(self.run.clone());
+                    facts.push(BlobsKept { run, repository, contents, reason }.into());
                 }
             }
             if !released.is_empty() {
@@ -155,7 +158,8 @@ pub(in crate::registry) fn refreshed(
 ) -> Option<Fact> {
     let since = links::unused_since(rows, repository, content)?;
     let (repository, contents) = (repository.clone(), vec![content.clone()]);
-    (since < stale_before).then(|| BlobsKept { repository, contents, is_named: false }.into())
+    let kept = || BlobsKept { run: None, repository, contents, reason: KeptBecause::Asked };
+    (since < stale_before).then(|| kept().into())
 }
 
 /// Blobs that no repository holds wait for their deletion.

@@ -16,7 +16,7 @@ use crate::events::{Orphan, OrphansRemoved};
 use crate::registry::commands::Record;
 use crate::registry::{Actor, Error, micros};
 use crate::storage::{Key, Metadata};
-use crate::views::{blobs, damages};
+use crate::views::{blobs, damages, snapshots};
 
 /// Objects of one page.
 const PAGE: usize = 500;
@@ -106,10 +106,12 @@ pub(super) async fn unnamed(
     Ok((old, page.next))
 }
 
-/// Which of these keys are those of a blob, or of a damaged copy that is kept aside.
+/// Which of these keys are those of a blob, of a damaged copy that is kept aside, or of a snapshot that is kept.
 async fn named(db: &Db, keys: &[&str]) -> Result<HashSet<String>, Error> {
     let mut named = blobs::named_keys(db, keys).await?;
     named.extend(damages::kept(db, keys).await?);
+    let kept = snapshots::kept(db).await?.into_iter().map(|snapshot| snapshot.object.key);
+    named.extend(kept.filter(|key| keys.contains(&key.as_str())));
     Ok(named)
 }
 

@@ -5,6 +5,7 @@ mod blobs;
 mod engines;
 mod everything;
 mod garbage;
+mod golden;
 mod histories;
 mod manifests;
 mod objects;
@@ -19,6 +20,7 @@ mod retention;
 mod scrub;
 mod sweep;
 mod uploads;
+mod webhooks;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -245,6 +247,7 @@ async fn every_statement_on_operational_tables_prepares() {
         signing::keys::STATEMENTS,
         maintenance::STATEMENTS,
         collection::orphans::STATEMENTS,
+        crate::registry::webhooks::table::STATEMENTS,
     ];
     let origins = origins::statements();
     for sql in tables.into_iter().flatten().chain(&origins) {

@@ -1,4 +1,4 @@
-//! Which of two encodings a client would rather have (RFC 9110 section 12.5.1).
+//! Which of several encodings a client would rather have (RFC 9110 section 12.5.1).
 
 use http::HeaderMap;
 use http::header::ACCEPT;
@@ -9,7 +9,7 @@ use crate::package::mapping::names::{MANIFEST_CBOR, MANIFEST_JSON};
 /// Whether the client would rather have CBOR. JSON when it does not care, and also when it wants neither: who
 /// asks for a manifest is not helped by a 406.
 pub(super) fn prefers_cbor(headers: &HeaderMap) -> bool {
-    let ranges = ranges(headers);
+    let ranges: Vec<(&str, f32)> = ranges(headers).collect();
     let (cbor, json) = (
         quality(&ranges, &[MANIFEST_CBOR, "application/cbor"]),
         quality(&ranges, &[MANIFEST_JSON, "application/json"]),
@@ -17,35 +17,34 @@ pub(super) fn prefers_cbor(headers: &HeaderMap) -> bool {
     cbor > json
 }
 
-/// Which of several types the client wants most; the first when it does not care, and when it wants none of them.
-pub(super) fn preferred<'a>(headers: &HeaderMap, offers: &[&'a str]) -> &'a str {
-    let ranges = ranges(headers);
-    let mut best = (offers[0], quality(&ranges, &offers[..1]));
-    for offer in &offers[1..] {
-        let wanted = quality(&ranges, &[offer]);
-        if wanted > best.1 {
-            best = (offer, wanted);
-        }
+/// Which of the offers, each by its names, the client wants most: the one it names most closely of those it wants as
+/// much, and of those the first. The first as well when it does not say anything; `None` when it wants none of them.
+pub(super) fn preferred(headers: &HeaderMap, offers: &[&[&str]]) -> Option<usize> {
+    let ranges: Vec<(&str, f32)> = ranges(headers).filter(|(range, _)| !range.is_empty()).collect();
+    if ranges.is_empty() {
+        return Some(0);
     }
-    best.0
+    let wanted = offers.iter().map(|names| quality(&ranges, names)).enumerate();
+    let best = wanted.reduce(|best, other| if other.1 > best.1 { other } else { best });
+    best.filter(|(_, (wanted, _))| *wanted > 0.0).map(|(offer, _)| offer)
 }
 
-fn ranges(headers: &HeaderMap) -> Vec<(&str, f32)> {
+fn ranges(headers: &HeaderMap) -> impl Iterator<Item = (&str, f32)> {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(range).collect()
-}
-
-/// Whether a range like `text/*` has a type in it.
-fn is_all_of(range: &str, name: &str) -> bool {
-    let kind = |text: &str| text.split('/').next().map(str::to_ascii_lowercase);
-    range.ends_with("/*") && kind(range) == kind(name)
+    values.flat_map(|value| value.split(',')).map(range)
 }
 
 /// How much a type is wanted, and how closely it was named: the closest range counts.
 fn quality(ranges: &[(&str, f32)], names: &[&str]) -> (f32, u8) {
+    let is_of = |range: &str| {
+        let family = range.strip_suffix("/*");
+        family.is_some_and(|family| {
+            names.iter().any(|name| name.split('/').next().is_some_and(|of| of.eq_ignore_ascii_case(family)))
+        })
+    };
     let closeness = |range: &str| match range {
         "*/*" => Some(1),
-        _ if names.iter().any(|name| is_all_of(range, name)) => Some(2),
+        _ if is_of(range) => Some(2),
         _ => names.iter().any(|name| name.eq_ignore_ascii_case(range)).then_some(3),
     };
     let matching = ranges.iter().filter_map(|(range, wanted)| Some((closeness(range)?, *wanted)));
@@ -107,25 +106,34 @@ mod tests {
     }
 
     #[test]
-    fn of_several_types_the_one_that_is_named_most_closely_is_wanted() {
-        let wanted = |value: &str| {
+    fn of_several_offers_the_one_that_is_wanted_most_is_taken() {
+        let offers: [&[&str]; 3] =
+            [&["application/json"], &["application/x-ndjson", "application/ndjson"], &["text/event-stream"]];
+        let preferred = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, value.parse().unwrap());
-            preferred(&headers, &["application/json", "application/x-ndjson", "text/csv"])
+            preferred(&headers, &offers)
         };
-        for (value, expected) in [
-            ("text/csv", "text/csv"),
-            ("text/*", "text/csv"),
-            ("Text/CSV; charset=utf-8", "text/csv"),
-            ("*/*, application/x-ndjson", "application/x-ndjson"),
-            ("application/x-ndjson;q=0.5, text/csv", "text/csv"),
-            ("application/*", "application/json"),
-            ("*/*", "application/json"),
-            ("text/html", "application/json"),
-            ("text/csv;q=0", "application/json"),
-            ("", "application/json"),
+        for (value, offer) in [
+            ("", Some(0)),
+            ("*/*", Some(0)),
+            ("application/*", Some(0)),
+            ("text/*", Some(2)),
+            ("TEXT/Event-Stream", Some(2)),
+            ("application/ndjson", Some(1)),
+            ("text/event-stream, application/json", Some(0)),
+            ("text/event-stream, */*", Some(2)),
+            ("text/event-stream, application/json;q=0.9", Some(2)),
+            ("application/json;q=0.1, application/x-ndjson;q=0.2", Some(1)),
+            ("application/json;q=0, */*;q=0.1", Some(1)),
+            ("application/json; charset=utf-8", Some(0)),
+            ("text/html, application/json", Some(0)),
+            ("text/html", None),
+            ("*/*;q=0", None),
+            ("application/json;q=x", None),
         ] {
-            assert_eq!(wanted(value), expected, "{value}");
+            assert_eq!(preferred(value), offer, "{value}");
         }
+        assert_eq!(super::preferred(&HeaderMap::new(), &offers), Some(0));
     }
 }

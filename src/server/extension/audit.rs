@@ -1,7 +1,6 @@
 //! The audit: a page as JSON, or all of it as lines.
 
 use futures_util::stream;
-use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use serde_json::{Value, json};
 
@@ -25,10 +24,12 @@ const PIECE: usize = 200;
 const PIECE_BYTES: usize = 128 * 1024;
 
 pub(super) async fn get(call: &mut Call<'_>, asked: Audit) -> Result<Answer, Error> {
-    match preferred(&call.headers, &[JSON, LINES, SHEET]) {
-        LINES => export(call, asked, Form::Lines).await,
-        SHEET => export(call, asked, Form::Sheet).await,
-        _ => page(call, asked).await,
+    const NAMES: &[&str] = &[JSON, LINES, SHEET];
+    match preferred(&call.headers, &[&[JSON], &[LINES], &[SHEET]]) {
+        Some(0) => page(call, asked).await,
+        Some(1) => export(call, asked, Form::Lines).await,
+        Some(_) => export(call, asked, Form::Sheet).await,
+        None => Err(Error::NotAcceptable(NAMES)),
     }
 }
 
@@ -111,7 +112,7 @@ async fn export(call: &mut Call<'_>, asked: Audit, form: Form) -> Result<Answer,
         Form::Lines => "attachment; filename=\"audit.ndjson\"",
         Form::Sheet => "attachment; filename=\"audit.csv\"",
     };
-    let answer = open(StatusCode::OK, form.media_type(), frames);
+    let answer = open(form.media_type(), frames);
     Ok(answer.with(CONTENT_DISPOSITION, name).with(CACHE_CONTROL, CHANGING))
 }
 

@@ -1,5 +1,5 @@
 //! The extension `_artifactstore`: packages, keyed objects, metadata schemas, retention and holds, collections of
-//! garbage, the scrub, the compliance clock, the audit. Thin handlers, one shape per thing.
+//! garbage, the scrub, the compliance clock, the audit, webhooks. Thin handlers, one shape per thing.
 
 mod accept;
 mod audit;
@@ -16,6 +16,7 @@ mod schemas;
 mod scrub;
 mod shapes;
 mod sheet;
+mod webhooks;
 
 pub(crate) use audit::shape as audit_shape;
 pub(crate) use disposition::shape as disposition_shape;
@@ -49,6 +50,7 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::File(name, id, path) => files::get(call, &name, &id, &path).await,
         Extension::IngestFile(name, id, path, ingest) => files::put(call, &name, &id, path, ingest).await,
         Extension::DropFile(name, id, path) => files::delete(call, &name, &id, &path).await,
+        Extension::Events(asked) => events::follow(call, asked).await,
         Extension::Objects(route) => objects::dispatch(route, call).await,
         Extension::Audit(asked) => audit::get(call, asked).await,
         Extension::Disposing(route) => disposition::dispatch(route, call).await,
@@ -62,6 +64,7 @@ pub(super) async fn dispatch(route: Extension, call: &mut Call<'_>) -> Result<An
         Extension::CollectionRun(run, since) => garbage::get(call, &run, since).await,
         Extension::Clock => clock::get(call).await,
         Extension::ResyncClock => clock::resync(call).await,
+        Extension::Webhooks(route) => webhooks::dispatch(route, call).await,
         Extension::Scrub(page) => scrub::state(call, &page).await,
         Extension::StartScrub => scrub::start(call).await,
         Extension::ScrubRuns(page) => scrub::list(call, &page).await,

@@ -5,15 +5,18 @@ use serde_json::{Value, json};
 use crate::oci::ErrorCode;
 
 /// The refusals operations share.
-const REFUSALS: [(u16, &str); 9] = [
+const REFUSALS: [(u16, &str); 12] = [
     (400, "Something in the request is malformed; the message names the field, path or rule."),
     (
         403,
         "What would be replaced is held or retained, as `detail` tells; or the right to do it is missing; or the URL is \
          not one the registry signed for what is there now, or it has ended, or the method changes something.",
     ),
-    (404, "There is no such repository, package, file, object, hold, schema, collection or scrub."),
+    (404, "There is no such repository, package, file, object, hold, schema, collection, scrub or webhook."),
     (409, "It is in another state than the request needs, or something is in the way."),
+    (406, "`Accept` names nothing there is here."),
+    (410, "The events after this place are not in the log any more."),
+    (429, "As many streams are open as there may be; `Retry-After` says when to try again."),
     (412, "The key names something else than `If-Match` or `If-None-Match` says."),
     (413, "The body is too large."),
     (416, "No byte of the range is there."),
@@ -31,6 +34,7 @@ pub(super) fn components() -> Value {
         super::disposition::schemas(),
         super::clock::schemas(),
         super::audit::schemas(),
+        super::webhooks::schemas(),
     ];
     for more in all {
         if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), more) {
@@ -101,7 +105,8 @@ fn schemas() -> Value {
     let list =
         |of: &str| json!({ "type": "array", "items": { "$ref": format!("#/components/schemas/{of}") } });
     let object = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false });
-    let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    let of_ours = [ErrorCode::CursorAhead, ErrorCode::CursorExpired];
+    let codes: Vec<&str> = ErrorCode::ALL.iter().chain(&of_ours).map(|code| code.as_str()).collect();
     json!({
         "NewPackage": object(&[], json!({
             "kind": word, "retention_class": word, "schema": word, "metadata": free_or_none,

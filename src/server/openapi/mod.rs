@@ -8,11 +8,13 @@ mod audit;
 mod clock;
 mod components;
 mod disposition;
+mod events;
 mod garbage;
 mod objects;
 mod operations;
 mod retention;
 mod scrub;
+mod webhooks;
 
 use std::sync::OnceLock;
 
@@ -23,11 +25,13 @@ use audit::AUDIT;
 use clock::CLOCK;
 use components::components;
 use disposition::DISPOSITIONS;
+use events::EVENTS;
 use garbage::GARBAGE;
 use objects::OBJECTS;
 use operations::{Body, OPERATIONS, Operation, Parameter, Type};
 use retention::RETENTION;
 use scrub::SCRUB;
+use webhooks::WEBHOOKS;
 
 /// Every operation.
 fn operations() -> impl Iterator<Item = &'static Operation> {
@@ -35,11 +39,13 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
     OPERATIONS
         .iter()
         .chain(OBJECTS)
+        .chain(EVENTS)
         .chain(stored)
         .chain(RETENTION)
         .chain(DISPOSITIONS)
         .chain(CLOCK)
         .chain(AUDIT)
+        .chain(WEBHOOKS)
 }
 
 /// The document as it is served.
@@ -66,8 +72,8 @@ fn rendered() -> String {
 
 const ABOUT: &str = "Evidence packages beside the OCI distribution API. A repository name and the path of a file have \
     slashes of their own, which are sent as they are and not as %2F. Errors have the form of the distribution \
-    specification. Times are RFC 3339 in UTC with microseconds. Unknown query parameters are ignored where nothing else is said; one that is known \
-    is refused when it is there twice or is not what its schema says. Every GET is also a HEAD. What stands under /v2/ \
+    specification. Times are RFC 3339 in UTC with microseconds. Unknown query parameters are ignored but for those \
+    of the log and where it is said; one that is known is refused when it is there twice or is not what its schema says. Every GET is also a HEAD. What stands under /v2/ \
     without the segment _artifactstore (blobs, uploads, manifests, tags, referrers, the catalog) is not described here: \
     its document is the OCI Distribution Specification 1.1, \
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md";

@@ -77,12 +77,22 @@ pub(super) const fn header(name: &'static str, doc: &'static str) -> Parameter {
 const SHA256: &str = "^sha256:[0-9a-f]{64}$";
 const WORD: &str = "^[a-z0-9._-]{1,64}$";
 
-pub(super) static NAME: Parameter = path(
-    "name",
-    "^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$",
-    "The repository. Its slashes are sent as they are.",
-);
-static ID: Parameter = path("id", "^pkg_[0-7][0-9a-hjkmnp-tv-z]{25}$", "The package.");
+const REPOSITORY_NAME: &str = "^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$";
+const PACKAGE_ID: &str = "^pkg_[0-7][0-9a-hjkmnp-tv-z]{25}$";
+
+/// A parameter of the query that is a package.
+pub(super) const fn package(doc: &'static str) -> Parameter {
+    Parameter { name: "package", place: "query", kind: Type::Text, pattern: Some(PACKAGE_ID), doc }
+}
+
+/// A parameter of the query that is a repository.
+pub(super) const fn repository(doc: &'static str) -> Parameter {
+    Parameter { name: "repository", place: "query", kind: Type::Text, pattern: Some(REPOSITORY_NAME), doc }
+}
+
+pub(super) static NAME: Parameter =
+    path("name", REPOSITORY_NAME, "The repository. Its slashes are sent as they are.");
+static ID: Parameter = path("id", PACKAGE_ID, "The package.");
 static PATH: Parameter = path(
     "path",
     "^[^/]+(/[^/]+)*$",

@@ -15,6 +15,7 @@ fn filled(path: &str) -> String {
         .replace("{disposition}", "disp_01arz3ndektsv4rrffq69g5fav")
         .replace("{schema}", "run")
         .replace("{run}", "gc_01arz3ndektsv4rrffq69g5fav")
+        .replace("{webhook}", "whk_01arz3ndektsv4rrffq69g5fav")
         .replace("{key}", "logs/a%20b.txt")
 }
 
@@ -58,9 +59,12 @@ fn samples(parameter: &Parameter) -> (String, Vec<&'static str>) {
     match (parameter.name, parameter.kind, parameter.pattern) {
         ("role" | "expires" | "kid" | "signature", ..) => ("7".to_owned(), vec![]),
         ("actor", ..) => ("os:ada".to_owned(), vec!["", "%00", "%ff"]),
-        ("repository", ..) => ("team/results".to_owned(), vec!["", "A", "a%2F%2Fb", "%ff"]),
-        ("package", ..) => ("pkg_01arz3ndektsv4rrffq69g5fav".to_owned(), vec!["", "x", "%ff"]),
         ("from" | "until", ..) => ("2026-01-31T00:00:00Z".to_owned(), vec!["", "x", "2026-01-31", "%ff"]),
+        ("since", Type::Text, _) => ("now".to_owned(), vec!["", "-1", "1.5", "%2B1", "x", "NOW"]),
+        ("types", ..) => ("tag.moved,package.*".to_owned(), vec!["", "tag.", "tag,,blob", "%ff"]),
+        ("package", ..) => ("pkg_01arz3ndektsv4rrffq69g5fav".to_owned(), vec!["", "x", "%ff"]),
+        ("repository", ..) => ("team/results".to_owned(), vec!["", "A", "a//b", "a%2F%2Fb", "%ff"]),
+        ("log_id", ..) => ("01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(), vec!["", "a%20b", "%ff"]),
         (_, Type::Number { min, .. }, _) => (min.to_string(), vec!["", "-1", "1.5", "%2B1", "x"]),
         (_, Type::Flag, _) => ("true".to_owned(), vec!["", "1", "True"]),
         (_, Type::OneOf(values), _) => (values[0].to_owned(), vec!["", "x"]),

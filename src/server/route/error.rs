@@ -2,7 +2,7 @@
 
 use crate::oci::{DigestError, NameError, ReferenceError, TagError};
 use crate::package::{PackageIdError, PathError};
-use crate::registry::ItemError;
+use crate::registry::{ItemError, WebhookIdError};
 use crate::retention::{DispositionIdError, HoldIdError};
 
 /// Why a request asks for nothing that exists.
@@ -44,6 +44,9 @@ pub enum RouteError {
     /// A disposition id is malformed; none of ours is.
     #[error("there is no such disposition: {0}")]
     Disposition(#[source] DispositionIdError),
+    /// A webhook id is malformed; none of ours is.
+    #[error("there is no such webhook: {0}")]
+    Webhook(#[source] WebhookIdError),
     /// What is asked about is neither a tag nor a digest nor a package id.
     #[error("query parameter reference: {0}")]
     Item(#[source] ItemError),
@@ -70,13 +73,16 @@ pub enum RouteError {
         /// What is wrong.
         reason: String,
     },
-    /// A query parameter is none of this path, which would not be bounded as it was meant to be.
-    #[error("query parameter {name}: there is none of this name here; there are {known}")]
-    QueryUnknown {
-        /// The parameter.
+    /// There is no query parameter of this name, where none is ignored.
+    #[error(
+        "there is no query parameter {name:?}{}",
+        nearest.as_ref().map(|it| format!("; is it {it}?")).unwrap_or_default()
+    )]
+    UnknownQuery {
+        /// The name.
         name: String,
-        /// Those that are known.
-        known: String,
+        /// What may have been meant.
+        nearest: Option<String>,
     },
     /// A query parameter of the extension is no digest.
     #[error("query parameter {name}: invalid digest: {reason}")]

@@ -4,7 +4,9 @@ use http::Method;
 
 use super::parameters::{Parameters, refused};
 use super::retention::cursor;
-use super::{Audit, Disposing, Objects, Page, Permission, Retention, RouteError, repository};
+use super::{
+    Audit, Disposing, Events, Objects, Page, Permission, Retention, RouteError, Webhooks, repository,
+};
 use crate::clock::Micros;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
@@ -14,7 +16,7 @@ use crate::registry::{Filter, Status, Target};
 pub const EXTENSION: &str = "_artifactstore";
 
 /// The greatest sequence of an event that every reader of JSON can say: 2^53 - 1.
-const MAX_SEQUENCE: u64 = (1 << 53) - 1;
+pub(super) const MAX_SEQUENCE: u64 = (1 << 53) - 1;
 
 /// What a request asks of the extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +81,10 @@ pub enum Extension {
     ScrubRuns(Page),
     /// `GET G/scrub/runs/<run>?n=&last=`
     ScrubRun(String, Page),
+    /// `G/webhooks…`
+    Webhooks(Webhooks),
+    /// `GET G/events…` and `GET R/events…`
+    Events(Events),
     /// `GET G/openapi.json`
     OpenApi,
 }
@@ -150,6 +156,7 @@ impl Extension {
                 Disposing::parse(method, name, rest, query).map(Self::Disposing)
             }
             ["audit"] => Audit::parse(method, Some(name), query).map(Self::Audit),
+            ["events"] => read(method, || Ok(Self::Events(query.events(Some(name))?))),
             ["objects", ref key @ ..] => Objects::parse(method, name, key, query).map(Self::Objects),
             _ => Err(RouteError::NotFound),
         }
@@ -196,6 +203,8 @@ impl Extension {
             },
             ["scrub", "runs"] => read(method, || Ok(Self::ScrubRuns(query.page()?))),
             ["scrub", "runs", run] => read(method, || Ok(Self::ScrubRun(run.to_owned(), query.page()?))),
+            ["webhooks", ref rest @ ..] => Webhooks::parse(method, rest, query).map(Self::Webhooks),
+            ["events"] => read(method, || Ok(Self::Events(query.events(None)?))),
             ["openapi.json"] => read(method, || Ok(Self::OpenApi)),
             _ => Err(RouteError::NotFound),
         }
@@ -216,7 +225,9 @@ impl Extension {
             | Self::Scrub(_)
             | Self::StartScrub
             | Self::ScrubRuns(_)
-            | Self::ScrubRun(..) => Permission::Configure,
+            | Self::ScrubRun(..)
+            | Self::Webhooks(_) => Permission::Configure,
+            Self::Events(route) => route.permission(),
             Self::Objects(route) => route.permission(),
             Self::Retention(route) => route.permission(),
             Self::Disposing(route) => route.permission(),

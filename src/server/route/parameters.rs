@@ -9,8 +9,10 @@ use percent_encoding::percent_decode_str;
 use super::{Page, RouteError};
 use crate::oci::{Digest, excerpt};
 use crate::package::check_kind;
+use crate::setting::nearest;
 
-/// The parameters of a request. Those a route does not ask for are ignored.
+/// The parameters of a request. Those a route does not ask for are ignored, unless it [says](Parameters::only) that there
+/// must be no others.
 pub(super) struct Parameters(Vec<(String, Option<String>)>);
 
 impl Parameters {
@@ -22,18 +24,20 @@ impl Parameters {
         Self(pairs.collect())
     }
 
+    /// Refuses every parameter but these: a filter that is misspelt would let everything through.
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), RouteError> {
+        // Between two `&` there may be nothing.
+        let mut named = self.0.iter().filter(|(name, _)| !name.is_empty());
+        let Some((name, _)) = named.find(|(name, _)| !known.contains(&name.as_str())) else {
+            return Ok(());
+        };
+        let nearest = nearest(name, known.iter().map(|known| ((*known).to_owned(), *known)));
+        Err(RouteError::UnknownQuery { name: excerpt(name).to_string(), nearest })
+    }
+
     /// Whether there is one of this name, whatever it says.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(key, _)| key == name)
-    }
-
-    /// Refuses a parameter that is none of these.
-    pub(super) fn only(&self, known: &[&str]) -> Result<(), RouteError> {
-        let mut named = self.0.iter().filter(|(key, _)| !key.is_empty());
-        match named.find(|(key, _)| !known.contains(&key.as_str())) {
-            Some((key, _)) => Err(RouteError::QueryUnknown { name: excerpt(key), known: known.join(", ") }),
-            None => Ok(()),
-        }
     }
 
     /// A text, which may be empty.
@@ -135,6 +139,22 @@ mod tests {
             for refusal in refusals {
                 assert!(refusal.to_string().starts_with("query parameter a: "), "{query}: {refusal}");
             }
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_known_is_refused_with_the_one_that_was_meant() {
+        let known = ["since", "types", "package"];
+        assert!(Parameters::parse("").only(&known).is_ok());
+        assert!(Parameters::parse("types=x&since=&types").only(&known).is_ok());
+        for (query, message) in [
+            ("since=1&type=x", "there is no query parameter \"type\"; is it types?"),
+            ("sincee", "there is no query parameter \"sincee\"; is it since?"),
+            ("Since=1", "there is no query parameter \"Since\"; is it since?"),
+            ("something=else", "there is no query parameter \"something\""),
+            ("=1", "there is no query parameter \"\""),
+        ] {
+            assert_eq!(Parameters::parse(query).only(&known).unwrap_err().to_string(), message);
         }
     }
 

@@ -211,3 +211,35 @@ proptest! {
         prop_assert_eq!(get(&manifest_path(&name, &digest)).unwrap(), manifest);
     }
 }
+
+#[test]
+fn the_log_is_asked_for_as_a_whole_and_of_a_repository() {
+    let events = |path: &str| match get_with(path) {
+        Ok(Route::Extension(Extension::Events(events))) => events,
+        other => panic!("{path}: {other:?}"),
+    };
+    let all = events("/v2/_artifactstore/events");
+    assert_eq!((&all.of, &all.since, all.filter.is_everything()), (&None, &None, true));
+    assert_eq!(get("/v2/_artifactstore/events").unwrap().permission(), Permission::Configure);
+    let of =
+        events("/v2/a/b/_artifactstore/events?since=now&types=tag,package.created&wait=60&epoch=1&log_id=L");
+    assert_eq!((of.of.as_ref(), of.filter.repository.as_ref()), (Some(&name("a/b")), Some(&name("a/b"))));
+    assert_eq!((of.since, of.wait, of.filter.types.len()), (Some(crate::registry::Begin::Now), Some(60), 2));
+    assert_eq!((of.expected.log_id.as_deref(), of.expected.epoch), (Some("L"), Some(1)));
+    let repository = get("/v2/a/b/_artifactstore/events").unwrap();
+    assert_eq!(repository.permission(), Permission::Pull(&name("a/b")));
+    assert_eq!(events_path(None), "/v2/_artifactstore/events");
+    assert_eq!(events_path(Some(&name("a/b"))), "/v2/a/b/_artifactstore/events");
+    let since = events("/v2/_artifactstore/events?since=9007199254740991&format=cloudevents&repository=a/b");
+    assert_eq!(since.since, Some(crate::registry::Begin::After((1 << 53) - 1)));
+    assert_eq!((since.of, since.filter.repository), (None, Some(name("a/b"))));
+    for refused in ["since=9007199254740992", "since=Now", "repository=A", "actor=x"] {
+        assert!(get_with(&format!("/v2/_artifactstore/events?{refused}")).is_err(), "{refused}");
+    }
+    assert!(get_with("/v2/a/b/_artifactstore/events?repository=a/b").is_err());
+}
+
+fn get_with(target: &str) -> Result<Route, RouteError> {
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    Route::parse(&Method::GET, path, query)
+}

@@ -29,7 +29,7 @@ pub(in crate::server) fn discover() -> Answer {
         {
             "name": "_artifactstore",
             "url": "/v2/_artifactstore/openapi.json",
-            "description": "evidence packages, metadata schemas and retention classes",
+            "description": "evidence packages, metadata schemas, retention classes and the event log",
             "endpoints": openapi::endpoints(),
         },
     ] });

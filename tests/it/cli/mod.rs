@@ -8,6 +8,7 @@ mod configuration;
 mod copy;
 mod dispose;
 mod disposition;
+mod events;
 mod gc;
 mod ingest;
 mod local_store;
@@ -15,11 +16,13 @@ mod package;
 mod pipes;
 mod postgres;
 mod refusals;
+mod replay;
 mod retention;
 mod settings;
 mod shell;
 mod signals;
 mod verify;
+mod webhooks;
 
 use std::path::Path;
 

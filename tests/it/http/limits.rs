@@ -1,6 +1,7 @@
 //! The limits of the HTTP side, made small: the same server, in this process.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,17 +20,20 @@ use crate::support::{Client, PATIENCE, Repo, Request, sha256, until};
 
 const SHORT: Duration = Duration::from_millis(200);
 
-struct Small {
+pub(super) struct Small {
     runtime: Runtime,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<bool>>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Small {
-    fn start(options: Options) -> Self {
-        let directory = TempDir::with_prefix("artifactstore-it-").unwrap();
+    pub(super) fn start(options: Options) -> Self {
+        Self::on(TempDir::with_prefix("artifactstore-it-").unwrap(), options)
+    }
+
+    fn on(directory: TempDir, options: Options) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -44,15 +48,27 @@ impl Small {
             let address = server.address().unwrap();
             (address, tokio::spawn(server.run(async move { drop(stopped.await) })))
         });
-        Self { runtime, address, stop: Some(stop), running: Some(running), _directory: directory }
+        Self { runtime, address, stop: Some(stop), running: Some(running), directory }
     }
 
-    fn client(&self) -> Client {
+    /// The same log, as another process opens it.
+    pub(super) fn again(mut self, options: Options) -> Self {
+        assert!(self.stop());
+        let Self { directory, runtime, .. } = self;
+        drop(runtime);
+        Self::on(directory, options)
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.directory.path().join("registry.db")
+    }
+
+    pub(super) fn client(&self) -> Client {
         Client::new(self.address)
     }
 
     /// Stops it; whether every request could end.
-    fn stop(&mut self) -> bool {
+    pub(super) fn stop(&mut self) -> bool {
         drop(self.stop.take());
         let running = self.running.take().unwrap();
         self.runtime.block_on(async { tokio::time::timeout(PATIENCE, running).await }).unwrap().unwrap()

@@ -109,6 +109,11 @@ impl Connection {
         Response::read_one(&mut self.input, "GET").map(|response| response.status)
     }
 
+    /// What it receives, for who reads it in another way.
+    pub(super) fn into_input(self) -> BufReader<TcpStream> {
+        self.input
+    }
+
     /// A second handle on the socket, for sending from another thread.
     pub(crate) fn sender(&self) -> TcpStream {
         self.stream.try_clone().expect("a socket can be duplicated")

@@ -13,7 +13,9 @@ mod engine;
 mod h2;
 mod message;
 mod program;
+mod receiver;
 mod server;
+mod stream;
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +27,9 @@ pub(crate) use engine::{Engine, is_production};
 pub(crate) use h2::H2;
 pub(crate) use message::{Request, Response};
 pub(crate) use program::{Ran, command, run, run_command, run_on};
+pub(crate) use receiver::{Received, Receiver};
 pub(crate) use server::{Launch, Server};
+pub(crate) use stream::Stream;
 
 /// Nothing a test waits for takes longer on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -191,6 +191,11 @@ impl Server {
         run_command(command.envs(settings.iter().copied()))
     }
 
+    /// Tells a command where its registry is.
+    pub(crate) fn place(&self, command: &mut Command) {
+        self.launch.place(command);
+    }
+
     /// What it wrote to standard error so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("no holder panics").clone()

@@ -43,7 +43,7 @@ pub(super) fn evidence(event: &Event) -> Value {
     }
     json!({
         "sequence": event.sequence,
-        "type": event.fact.type_name(),
+        "type": event.type_name(),
         "recorded_at": rfc3339(event.recorded_at),
         "actor": event.actor.as_str(),
         "leaf_hash": hash,

@@ -16,7 +16,8 @@ use crate::hash;
 use crate::oci::{self, Algorithm, Digest, RepositoryName};
 use crate::registry::tests::audit::naive;
 use crate::registry::{
-    Actor, AuditFilter, AuditSpan, Check, Decision, Error, HistorySpan, Item, Status, replay_check, verify,
+    Actor, AuditFilter, AuditSpan, Check, Decision, Error, HistorySpan, Item, Status, replay_check,
+    replay_check_with, verify,
 };
 use crate::storage::Backend as _;
 use crate::storage::testing::collect;
@@ -33,6 +34,9 @@ impl World {
         }
         for key in listed.difference(&self.listed) {
             must(self.ever.insert(key.clone()), "G3: a key is never used again", key)?;
+        }
+        for snapshot in self.registry.snapshots().await.unwrap() {
+            must(listed.contains(&snapshot.object.key), "a snapshot that is kept is there", &snapshot)?;
         }
         for (content, blob) in self.reference.blobs.iter().filter(|(_, blob)| blob.state.is_kept()) {
             must(listed.contains(&blob.key), "G1: the copy of a blob is there", &(content, blob))?;
@@ -201,6 +205,8 @@ impl World {
         let others: Vec<&str> = self.listed.difference(&keys).map(String::as_str).collect();
         let aside = damages::kept(&self.db, &others).await.unwrap();
         keys.extend(aside);
+        let snapshots = self.registry.snapshots().await.unwrap();
+        keys.extend(snapshots.into_iter().map(|snapshot| snapshot.object.key));
         must(self.listed == keys, "nothing but the copies of blobs stays", &(&self.listed, keys))
     }
 
@@ -227,6 +233,16 @@ impl World {
         let Check::Compared { replayed, live } = checked else { panic!("{checked:?}") };
         must(replayed.state == live, "a replay gives the live state", &replayed.state.differences(&live))?;
         let data = DataPlane::new(Arc::new(self.backend.clone()));
+        let newest = self.registry.snapshots().await.unwrap().first().map_or(0, |newest| newest.sequence);
+        let scratch = TempDir::new().unwrap();
+        let checked = replay_check_with(&self.db, scratch.path(), Some(&data), &mut |_| {}).await.unwrap();
+        let Check::Compared { replayed, live } = checked else { panic!("{checked:?}") };
+        must(replayed.from == newest, "a replay begins with the newest snapshot", &(replayed.from, newest))?;
+        must(
+            replayed.state == live,
+            "a snapshot and the tail are the live state",
+            &replayed.state.differences(&live),
+        )?;
         let verified = verify(&self.db, &data, |_| ()).await.unwrap();
         must(verified.faults.is_empty(), "everything is where it should be", &verified.faults)
     }

@@ -37,7 +37,6 @@ const EXPECTED: [(u64, &[&str]); 3] = [
         &[
             "v1.blob.condemned",
             "v1.blob.delete_intended",
-            "v1.blob.kept",
             "v1.blob.purged",
             "v1.blob.released",
             "v1.clock.resynchronised",
@@ -53,6 +52,7 @@ const EXPECTED: [(u64, &[&str]); 3] = [
             "v1.retention.denied",
             "v1.retention.resolved",
             "v1.tag.moved",
+            "v2.blob.kept",
         ],
     ),
     (

@@ -24,6 +24,8 @@ pub(super) enum Step {
     Jump(i64, bool),
     /// A new process, with one of two policies.
     Restart(usize),
+    /// The views are written to the storage; they and what comes after are the state at the end.
+    Snapshot,
 }
 
 /// What a retention, a hold or a deletion is about.
@@ -317,6 +319,7 @@ pub(super) fn step() -> BoxedStrategy<Step> {
         1 => (1..24 * 60_i64, any::<bool>()).prop_map(|(hours, is_confirmed)| Step::Jump(hours, is_confirmed)),
         // The second policy is the one that wants something.
         2 => prop::sample::select(vec![0, 1, 1]).prop_map(Step::Restart),
+        2 => Just(Step::Snapshot),
     ]
     .boxed()
 }

@@ -163,6 +163,10 @@ impl World {
                 }
                 self.absorb().await?;
             }
+            Step::Snapshot => {
+                self.registry.snapshot().await.unwrap().expect("nobody else is at it");
+                self.absorb().await?;
+            }
             Step::Restart(number) => {
                 self.policy = *number;
                 Box::pin(self.restart()).await?;

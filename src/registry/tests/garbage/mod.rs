@@ -4,6 +4,7 @@ mod crashes;
 mod histories;
 mod leaving;
 mod orphans;
+mod snapshots;
 mod staying;
 mod work;
 

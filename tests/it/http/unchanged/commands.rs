@@ -69,12 +69,26 @@ pub(super) fn entries(world: &World) -> Vec<Entry> {
     entries.extend(retaining(world));
     entries.extend(disposing(world));
     entries.extend(packages(world));
+    entries.extend(webhooks());
     entries
+}
+
+fn webhooks() -> Vec<Entry> {
+    let none = |step: &str| vec![refused(&format!("webhooks {step} whk_01arz3ndektsv4rrffq69g5fav"), None)];
+    vec![
+        Entry("webhooks create", vec![refused("webhooks create http://127.0.0.1/", None)], ""),
+        Entry("webhooks change", none("change"), ""),
+        Entry("webhooks delete", none("delete"), ""),
+        Entry("webhooks retry", none("retry"), ""),
+        Entry("webhooks suspend", none("suspend"), ""),
+        Entry("webhooks resume", none("resume"), ""),
+    ]
 }
 
 const READING: &str = "version, audit, health, verify, explain, pull, stat, completions, man, package pull, package verify, \
     package show, package list, package files, package download, package events, package manifest, retention show, \
-    retention classes, hold list, disposition show, disposition list, disposition certificate, clock show, \
+    retention classes, hold list, disposition show, disposition list, disposition certificate, clock show, webhooks list, \
+    webhooks show, \
     config check, config show, config example";
 
 fn retaining(world: &World) -> Vec<Entry> {

@@ -213,7 +213,16 @@ fn objects(world: &World) -> Vec<Entry> {
 fn upkeep() -> Vec<Entry> {
     let gc = || Request::post("/v2/_artifactstore/gc");
     let resync = |reason: &str| post("/v2/_artifactstore/clock/resync", &json!({ "reason": reason }));
+    let none = "/v2/_artifactstore/webhooks/whk_01arz3ndektsv4rrffq69g5fav";
+    let unknown = |request: Request| vec![refused(request, &[404], None)];
+    let inside = json!({ "url": "http://127.0.0.1/" });
     vec![
+        ("createWebhook", vec![refused(post("/v2/_artifactstore/webhooks", &inside), &[400], None)], ""),
+        ("changeWebhook", unknown(Request::patch(none).body("{}")), ""),
+        ("deleteWebhook", unknown(Request::delete(none)), ""),
+        ("retryWebhook", unknown(Request::post(format!("{none}/retry"))), ""),
+        ("suspendWebhook", unknown(Request::post(format!("{none}/suspend"))), ""),
+        ("resumeWebhook", unknown(Request::post(format!("{none}/resume"))), ""),
         (
             "collectGarbage",
             vec![runs(gc()), runs(gc().body(r#"{"dry_run":true}"#)), runs(gc()), runs(gc())],

@@ -1,0 +1,191 @@
+//! Taking snapshots of the views, and keeping the newest two.
+//!
+//! Bytes before the event, the event before the delete: the object is durable before `v1.snapshot.created` names it,
+//! and that event says which older object it retires before that is removed. What a crash leaves in between no view
+//! names, and a collection finds it.
+
+mod options;
+mod shelf;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::mpsc;
+
+pub use self::options::Options;
+pub(super) use self::shelf::Shelved;
+use super::maintenance::{Lease, Maintenance};
+use super::{Actor, Error, Registry, places};
+use crate::dataplane::{Body, Location, Sealed, Stored};
+use crate::events::snapshot::{Dumped, dump};
+use crate::events::{Command, Copy, Decision, Fact, Read, Rows, SnapshotCreated};
+use crate::storage::StagingId;
+use crate::views::{self, snapshots};
+
+pub use crate::views::snapshots::Snapshot;
+
+/// The lease that one replica has while it writes a snapshot.
+const LEASE: &str = "snapshot";
+
+/// How often it makes sure of it.
+const RENEW: Duration = Duration::from_secs(10);
+
+/// What the keys of snapshots begin with.
+const PREFIX: &str = "snapshots";
+
+/// Pieces on their way to the storage.
+const PIECES: usize = 4;
+
+impl Registry {
+    /// Writes the views as they are now to the storage, and records it. Of older snapshots one is kept. `None` while a
+    /// replica is at it already, or when there is one of this moment.
+    pub async fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
+        let holder = ulid::Ulid::generate().to_string();
+        let (maintenance, begun_at) = (Maintenance::new(&self.inner.db), self.inner.clock.now());
+        let Some(mut lease) = maintenance.claim(LEASE, &holder, begun_at).await? else { return Ok(None) };
+        let taken = self.take_snapshot(&mut lease).await;
+        lease.release(begun_at).await?;
+        taken
+    }
+
+    /// The same if as many events as are set were recorded since the last one.
+    pub async fn snapshot_if_due(&self) -> Result<Option<Snapshot>, Error> {
+        let every = self.inner.options.snapshots.every;
+        let kept = snapshots::kept(&self.inner.db).await?;
+        let version = views::projections().version();
+        let last = kept.iter().find(|it| it.views_version == version).map_or(0, |it| it.sequence);
+        let since = self.last_sequence().saturating_sub(last).unsigned_abs();
+        if every == 0 || since < every {
+            return Ok(None);
+        }
+        self.snapshot().await
+    }
+
+    /// The snapshots that are kept, the newest first.
+    pub async fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
+        Ok(snapshots::kept(&self.inner.db).await?)
+    }
+
+    async fn take_snapshot(&self, lease: &mut Lease) -> Result<Option<Snapshot>, Error> {
+        let writing = self.write_snapshot();
+        tokio::pin!(writing);
+        let (dumped, stored) = loop {
+            tokio::select! {
+                written = &mut writing => break written?,
+                () = tokio::time::sleep(RENEW) => drop(lease.renew(self.inner.clock.now()).await?),
+            }
+        };
+        let object = copy(&stored);
+        let command = RecordSnapshot { dumped, object: object.clone() };
+        let committed = self.submit(Actor::system(), command).await?;
+        let Some(event) = committed.events.into_iter().next() else {
+            // Another replica was quicker. No event will ever name this one.
+            self.inner.data.delete(&stored.location).await?;
+            return Ok(None);
+        };
+        let Fact::SnapshotCreated(fact) = event.fact else {
+            unreachable!("the command records nothing else")
+        };
+        if let Some(retired) = fact.retires {
+            self.remove_snapshot(retired).await;
+        }
+        tracing::info!(key = object.key, size = object.size, "Wrote a snapshot at event {}", fact.sequence);
+        let SnapshotCreated { sequence, views_version, state, rows, .. } = fact;
+        let created_at = event.recorded_at;
+        Ok(Some(Snapshot { sequence, views_version, state, rows, object, created_at }))
+    }
+
+    /// Dumps into the storage, piece by piece.
+    async fn write_snapshot(&self) -> Result<(Dumped, Stored), Error> {
+        let id = format!("snapshot-{}", ulid::Ulid::generate());
+        let id: StagingId = id.parse().expect("ULIDs make staging ids");
+        let mut ingest = self.inner.data.ingest(id, None);
+        let (pieces, received) = mpsc::channel(PIECES);
+        let mut body = body(received);
+        let projections = views::projections();
+        let (dumped, received) = tokio::join!(
+            dump(&self.inner.db, &projections, pieces),
+            // Whatever ends it early lets go of the receiving end, and so ends the dump.
+            async move {
+                let received = ingest.append(&mut body, u64::MAX).await;
+                drop(body);
+                received.map(|_| ingest)
+            }
+        );
+        let ingest = received?;
+        match dumped {
+            Ok(Some(dumped)) => {
+                let sealed: Sealed = ingest.seal_unclaimed();
+                Ok((dumped, sealed.publish_as(PREFIX).await?))
+            }
+            Ok(None) => unreachable!("all pieces were received"),
+            Err(error) => {
+                ingest.discard().await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// What cannot be removed now a collection finds: no view names it any more.
+    async fn remove_snapshot(&self, object: Copy) {
+        let (db, data) = (&self.inner.db, &self.inner.data);
+        let removed = async {
+            places::check_place(db, data).await?;
+            Ok::<_, Error>(data.delete(&location(&object)).await?)
+        };
+        if let Err(error) = removed.await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(key = object.key, error, "An older snapshot is left for a collection");
+        }
+    }
+}
+
+/// The views were written to the storage.
+#[derive(Debug)]
+struct RecordSnapshot {
+    dumped: Dumped,
+    object: Copy,
+}
+
+impl Command for RecordSnapshot {
+    type Rejection = Error;
+
+    fn reads(&self) -> Vec<Read> {
+        snapshots::reads().into()
+    }
+
+    fn decide(&self, rows: &Rows) -> Result<Decision, Error> {
+        let kept = snapshots::kept_now(rows);
+        let Dumped { state, views_version, rows } = &self.dumped;
+        let is_news =
+            |newest: &Snapshot| newest.views_version != *views_version || newest.sequence < state.sequence;
+        if !kept.first().is_none_or(is_news) {
+            return Ok(Decision::default());
+        }
+        let fact = SnapshotCreated {
+            sequence: state.sequence,
+            views_version: *views_version,
+            state: state.digest.clone(),
+            rows: *rows,
+            object: self.object.clone(),
+            retires: kept.get(1).map(|oldest| oldest.object.clone()),
+        };
+        Ok(Decision { facts: vec![fact.into()], contents: Vec::new() })
+    }
+}
+
+fn body(mut pieces: mpsc::Receiver<Bytes>) -> Body {
+    Box::pin(stream::poll_fn(move |context| pieces.poll_recv(context).map(|piece| piece.map(Ok))))
+}
+
+fn copy(stored: &Stored) -> Copy {
+    let Location { backend, key, size, version } = stored.location.clone();
+    Copy { content: stored.digests.content().clone(), size, backend, key, version }
+}
+
+/// Where the object of a snapshot is.
+pub(super) fn location(object: &Copy) -> Location {
+    let Copy { content: _, size, backend, key, version } = object.clone();
+    Location { backend, key, size, version }
+}

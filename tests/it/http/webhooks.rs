@@ -1,0 +1,221 @@
+//! Webhooks over HTTP, sent by the real server. Every answer is held against the `OpenAPI` document.
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::packages::shaped;
+use crate::support::{
+    Client, Launch, Received, Receiver, Repo, Request, Response, Server, is_production, until,
+};
+
+const WEBHOOKS: &str = "/v2/_artifactstore/webhooks";
+const NONE: &str = "/v2/_artifactstore/webhooks/whk_01arz3ndektsv4rrffq69g5fav";
+
+/// A server that may send to this machine.
+fn allowing() -> Server {
+    Launch::new().env("ARTIFACTSTORE_WEBHOOKS_ALLOW", "127.0.0.0/8").start()
+}
+
+fn post(client: &Client, target: &str, body: &Value) -> Response {
+    client.send(&Request::post(target).body(body.to_string()))
+}
+
+fn create(client: &Client, body: &Value) -> Value {
+    shaped(&post(client, WEBHOOKS, body).expect(201), "Webhook")
+}
+
+fn see(client: &Client, webhook: &Value) -> Value {
+    shaped(&client.get(path(webhook)).expect(200), "Webhook")
+}
+
+fn path(webhook: &Value) -> String {
+    format!("{WEBHOOKS}/{}", webhook["id"].as_str().unwrap())
+}
+
+/// Whether a delivery is signed with a secret.
+fn is_signed(received: &Received, secret: &str) -> bool {
+    let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+    let (id, timestamp) = (received.header("webhook-id"), received.header("webhook-timestamp"));
+    let signed = [format!("{id}.{timestamp}.").as_bytes(), &received.body].concat();
+    received.header("webhook-signature").split(' ').any(|signature| {
+        let proof = STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap();
+        hmac::verify(&key, &signed, &proof).is_ok()
+    })
+}
+
+#[test]
+fn every_event_arrives_in_order_and_signed() {
+    let (server, receiver) = (allowing(), Receiver::start());
+    let client = server.client();
+    let repo = Repo::new(&client, "team/results");
+    let webhook = create(&client, &json!({ "url": receiver.url("/hooks/secret-path?x=1") }));
+    let secret = webhook["secret"].as_str().unwrap();
+    for n in 0..10 {
+        repo.push_artifact(&format!("v{n}"));
+    }
+    let events = client.get(format!("{WEBHOOKS}?n=1")).expect(200);
+    let head = shaped(&events, "Webhooks")["webhooks"][0]["head"].as_i64().unwrap();
+    let received = until("all is delivered", || {
+        let received = receiver.received();
+        received.last().is_some_and(|last| last.json()["sequence"] == head).then_some(received)
+    });
+    let sequences: Vec<i64> = received.iter().map(|it| it.json()["sequence"].as_i64().unwrap()).collect();
+    let cursor = webhook["cursor"].as_i64().unwrap();
+    assert_eq!(sequences, (cursor + 1..=head).collect::<Vec<_>>());
+    for received in &received {
+        assert_eq!(received.line, "POST /hooks/secret-path?x=1 HTTP/1.1");
+        assert!(is_signed(received, secret), "{received:?}");
+        assert_eq!(received.header("content-type"), "application/json");
+    }
+    let seen =
+        until("the cursor is written", || Some(see(&client, &webhook)).filter(|seen| seen["cursor"] == head));
+    assert_eq!((&seen["state"], &seen["last_status"]), (&json!("active"), &json!(204)));
+    // What may be a secret is in no other answer and in no log.
+    let listed = client.get(WEBHOOKS).expect(200).json().to_string();
+    for text in [see(&client, &webhook).to_string(), listed, server.log()] {
+        assert!(!text.contains(&secret[6..]) && !text.contains("secret-path"), "{text}");
+    }
+    if !is_production() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = server.data().join("registry-operational.db");
+        for file in [file.clone(), file.with_extension("db-wal")] {
+            let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_webhook_is_changed_suspended_resumed_and_removed() {
+    let (server, receiver) = (allowing(), Receiver::start());
+    let client = server.client();
+    let repo = Repo::new(&client, "team/results");
+    let filter = json!({ "types": ["tag"], "repository": "team/results" });
+    let webhook = create(
+        &client,
+        &json!({ "url": receiver.url("/a"), "format": "cloudevents", "filter": filter, "since": 0 }),
+    );
+    assert_eq!(webhook["filter"]["types"], json!(["tag"]));
+    let at = path(&webhook);
+    repo.push_artifact("v1");
+    until("the first arrives", || receiver.received().first().cloned());
+    let suspended = shaped(&client.post(format!("{at}/suspend")).expect(200), "Webhook");
+    assert_eq!(suspended["state"], "suspended");
+    client.post(format!("{at}/retry")).refused(409, "DENIED");
+    repo.push_artifact("v2");
+    let change =
+        Request::patch(&at).body(json!({ "url": receiver.url("/b"), "rotate_secret": true }).to_string());
+    let changed = shaped(&client.send(&change).expect(200).with("cache-control", "no-store"), "Webhook");
+    assert_eq!(changed["state"], "suspended");
+    assert!(see(&client, &webhook)["previous_secret_ends_at"].is_string());
+    shaped(&client.post(format!("{at}/resume")).expect(200), "Webhook");
+    let second = until("the second arrives", || receiver.received().get(1).cloned());
+    assert_eq!(second.line, "POST /b HTTP/1.1");
+    assert_eq!(second.json()["type"], "dev.artifactstore.tag.moved.v1");
+    for secret in [&changed["secret"], &webhook["secret"]] {
+        assert!(is_signed(&second, secret.as_str().unwrap()));
+    }
+    post(&client, &format!("{at}/resume"), &json!({ "since": 0 })).expect(200);
+    until("both arrive again", || (receiver.received().len() == 4).then_some(()));
+    client.delete(&at).expect(204);
+    client.get(&at).refused(404, "MANIFEST_UNKNOWN");
+    client.delete(&at).refused(404, "MANIFEST_UNKNOWN");
+    repo.push_artifact("v3");
+    assert_eq!(receiver.received().len(), 4);
+}
+
+#[test]
+fn nothing_is_sent_inside_and_no_redirect_is_followed() {
+    let (server, receiver) = (Server::start(), Receiver::start());
+    let client = server.client();
+    let port = receiver.address().port();
+    for host in
+        ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "169.254.169.254", "0.0.0.0"]
+    {
+        let refused = post(&client, WEBHOOKS, &json!({ "url": format!("http://{host}:{port}/") }));
+        let refused = refused.refused(400, "UNSUPPORTED").json();
+        let reason = refused["errors"][0]["message"].as_str().unwrap();
+        assert!(reason.contains("webhooks.allow does not name it"), "{reason}");
+    }
+    drop(server);
+    let (server, elsewhere) = (allowing(), Receiver::start());
+    let client = server.client();
+    receiver.answer(&format!("307 Temporary Redirect\r\nlocation: {}", elsewhere.url("/")));
+    let webhook = create(&client, &json!({ "url": receiver.url("/") }));
+    let failing = until("it fails", || Some(see(&client, &webhook)).filter(|seen| seen["attempts"] == 1));
+    let error = failing["last_error"].as_str().unwrap();
+    assert!(error.contains("307: redirects are not followed"), "{error}");
+    assert_eq!((receiver.received().len(), elsewhere.received().len()), (1, 0));
+    receiver.answer("204 No Content");
+    shaped(&client.post(format!("{}/retry", path(&webhook))).expect(200), "Webhook");
+    until("it is taken", || (see(&client, &webhook)["attempts"] == 0).then_some(()));
+    let ids: Vec<String> = receiver.received().iter().map(|it| it.header("webhook-id").to_owned()).collect();
+    assert_eq!(ids[0], ids[1]);
+}
+
+#[test]
+fn a_server_that_was_killed_goes_on_where_it_was() {
+    let (server, receiver) = (allowing(), Receiver::start());
+    receiver.answer("503 Service Unavailable\r\nretry-after: 1");
+    let webhook = create(&server.client(), &json!({ "url": receiver.url("/") }));
+    Repo::new(&server.client(), "a").push_artifact("v1");
+    until("it is tried", || receiver.received().first().cloned());
+    let server = server.restart();
+    let client = server.client();
+    Repo::new(&client, "a").push_artifact("v2");
+    receiver.answer("204 No Content");
+    let before = receiver.received().len();
+    let at = path(&webhook);
+    until("it is sent again", || {
+        client.post(format!("{at}/retry"));
+        let seen = see(&client, &webhook);
+        (seen["cursor"] == seen["head"]).then_some(())
+    });
+    let taken: Vec<i64> = receiver
+        .received()
+        .split_off(before)
+        .iter()
+        .map(|it| it.json()["sequence"].as_i64().unwrap())
+        .collect();
+    let mut distinct = taken.clone();
+    distinct.dedup();
+    assert!(distinct.is_sorted() && distinct[0] == webhook["cursor"].as_i64().unwrap() + 1, "{taken:?}");
+}
+
+#[test]
+fn what_is_no_webhook_is_refused_with_the_reason() {
+    let server = allowing();
+    let client = server.client();
+    for (body, word) in [
+        (json!({}), "url"),
+        (json!({ "url": "ftp://h/" }), "url: it begins neither"),
+        (json!({ "url": "https://user:pw@h/" }), "url: it has a user"),
+        (json!({ "url": "https://127.1/" }), "url: its host"),
+        (json!({ "url": "https://h/", "secret": "hunter2-hunter2" }), "secret: it is not whsec_"),
+        (json!({ "url": "https://h/", "format": "xml" }), "format: say one of json, cloudevents"),
+        (json!({ "url": "https://h/", "filter": { "types": ["packge"] } }), "filter.types: \"packge\""),
+        (json!({ "url": "https://h/", "filter": { "types": [""] } }), "filter.types"),
+        (json!({ "url": "https://h/", "filter": { "types": ["tag,blob"] } }), "each pattern by itself"),
+        (json!({ "url": "https://h/", "filter": { "repository": "A" } }), "filter.repository"),
+        (json!({ "url": "https://h/", "filter": { "package": "x" } }), "filter.package"),
+        (json!({ "url": "https://h/", "filter": { "tpyes": [] } }), "tpyes"),
+        (json!({ "url": "https://h/", "since": -1 }), "since"),
+        (json!({ "url": "https://h/", "since": "then" }), "since"),
+        (json!({ "url": "https://h/", "state": "active" }), "state"),
+    ] {
+        let refused = post(&client, WEBHOOKS, &body).refused(400, "MANIFEST_INVALID").json();
+        let reason = refused["errors"][0]["message"].as_str().unwrap();
+        assert!(reason.contains(word) && !reason.contains("hunter2"), "{body}: {reason}");
+    }
+    let ahead = json!({ "url": "https://h/", "since": 1_000_000 });
+    post(&client, WEBHOOKS, &ahead).refused(409, "CURSOR_AHEAD");
+    for verb in ["retry", "suspend", "resume"] {
+        client.post(format!("{NONE}/{verb}")).refused(404, "MANIFEST_UNKNOWN");
+        client.get(format!("{NONE}/{verb}")).refused(405, "UNSUPPORTED").with("allow", "POST");
+    }
+    client.get(format!("{WEBHOOKS}/hold_x")).refused(404, "MANIFEST_UNKNOWN");
+    assert_eq!(client.get(WEBHOOKS).expect(200).json(), json!({ "webhooks": [] }));
+}
