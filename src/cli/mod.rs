@@ -405,7 +405,7 @@ pub fn run() -> ExitCode {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::from).and_then(
             |runtime| {
                 let is_server = matches!(arguments.command, Command::Serve { .. });
-                let work = arguments.command.run();
+                let work = Box::pin(arguments.command.run());
                 // What a server is asked to do comes from elsewhere.
                 let outcome = runtime
                     .block_on(async { if is_server { work.await } else { Box::pin(Origin::cli().scope(work)).await } });

@@ -8,7 +8,7 @@
 
 use super::event::EVENTS;
 use super::tail::read;
-use super::{Error, Event, Sequence};
+use super::{Error, Event, Fact, Sequence};
 use crate::clock::Micros;
 use crate::db::{Db, Key, Row, Value};
 
@@ -74,6 +74,12 @@ pub struct Outline {
 }
 
 impl Outline {
+    /// The type the event is read as: of one that was recorded under an older type, today's.
+    pub fn read_as(&self) -> &str {
+        let older = Fact::OLDER.iter().find(|(older, _)| *older == self.type_name);
+        older.map_or(self.type_name.as_str(), |(_, now)| now)
+    }
+
     fn from_row(row: &Row) -> Self {
         Self {
             sequence: row.integer(0),

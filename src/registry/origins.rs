@@ -10,11 +10,11 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Committed, micros};
@@ -121,8 +121,8 @@ impl Origin {
     }
 
     /// Runs something that comes from here.
-    pub async fn scope<T>(self, work: impl Future<Output = T>) -> T {
-        HERE.scope(Arc::new(self), work).await
+    pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        HERE.scope(Arc::new(self), work)
     }
 
     /// Where what runs now comes from, if anybody said.
@@ -131,10 +131,10 @@ impl Origin {
     }
 
     /// Runs something from where what runs now comes from: for a task of its own.
-    pub(super) async fn carry<T>(here: Option<Arc<Self>>, work: impl Future<Output = T>) -> T {
+    pub(super) fn carry<F: Future>(here: Option<Arc<Self>>, work: F) -> impl Future<Output = F::Output> {
         match here {
-            Some(here) => HERE.scope(here, work).await,
-            None => work.await,
+            Some(here) => HERE.scope(here, work).left_future(),
+            None => work.right_future(),
         }
     }
 }

@@ -208,7 +208,7 @@ impl Reading<'_> {
     }
 
     fn may_want(&self, outline: &Outline) -> bool {
-        self.selection.may_be_about(&outline.type_name) && self.filter.may_want(outline)
+        self.selection.may_be_about(outline.read_as()) && self.filter.may_want(outline)
     }
 
     /// Takes what matches of these; returns the event at which the page was full, unless it never was.
@@ -257,7 +257,7 @@ fn fitting(outlines: &[&Outline]) -> usize {
 impl Filter {
     /// Whether an event can lead to an entry that is wanted, by what its columns say.
     fn may_want(&self, outline: &Outline) -> bool {
-        let type_name = outline.type_name.as_str();
+        let type_name = outline.read_as();
         let is_refusal = type_name == entry::DENIED;
         let is_told = |action: Option<&str>| {
             let mut actions = entry::TOLD.iter().filter(|(name, _)| action.is_none_or(|it| it == *name));

@@ -47,13 +47,10 @@ impl Audit {
             None => query.only(&[&KNOWN[..], &["repository"]].concat())?,
         }
         let since = query.since()?;
-        let repository = match &name {
-            Some(name) => Some(name.clone()),
-            None => {
-                let read = |text: &str| checked(&text.split('/').collect::<Vec<_>>()).ok();
-                query.read("repository", "the name of a repository", read)?
-            }
-        };
+        let read = |text: &str| checked(&text.split('/').collect::<Vec<_>>()).ok();
+        // Beside a name in the path there is none.
+        let asked = query.read("repository", "the name of a repository", read)?;
+        let repository = name.clone().or(asked);
         let package = query.read("package", "the id of a package", |text| text.parse().ok())?;
         let reference = "a tag, a digest or the id of a package";
         let reference = query.read("reference", reference, |text| text.parse::<Item>().ok())?;

@@ -1,5 +1,7 @@
 //! The history of a tag, as `extensions/_oci.md` of the distribution specification proposes it.
 
+use std::fmt::Write as _;
+
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde_json::{Value, json};
@@ -32,10 +34,10 @@ pub(in crate::server) async fn of_tag(
     let next = next.map(|last| {
         let mut next = format!("/v2/{name}/_oci/tag-history/{tag}?n={limit}&last={last}");
         if let Some(since) = asked.span.since {
-            next.push_str(&format!("&since={}", plain(&rfc3339(since))));
+            let _ = write!(next, "&since={}", plain(&rfc3339(since)));
         }
         if let Some(digest) = &asked.span.digest {
-            next.push_str(&format!("&digest={}", plain(digest.as_str())));
+            let _ = write!(next, "&digest={}", plain(digest.as_str()));
         }
         next
     });
