@@ -128,6 +128,11 @@ impl Registry {
         if stored.webhook.state == State::Damaged {
             return Err(Error::WebhookDamaged(id.clone()));
         }
+        let is_unfinished = matches!(stored.webhook.reason.as_deref(), Some(UNFINISHED | LEAVING));
+        if is_unfinished && change.is_active.is_none() {
+            // Somebody may be at it in this moment, and what it is to be then is known to them alone.
+            return Err(Error::WebhookMoved(id.clone()));
+        }
         if let Some(endpoint) = &change.endpoint {
             self.guard().check(endpoint).map_err(Error::WebhookForbidden)?;
         }
@@ -165,7 +170,6 @@ impl Registry {
             changes.push("since");
         }
         changes.sort_unstable();
-        let is_unfinished = reason.as_deref() == Some(UNFINISHED);
         (webhook.state, webhook.reason) = (State::Suspended, Some(UNFINISHED.to_owned()));
         if !table.put(&stored, to.as_ref(), &was).await? {
             return Err(Error::WebhookMoved(id.clone()));

@@ -118,7 +118,7 @@ async fn a_receiver_that_stays_away_is_suspended_and_misses_nothing_when_it_is_b
     stage.send().await;
     *stage.receiver.is_dead.lock().unwrap() = true;
     stage.push("one").await;
-    for _ in 0..140 {
+    for _ in 0..170 {
         stage.clock.advance(HOUR);
         stage.send().await;
     }

@@ -28,8 +28,10 @@ struct Receiver {
     under_way: AtomicUsize,
     /// Deliveries that were under way at the same time, at most.
     most: AtomicUsize,
-    /// Whether deliveries are received and then never answered.
+    /// Whether deliveries are received and not answered.
     is_stalled: Mutex<bool>,
+    /// Ends the stall of one delivery.
+    release: Notify,
     is_dead: Mutex<bool>,
 }
 
@@ -70,7 +72,7 @@ impl Deliver for Receiver {
         self.taken.lock().unwrap().push(taken);
         let is_stalled = *self.is_stalled.lock().unwrap();
         if is_stalled {
-            std::future::pending::<()>().await;
+            self.release.notified().await;
         }
         self.under_way.fetch_sub(1, Ordering::SeqCst);
         told
@@ -108,6 +110,7 @@ impl Taken {
 
 /// A registry and who sends for it.
 struct Stage {
+    on: On,
     place: Place,
     clock: ManualClock,
     bytes: Arc<Memory>,
@@ -125,14 +128,17 @@ impl Stage {
         let (db, registry) = open(&place, &clock, &bytes).await;
         let receiver = Arc::<Receiver>::default();
         let courier = registry.courier(receiver.clone());
-        Self { place, clock, bytes, db, registry, receiver, courier }
+        Self { on, place, clock, bytes, db, registry, receiver, courier }
     }
 
-    /// Another process over the same, with a courier of its own to the same receiver.
-    async fn join(&self) -> (Db, Registry, Courier) {
-        let (db, registry) = open(&self.place, &self.clock, &self.bytes).await;
+    /// A courier more to the same receiver; of a process of its own where there can be several.
+    async fn join(&self) -> (Registry, Courier) {
+        let registry = match self.on {
+            On::Sqlite => self.registry.clone(),
+            On::Postgres => open(&self.place, &self.clock, &self.bytes).await.1,
+        };
         let courier = registry.courier(self.receiver.clone());
-        (db, registry, courier)
+        (registry, courier)
     }
 
     async fn hook(&self) -> Webhook {
