@@ -407,8 +407,9 @@ pub fn run() -> ExitCode {
                 let is_server = matches!(arguments.command, Command::Serve { .. });
                 let work = Box::pin(arguments.command.run());
                 // What a server is asked to do comes from elsewhere.
-                let outcome = runtime
-                    .block_on(async { if is_server { work.await } else { Box::pin(Origin::cli().scope(work)).await } });
+                let outcome = runtime.block_on(async {
+                    if is_server { work.await } else { Box::pin(Origin::cli().scope(work)).await }
+                });
                 // What still runs on a thread may run for ever.
                 runtime.shutdown_timeout(LEAVE);
                 outcome

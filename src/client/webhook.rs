@@ -289,7 +289,7 @@ mod tests {
             headers.insert(DATE, "Wed, 21 Oct 2015 07:28:00 GMT".parse().unwrap());
             asked(&headers)
         };
-        assert_eq!(of("120"), Some(Duration::from_secs(120)));
+        assert_eq!(of("120"), Some(Duration::from_mins(2)));
         assert_eq!(of("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         assert_eq!(of("Wed, 21 Oct 2015 08:28:00 GMT"), Some(Duration::from_hours(1)));
         assert_eq!(of("Wed, 21 Oct 2015 06:28:00 GMT"), Some(Duration::ZERO));

@@ -408,7 +408,6 @@ impl Courier {
         }
         Ok(())
     }
-
 }
 
 fn complain(webhook: &Webhook, error: &Error) {

@@ -12,7 +12,8 @@ use super::super::route::{Page, Webhooks, webhook_path};
 use super::super::service::Call;
 use super::input::{self, refused};
 use crate::registry::{
-    EventFilter, NewWebhook, Webhook, WebhookChange, WebhookFormat, WebhookId, WebhookSecret, WebhookSince,
+    EventFilter, NewWebhook, TypePattern, Webhook, WebhookChange, WebhookFormat, WebhookId, WebhookSecret,
+    WebhookSince,
 };
 use crate::retention::rfc3339;
 

@@ -32,7 +32,7 @@ impl Parameters {
             return Ok(());
         };
         let nearest = nearest(name, known.iter().map(|known| ((*known).to_owned(), *known)));
-        Err(RouteError::UnknownQuery { name: excerpt(name).to_string(), nearest })
+        Err(RouteError::UnknownQuery { name: excerpt(name), nearest })
     }
 
     /// Whether there is one of this name, whatever it says.

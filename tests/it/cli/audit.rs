@@ -20,7 +20,9 @@ fn lines(ran: &Ran) -> Vec<Value> {
 
 /// But for where it came from, which comes a moment later.
 fn facts(mut entries: Vec<Value>) -> Vec<Value> {
-    entries.iter_mut().for_each(|entry| drop(entry.as_object_mut().unwrap().remove("from")));
+    for entry in &mut entries {
+        entry.as_object_mut().unwrap().remove("from");
+    }
     entries
 }
 

@@ -58,14 +58,14 @@ fn every_event_arrives_in_order_and_signed() {
     }
     let events = client.get(format!("{WEBHOOKS}?n=1")).expect(200);
     let head = shaped(&events, "Webhooks")["webhooks"][0]["head"].as_i64().unwrap();
-    let received = until("all is delivered", || {
-        let received = receiver.received();
-        received.last().is_some_and(|last| last.json()["sequence"] == head).then_some(received)
+    let deliveries = until("all is delivered", || {
+        let all = receiver.received();
+        all.last().is_some_and(|last| last.json()["sequence"] == head).then_some(all)
     });
-    let sequences: Vec<i64> = received.iter().map(|it| it.json()["sequence"].as_i64().unwrap()).collect();
+    let sequences: Vec<i64> = deliveries.iter().map(|it| it.json()["sequence"].as_i64().unwrap()).collect();
     let cursor = webhook["cursor"].as_i64().unwrap();
     assert_eq!(sequences, (cursor + 1..=head).collect::<Vec<_>>());
-    for received in &received {
+    for received in &deliveries {
         assert_eq!(received.line, "POST /hooks/secret-path?x=1 HTTP/1.1");
         assert!(is_signed(received, secret), "{received:?}");
         assert_eq!(received.header("content-type"), "application/json");

@@ -68,7 +68,7 @@ async fn a_snapshot_that_is_kept_is_no_orphan_and_one_that_is_not_is(on: On) {
     for _ in 0..3 {
         shop.after(8 * DAY).await;
     }
-    assert_eq!(shop.stored().await, [kept.clone()]);
+    assert_eq!(shop.stored().await, std::slice::from_ref(&kept));
     assert_eq!(shop.kept().await, [kept]);
     shop.check_snapshot().await;
 }

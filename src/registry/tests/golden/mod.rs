@@ -71,7 +71,9 @@ fn line(row: &Row) -> String {
             Value::Null => Json::Null,
             Value::Integer(number) => json!(number),
             Value::Text(text) => json!(text),
-            Value::Blob(bytes) => json!(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+            Value::Blob(bytes) => {
+                json!(bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")))
+            }
         };
         format!("{}:{json}", json!(name))
     };

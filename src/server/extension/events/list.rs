@@ -1,5 +1,6 @@
 //! A page of the log, and waiting for one on which there is something.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,7 +113,7 @@ fn next(asked: &Events, since: i64, log_id: &str, epoch: i64) -> String {
     ];
     for (name, value) in optional {
         if let Some(value) = value {
-            next += &format!("&{name}={}", plain(&value));
+            let _ = write!(next, "&{name}={}", plain(&value));
         }
     }
     next

@@ -180,10 +180,8 @@ impl Going {
             return Ok(Bytes::new());
         }
         let is_large = record.payload.len() > shape::SMALL && !shape::is_shown(record);
-        let _making = match is_large {
-            true => self.stream.room.make(record.payload.len() * PROJECTED).await,
-            false => None,
-        };
+        let _making =
+            if is_large { self.stream.room.make(record.payload.len() * PROJECTED).await } else { None };
         shape::shown(record).await
     }
 
