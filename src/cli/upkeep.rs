@@ -73,8 +73,13 @@ async fn snapshot(registry: Registry) {
     let mut ticks = every(SNAPSHOT_EVERY, SNAPSHOT_EVERY);
     loop {
         ticks.tick().await;
-        if let Err(error) = registry.snapshot_if_due().await {
-            failed(&error, "Writing a snapshot");
+        match registry.snapshot_if_due().await {
+            Ok(None) => {}
+            Ok(Some(snapshot)) => {
+                let (key, size) = (&snapshot.object.key, snapshot.object.size);
+                tracing::info!(key, size, "Wrote a snapshot at event {}", snapshot.sequence);
+            }
+            Err(error) => failed(&error, "Writing a snapshot"),
         }
     }
 }

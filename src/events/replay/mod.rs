@@ -71,8 +71,10 @@ pub(super) async fn bring_up_to_date(
     if head.views_version == projections.version() {
         return Ok(head);
     }
-    let begun = from.as_ref().map_or(0, Usable::sequence);
-    tracing::info!(events = head.last(), from = begun, "Rebuilding the views");
+    if head.last() > 0 {
+        let begun = from.as_ref().map_or(0, Usable::sequence);
+        tracing::info!(events = head.last(), from = begun, "Rebuilding the views");
+    }
     let (_, head) = rebuild_in(db, tx, head, projections, from, &mut progress::logged()).await?;
     follower::announce_rebuilt(db).await;
     Ok(head)

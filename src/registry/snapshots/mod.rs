@@ -90,7 +90,6 @@ impl Registry {
         if let Some(retired) = fact.retires {
             self.remove_snapshot(retired).await;
         }
-        tracing::info!(key = object.key, size = object.size, "Wrote a snapshot at event {}", fact.sequence);
         let SnapshotCreated { sequence, views_version, state, rows, .. } = fact;
         let created_at = event.recorded_at;
         Ok(Some(Snapshot { sequence, views_version, state, rows, object, created_at }))
