@@ -57,6 +57,7 @@ pub(super) fn entries(world: &World) -> Vec<Entry> {
         Entry("copy", Vec::new(), "reads this registry and fills another"),
         Entry("ingest guide-board", Vec::new(), "packs a directory and pushes it as `package push` does"),
         Entry("keys rotate", Vec::new(), "another key signs URLs; what they open is for reading"),
+        Entry("snapshot", Vec::new(), "writes down what the views hold, and an event that says so"),
         Entry("push", Vec::new(), "stores content under the digest of its bytes"),
         Entry("storage probe", vec![alone("storage probe")], ""),
         Entry("migrate", vec![alone("migrate")], ""),
@@ -85,7 +86,7 @@ fn webhooks() -> Vec<Entry> {
     ]
 }
 
-const READING: &str = "version, audit, health, verify, explain, pull, stat, completions, man, package pull, package verify, \
+const READING: &str = "version, audit, events tail, health, verify, explain, pull, stat, completions, man, package pull, package verify, \
     package show, package list, package files, package download, package events, package manifest, retention show, \
     retention classes, hold list, disposition show, disposition list, disposition certificate, clock show, webhooks list, \
     webhooks show, \
