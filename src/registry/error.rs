@@ -403,8 +403,8 @@ pub enum Error {
     SamePlace(PlaceId),
     /// A place in the log that is beyond its end.
     #[error(
-        "event {since} is beyond the end of the log, which is at {head}: compare log_id and epoch with those of your \
-         last answer, and begin again at 0 if they differ"
+        "event {since} is beyond the end of the log, which is at {head}: it was restored or replaced; compare log_id and \
+         epoch with those of your last answer, and see what is missing here before you begin again at 0"
     )]
     CursorAhead {
         /// What was asked for.

@@ -39,7 +39,7 @@ async fn the_declared_tables_are_the_tables_there_are(on: On) {
     let (_place, db) = db(on).await;
     let found = db.catalog().await.unwrap().into_iter().map(|shape| (shape.name, (shape.columns, shape.key)));
     let mut found: BTreeMap<String, Declared> = found.collect();
-    for operational in ["uploads", "signing_keys", "maintenance", "orphans", "origins"] {
+    for operational in ["uploads", "signing_keys", "maintenance", "orphans", "origins", "webhooks"] {
         found.remove(operational).expect("operational tables are not declared");
     }
     let declared = tables().into_iter().map(|table| {

@@ -78,8 +78,8 @@ pub enum Fault {
     },
     /// The log ends before the cursor.
     #[error(
-        "the cursor is at event {since}, which this log does not have{}: it was restored or is another one; look at \
-         what it holds before you begin anew",
+        "the cursor is at event {since}, which this log does not have: it was restored or is another one; look at what \
+         it holds before you begin anew{}",
         note(said)
     )]
     Ahead {

@@ -179,6 +179,12 @@ impl Place {
     }
 }
 
+/// Replaces a file of the sources, named from their root: one that is checked in and made by a program.
+#[cfg(test)]
+pub(crate) fn write_source(path: &str, text: &str) {
+    std::fs::write(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path), text).unwrap();
+}
+
 /// Runs each named `async fn test(on: On)` on both engines.
 #[cfg(test)]
 macro_rules! on_both {

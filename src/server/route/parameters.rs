@@ -27,7 +27,8 @@ impl Parameters {
     /// Refuses every parameter but these: a filter that is misspelt would let everything through.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), RouteError> {
         // Between two `&` there may be nothing.
-        let mut named = self.0.iter().filter(|(name, _)| !name.is_empty());
+        let mut named =
+            self.0.iter().filter(|(name, value)| !name.is_empty() || value.as_deref() != Some(""));
         let Some((name, _)) = named.find(|(name, _)| !known.contains(&name.as_str())) else {
             return Ok(());
         };

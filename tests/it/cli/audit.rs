@@ -49,7 +49,8 @@ fn the_audit_is_the_same_over_http_and_on_the_data_directory() {
         &["--refused"],
         &["--action", "tag.move"],
         &["--repository", "team/results", "--reference", "v1"],
-        &["--actor", "anonymous", "--from", "2001-01-01T00:00:00Z"],
+        &["--actor", "anonymous", "--repository", "other", "--from", "2001-01-01T00:00:00Z"],
+        &["--actor", "os:somebody"],
         &["--until", "2001-01-01T00:00:00Z"],
         &["--since", "3"],
     ] {

@@ -146,7 +146,7 @@ fn a_malformed_question_is_refused_with_its_parameter() {
     for (query, words) in [
         ("actro=x", "actro"),
         ("repository=other", "repository"),
-        ("n=10", "n:"),
+        ("n=10", "no query parameter \\\"n\\\""),
         ("since=-1", "since"),
         ("limit=0", "limit"),
         ("actor=", "actor"),

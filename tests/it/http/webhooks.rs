@@ -58,11 +58,13 @@ fn every_event_arrives_in_order_and_signed() {
     }
     let events = client.get(format!("{WEBHOOKS}?n=1")).expect(200);
     let head = shaped(&events, "Webhooks")["webhooks"][0]["head"].as_i64().unwrap();
+    let sequence = |received: &Received| received.json()["sequence"].as_i64().unwrap();
     let deliveries = until("all is delivered", || {
         let all = receiver.received();
-        all.last().is_some_and(|last| last.json()["sequence"] == head).then_some(all)
+        let last = all.iter().position(|it| sequence(it) == head)?;
+        Some(all[..=last].to_vec())
     });
-    let sequences: Vec<i64> = deliveries.iter().map(|it| it.json()["sequence"].as_i64().unwrap()).collect();
+    let sequences: Vec<i64> = deliveries.iter().map(sequence).collect();
     let cursor = webhook["cursor"].as_i64().unwrap();
     assert_eq!(sequences, (cursor + 1..=head).collect::<Vec<_>>());
     for received in &deliveries {
@@ -70,8 +72,9 @@ fn every_event_arrives_in_order_and_signed() {
         assert!(is_signed(received, secret), "{received:?}");
         assert_eq!(received.header("content-type"), "application/json");
     }
-    let seen =
-        until("the cursor is written", || Some(see(&client, &webhook)).filter(|seen| seen["cursor"] == head));
+    let seen = until("the cursor is written", || {
+        Some(see(&client, &webhook)).filter(|seen| seen["cursor"].as_i64() >= Some(head))
+    });
     assert_eq!((&seen["state"], &seen["last_status"]), (&json!("active"), &json!(204)));
     // What may be a secret is in no other answer and in no log.
     let listed = client.get(WEBHOOKS).expect(200).json().to_string();
@@ -143,7 +146,8 @@ fn nothing_is_sent_inside_and_no_redirect_is_followed() {
     drop(server);
     let (server, elsewhere) = (allowing(), Receiver::start());
     let client = server.client();
-    receiver.answer(&format!("307 Temporary Redirect\r\nlocation: {}", elsewhere.url("/")));
+    receiver
+        .answer(&format!("307 Temporary Redirect\r\nretry-after: 600\r\nlocation: {}", elsewhere.url("/")));
     let webhook = create(&client, &json!({ "url": receiver.url("/") }));
     let failing = until("it fails", || Some(see(&client, &webhook)).filter(|seen| seen["attempts"] == 1));
     let error = failing["last_error"].as_str().unwrap();

@@ -9,11 +9,10 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 
-use crate::db::testing::{On, Place, on_both};
+use crate::db::testing::{On, Place, on_both, write_source};
 use crate::db::{Access, Db, Row, Value};
 use crate::events::golden::{End, all, log_id, next, rows, store};
 use crate::events::{Fact, StateDigest, rebuild};
@@ -41,13 +40,8 @@ const BYTES: usize = 7;
 const HOW: &str =
     "run `cargo test --lib -- --ignored the_golden_log_is_extended` and look at what it changed";
 
-fn file(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "src/registry/tests/golden", name].iter().collect()
-}
-
 fn read() -> Vec<Row> {
-    let text = std::fs::read_to_string(file("log.ndjson")).unwrap();
-    text.lines().map(|line| row(&serde_json::from_str(line).unwrap())).collect()
+    include_str!("log.ndjson").lines().map(|line| row(&serde_json::from_str(line).unwrap())).collect()
 }
 
 fn row(line: &Json) -> Row {
@@ -103,7 +97,7 @@ async fn the_golden_log_leads_to_the_state_it_led_to_before(on: On) {
     let db = place.open(Access::Create).await;
     let log = read();
     let found = replayed(&db, &log).await;
-    let expected: Json = serde_json::from_str(&std::fs::read_to_string(file("state.json")).unwrap()).unwrap();
+    let expected: Json = serde_json::from_str(include_str!("state.json")).unwrap();
     assert_eq!(found, expected, "\n{HOW}: if a view was changed on purpose, its version has to grow as well");
     assert_eq!(rows(&db).await, log, "a replay changes no event");
 }
@@ -132,6 +126,7 @@ async fn the_golden_log_is_extended() {
     }
     let place = Place::new(On::Sqlite).await;
     let state = replayed(&place.open(Access::Create).await, &log).await;
-    std::fs::write(file("log.ndjson"), log.iter().map(line).collect::<String>()).unwrap();
-    std::fs::write(file("state.json"), format!("{state:#}\n")).unwrap();
+    let folder = "src/registry/tests/golden";
+    write_source(&format!("{folder}/log.ndjson"), &log.iter().map(line).collect::<String>());
+    write_source(&format!("{folder}/state.json"), &format!("{state:#}\n"));
 }

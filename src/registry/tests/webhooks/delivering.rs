@@ -281,6 +281,6 @@ async fn an_answer_is_kept_so_that_it_can_be_shown(on: On) {
     stage.receiver.answers([Ok(Receipt { beginning: said.into(), ..receipt(403) })]);
     stage.send().await;
     let error = stage.see(&webhook).await.last_error.unwrap();
-    assert!(error.contains("answered 403: no [2J/…/T000/… is wrong xxx"), "{error}");
+    assert!(error.contains("answered 403: no [2J/…/…/… is wrong xxx"), "{error}");
     assert!(error.chars().count() < 300 && !error.contains("token"), "{error}");
 }
