@@ -11,6 +11,10 @@ mod replay;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Why something could not be measured.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
