@@ -1,4 +1,4 @@
-//! Logging set-up: one line per event on standard error.
+//! What is told to operators: one line per event on standard error, and errors with their causes.
 
 use std::io::IsTerminal as _;
 
@@ -48,6 +48,20 @@ pub fn start(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
+/// An error with its causes, in one line. A cause that the error already told is not told twice.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let reason = cause.to_string();
+        if !text.ends_with(&reason) {
+            text = format!("{text}: {reason}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
 fn filter(level: &str) -> Result<EnvFilter, String> {
     // `tracing` takes a lone word that is no level for a module, and logs nothing.
     if let Some(word) = level.split(',').map(str::trim).find(|directive| is_misspelt_level(directive)) {
@@ -75,5 +89,17 @@ mod tests {
         for filter in ["info", "off", "WARN", "info,artifactstore::server=debug", "sqlx=warn", ""] {
             assert!(!filter.split(',').any(is_misspelt_level), "{filter}");
         }
+    }
+    #[test]
+    fn an_error_tells_each_of_its_causes_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Told(&'static str, #[source] Option<Box<Told>>);
+        let because = |text, cause| Told(text, Some(Box::new(cause)));
+        assert_eq!(
+            with_causes(&because("no list", because("no disk", Told("EIO", None)))),
+            "no list: no disk: EIO"
+        );
+        assert_eq!(with_causes(&because("no list: EIO", Told("EIO", None))), "no list: EIO");
     }
 }

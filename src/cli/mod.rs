@@ -41,7 +41,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::config::{self, Config, Flags, Settings};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::{self, Origin};
-use crate::telemetry;
+use crate::telemetry::{self, with_causes};
 
 pub(crate) use open::{Parts, directory as open_directory};
 
@@ -372,23 +372,7 @@ struct Failure(String);
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::of(&error)
-    }
-}
-
-impl Failure {
-    /// An error with its causes.
-    fn of(error: &dyn std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let reason = cause.to_string();
-            if !text.ends_with(&reason) {
-                text = format!("{text}: {reason}");
-            }
-            source = cause.source();
-        }
-        Self(text)
+        Self(with_causes(&error))
     }
 }
 

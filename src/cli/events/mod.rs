@@ -18,6 +18,7 @@ use crate::client::tail::{self, Cursor, Error, Filter, Options, Reader, Remote, 
 use crate::client::{Client, Credentials, Server};
 use crate::config::{Flags, SERVER_VARIABLE};
 use crate::package::PackageId;
+use crate::telemetry::with_causes;
 use here::Here;
 use output::{Output, Written};
 
@@ -280,6 +281,5 @@ fn ended(error: Error) -> Outcome {
 
 /// Says once that it is tried again, and why.
 fn remark(error: &Error) {
-    let Failure(reason) = Failure::of(error);
-    complain(&format!("{reason}; trying again"));
+    complain(&format!("{}; trying again", with_causes(error)));
 }

@@ -20,6 +20,7 @@ use crate::codec::unseen::is_unseen;
 use crate::events::Actor;
 use crate::events::feed::{self, Page, Record};
 use crate::registry::{Error, Registry};
+use crate::telemetry::with_causes;
 
 /// Webhooks that are delivered for at once.
 const AT_ONCE: usize = 64;
@@ -252,7 +253,7 @@ impl Courier {
                 attempted_at: self.registry.inner.clock.now(),
                 status: None,
                 error: plain(
-                    &format!("this registry could not read what comes next: {}", chain(&error)),
+                    &format!("this registry could not read what comes next: {}", with_causes(&error)),
                     ERROR,
                 ),
                 state: State::Active,
@@ -321,7 +322,7 @@ impl Courier {
         let body = match webhook.format.render(&self.registry, record).await {
             Ok(body) => body,
             Err(error) => {
-                return Err(Error::WebhookEvent { sequence: record.sequence, reason: chain(&error) });
+                return Err(Error::WebhookEvent { sequence: record.sequence, reason: with_causes(&error) });
             }
         };
         let now = self.registry.inner.clock.now();
@@ -461,20 +462,6 @@ fn plain(text: &str, most: usize) -> String {
     let text: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
     let words = text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     words.chars().filter(|c| !is_unseen(*c) && *c != '\u{fffd}').take(most).collect()
-}
-
-/// An error with everything that led to it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let reason = cause.to_string();
-        if !text.ends_with(&reason) {
-            text = format!("{text}: {reason}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::storage::Error;
+use crate::telemetry::with_causes;
 
 /// A request that failed, after all its attempts.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ where
             (Some(status), None) if code.is_some() => {
                 format!("{status} {}", code.as_deref().unwrap_or("error"))
             }
-            _ => chain(&error),
+            _ => with_causes(&error),
         };
         let kind = match &error {
             SdkError::ConstructionFailure(_) => Kind::Refused,
@@ -133,15 +134,4 @@ impl Fault {
     pub(super) fn text(&self) -> &str {
         &self.text
     }
-}
-
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use futures_util::stream;
 
 use super::bucket::Bucket;
-use super::fault::{Fault, Kind, chain};
+use super::fault::{Fault, Kind};
 use crate::storage::{ByteRange, ByteStream, Error, Key, MAX_FRAME, Object};
+use crate::telemetry::with_causes;
 
 impl Bucket {
     /// See [`Backend::get`](crate::storage::Backend::get).
@@ -134,7 +135,7 @@ impl Reading {
                         None
                     }
                     Some(Err(error)) => {
-                        Some((true, Fault::odd(format!("the body broke off: {}", chain(&error)))))
+                        Some((true, Fault::odd(format!("the body broke off: {}", with_causes(&error)))))
                     }
                     None => Some((true, Fault::odd("the body ended early"))),
                 },
