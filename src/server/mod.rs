@@ -63,7 +63,7 @@ impl Default for Options {
             max_connections: 4096,
             collecting: 64 * 1024 * 1024,
             drain: Duration::from_secs(30),
-            max_streams: 4096,
+            max_streams: 2048,
             stream_time: Duration::from_mins(30),
             bookmark: Duration::from_secs(15),
         }

@@ -46,7 +46,7 @@ const DRAIN: Setting = Setting {
 const STREAMS: Setting = Setting {
     key: "events.max_streams",
     kind: Kind::Count { min: 1, max: 1_000_000 },
-    default: "4096",
+    default: "2048",
     doc: "Streams of events at once; further ones are answered 429. Each is a connection as well: below \
           `server.connections` it leaves some for everybody else.",
 };
