@@ -38,6 +38,9 @@ const KEEP: Duration = Duration::from_secs(10);
 /// Bytes of an answer that are read.
 const ANSWER: usize = 4096;
 
+/// An answer whose status has come is read for this long.
+const READ: Duration = Duration::from_secs(1);
+
 /// Sends webhooks.
 pub struct Sender {
     guard: Guard,
@@ -122,16 +125,20 @@ fn request(delivery: &Delivery) -> Result<Request<Full<Bytes>>, Undelivered> {
     request.body(Full::new(delivery.body.clone())).map_err(unfit)
 }
 
-/// How an answer begins. One that breaks off, or that comes slowly, is an answer all the same: its status says what
+/// How an answer begins. One that breaks off, or that never ends, is an answer all the same: its status says what
 /// counts.
 async fn beginning(mut body: Incoming) -> Bytes {
     let mut bytes = BytesMut::new();
-    while bytes.len() < ANSWER {
-        let Some(Ok(frame)) = body.frame().await else { break };
-        if let Ok(data) = frame.into_data() {
-            bytes.extend_from_slice(&data[..data.len().min(ANSWER - bytes.len())]);
+    let reading = async {
+        while bytes.len() < ANSWER {
+            let Some(Ok(frame)) = body.frame().await else { break };
+            if let Ok(data) = frame.into_data() {
+                bytes.extend_from_slice(&data[..data.len().min(ANSWER - bytes.len())]);
+            }
         }
-    }
+    };
+    // Late or not: what has come is what there is.
+    let _ = tokio::time::timeout(READ, reading).await;
     bytes.freeze()
 }
 
@@ -269,6 +276,14 @@ mod tests {
             nowhere.0.starts_with("127.0.0.1 cannot be reached") && !nowhere.0.contains("secret"),
             "{nowhere:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_receiver_whose_answer_never_ended_was_sent_the_same_event_again() {
+        let sender = Sender::new(Guard::new(vec!["127.0.0.1".parse().unwrap()])).unwrap();
+        let port = receiver("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc".to_owned()).await;
+        let receipt = sender.send(&delivery(&format!("http://127.0.0.1:{port}/"))).await.unwrap();
+        assert_eq!((receipt.status, receipt.beginning.as_ref()), (200, b"abc".as_slice()));
     }
 
     #[tokio::test]
