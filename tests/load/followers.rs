@@ -1,5 +1,5 @@
 //! Consumers of the log over every framing, whose connections are cut again and again, in the middle of a line too. Each
-//! keeps nothing but its place, and checks that it sees every event once and in order.
+//! keeps nothing but its place, and checks that it sees every event once and in order. And those who write meanwhile.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -12,9 +12,57 @@ use serde_json::Value;
 
 use crate::support::{Client, Content, PATIENCE, Random, push};
 
+const WRITERS: u64 = 8;
+
+/// Two of each framing.
+const FOLLOWERS: u64 = 10;
+
+/// Writers and consumers at work while `disturb` does so many `kills`. Fails unless every consumer saw every event once,
+/// in order, and the same. `whom` says which server to ask next.
+pub(crate) fn followed<T>(
+    seed: u64,
+    kills: u64,
+    whom: impl Fn(&mut Random) -> SocketAddr + Sync,
+    disturb: impl FnOnce() -> T,
+) -> T {
+    let (ends, last, whom) = (&AtomicBool::new(false), &AtomicU64::new(0), &whom);
+    let (disturbed, acknowledged, followers) = thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|number| scope.spawn(move || write(number, seed ^ (number + 1), ends, whom)))
+            .collect();
+        let followers: Vec<_> = (0..FOLLOWERS)
+            .zip(FRAMINGS.into_iter().cycle())
+            .map(|(number, framing)| {
+                scope.spawn(move || {
+                    let mut follower = Follower::new(framing, seed ^ (100 + number));
+                    follower.run(last, whom);
+                    follower
+                })
+            })
+            .collect();
+        let disturbed = disturb();
+        let mut client = Client::connect(whom(&mut Random::new(seed))).unwrap();
+        ends.store(true, Ordering::SeqCst);
+        let acknowledged: u64 = writers.into_iter().map(|writer| writer.join().unwrap()).sum();
+        last.store(head(&mut client), Ordering::SeqCst);
+        // One more after the last that counts wakes those who wait.
+        push(&mut client, "last", Content { seed, length: 64 }).unwrap().expect(201);
+        let followers = followers.into_iter().map(|follower| follower.join().unwrap());
+        (disturbed, acknowledged, followers.collect::<Vec<_>>())
+    });
+    let last = usize::try_from(last.load(Ordering::SeqCst)).unwrap();
+    let cuts: u64 = followers.iter().map(|follower| follower.cuts).sum();
+    println!("{last} events over {kills} kills, {acknowledged} pushes acknowledged, {cuts} connections cut");
+    assert!(last as u64 >= acknowledged && acknowledged > kills && cuts > FOLLOWERS);
+    for follower in &followers {
+        assert_eq!(follower.seen[..last], followers[0].seen[..last]);
+    }
+    disturbed
+}
+
 /// How a consumer reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
+enum Framing {
     /// Pages, one after the other.
     List,
     /// Pages that wait for what is to come.
@@ -24,24 +72,24 @@ pub(crate) enum Framing {
     Cbor,
 }
 
-pub(crate) const FRAMINGS: [Framing; 5] =
+const FRAMINGS: [Framing; 5] =
     [Framing::List, Framing::LongPoll, Framing::Ndjson, Framing::Sse, Framing::Cbor];
 
 /// A consumer that is not served for this long has been forgotten.
 const FORGOTTEN: Duration = Duration::from_mins(3);
 
 /// What a consumer has seen.
-pub(crate) struct Follower {
+struct Follower {
     framing: Framing,
     random: Random,
     /// The leaf hash of every event, in order.
-    pub(crate) seen: Vec<String>,
+    seen: Vec<String>,
     /// How often its connection was cut, by itself or by a server that died.
-    pub(crate) cuts: u64,
+    cuts: u64,
 }
 
 impl Follower {
-    pub(crate) fn new(framing: Framing, seed: u64) -> Self {
+    fn new(framing: Framing, seed: u64) -> Self {
         Self { framing, random: Random::new(seed), seen: Vec::new(), cuts: 0 }
     }
 
@@ -51,7 +99,7 @@ impl Follower {
 
     /// Follows from the first event until it has seen the one that `last` names, which is 0 while that is not known.
     /// `whom` says which server to ask next.
-    pub(crate) fn run(&mut self, last: &AtomicU64, whom: impl Fn(&mut Random) -> SocketAddr) {
+    fn run(&mut self, last: &AtomicU64, whom: impl Fn(&mut Random) -> SocketAddr) {
         let is_done = |at| (1..=at).contains(&last.load(Ordering::SeqCst));
         let mut served = Instant::now();
         while !is_done(self.at()) {
@@ -291,12 +339,7 @@ impl Read for Body {
 }
 
 /// Pushes small blobs until it is told to end, and breaks off some of the requests. How many were acknowledged.
-pub(crate) fn write(
-    number: u64,
-    seed: u64,
-    ends: &AtomicBool,
-    server: impl Fn(&mut Random) -> SocketAddr,
-) -> u64 {
+fn write(number: u64, seed: u64, ends: &AtomicBool, server: impl Fn(&mut Random) -> SocketAddr) -> u64 {
     let mut random = Random::new(seed);
     let (mut done, mut acknowledged) = (0, 0);
     while !ends.load(Ordering::SeqCst) {

@@ -1,18 +1,12 @@
 //! Those who follow the log: however they are cut off, and however slow they are.
 
-use std::net::SocketAddr;
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::followers::{Body, FRAMINGS, Follower, head, write};
-use crate::support::{Client, Content, Random, Server, alone, expect_fine, folder, push, setting};
-
-const WRITERS: u64 = 8;
-
-/// Two of each framing.
-const FOLLOWERS: u64 = 10;
+use crate::followers::{Body, followed, head};
+use crate::support::{Client, Random, Server, alone, eventually, expect_fine, folder, setting};
 
 #[test]
 fn every_consumer_sees_every_event_once_and_in_order_over_kills() {
@@ -33,30 +27,12 @@ fn followed_over_kills(kills: u64) {
     println!("seed {seed}");
     let mut server = Server::start(&data);
     let address = RwLock::new(server.address);
-    let current = |_: &mut Random| -> SocketAddr { *address.read().unwrap() };
-    let (ends, last) = (AtomicBool::new(false), AtomicU64::new(0));
-    let (server, acknowledged, followers) = thread::scope(|scope| {
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|number| {
-                let (ends, current) = (&ends, &current);
-                scope.spawn(move || write(number, seed ^ (number + 1), ends, current))
-            })
-            .collect();
-        let followers: Vec<_> = (0..FOLLOWERS)
-            .map(|number| {
-                let framing = FRAMINGS[usize::try_from(number).unwrap() % FRAMINGS.len()];
-                let (last, current) = (&last, &current);
-                scope.spawn(move || {
-                    let mut follower = Follower::new(framing, seed ^ (100 + number));
-                    follower.run(last, current);
-                    follower
-                })
-            })
-            .collect();
+    let current = |_: &mut Random| *address.read().unwrap();
+    let server = followed(seed, kills, current, || {
         let mut random = Random::new(seed);
         for kill in 0..kills {
             let target = head(&mut server.client()) + 50 + random.below(100);
-            crate::support::eventually("events", || (head(&mut server.client()) >= target).then_some(()));
+            eventually("events", || (head(&mut server.client()) >= target).then_some(()));
             // Mostly killed, and now and then told to stop.
             if kill % 4 == 3 {
                 server.stop();
@@ -66,21 +42,8 @@ fn followed_over_kills(kills: u64) {
             server = Server::start(&data);
             *address.write().unwrap() = server.address;
         }
-        ends.store(true, Ordering::SeqCst);
-        let acknowledged: u64 = writers.into_iter().map(|writer| writer.join().unwrap()).sum();
-        // One more after the last that counts wakes those who wait.
-        last.store(head(&mut server.client()), Ordering::SeqCst);
-        push(&mut server.client(), "last", Content { seed, length: 64 }).unwrap().expect(201);
-        let followers = followers.into_iter().map(|follower| follower.join().unwrap());
-        (server, acknowledged, followers.collect::<Vec<_>>())
+        server
     });
-    let last = usize::try_from(last.load(Ordering::SeqCst)).unwrap();
-    let cuts: u64 = followers.iter().map(|follower| follower.cuts).sum();
-    println!("{last} events over {kills} kills, {acknowledged} pushes acknowledged, {cuts} connections cut");
-    assert!(last as u64 >= acknowledged && acknowledged > kills && cuts > FOLLOWERS);
-    for follower in &followers {
-        assert_eq!(follower.seen[..last], followers[0].seen[..last]);
-    }
     server.stop();
     expect_fine(&data, &["replay", "--check"]);
 }
