@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # The sections that run the real server. Each is one script with a line of totals of its own.
 
-# require_server NAME: builds the server, or counts the section as one failure.
+# require_server NAME: builds the server, or counts the section as one failure. Beside a test, because it has the
+# dependencies of the tests then, which are built already.
 require_server() {
     [[ -n ${ARTIFACTSTORE_BIN:-} ]] && return
-    quietly "$LOGS/server" cargo build --release --bin artifactstore && return
+    quietly "$LOGS/server" cargo build --bin artifactstore --test it && return
     failed 1
     echo "FAIL $1: not run, the server does not build"
     return 1

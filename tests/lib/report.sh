@@ -47,6 +47,7 @@ check() {
     else
         failed 1
         echo "FAIL $name"
+        return 1
     fi
 }
 

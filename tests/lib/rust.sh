@@ -32,7 +32,7 @@ count_cargo() {
     read -r cargo_passed cargo_failed cargo_ignored <<<"$totals"
     passed "$cargo_passed"
     failed "$cargo_failed"
-    ((cargo_ignored == 0)) || echo "$cargo_ignored left to the sections load and replicas"
+    ((cargo_ignored == 0)) || echo "$cargo_ignored left to the sections load, replicas and long"
     if ((code != 0)); then
         cat "$log"
         # A compile error or a test binary that died leaves no total of its own.
@@ -46,21 +46,27 @@ count_cargo() {
 
 section_test() { count_cargo test --no-fail-fast; }
 
-# What takes minutes and wants a release build: a hundred kills, gigabytes in bounded memory.
-section_load() { count_cargo load --release --no-fail-fast --test load -- --ignored; }
+# What takes minutes: many kills, much garbage. Gigabytes in bounded memory want a release build and are left to `long`.
+section_load() { count_cargo load --no-fail-fast --test load -- --ignored --skip memory::; }
 
 # Several servers over one PostgreSQL and one bucket, killed and cut off: the long part, as above.
-section_replicas() { count_cargo replicas --release --no-fail-fast --test replicas -- --ignored; }
+section_replicas() { count_cargo replicas --no-fail-fast --test replicas -- --ignored --skip memory::; }
 
-# The same at full length: histories of more than 20 000 operations on each engine, ten minutes of garbage on each pair,
+# The release build: what of the above meets a server meets this one, with gigabytes, a hundred kills and 100 000 blobs.
+# Then at full length: histories of more than 20 000 operations on each engine, ten minutes of collections on each pair,
 # and how much slower pushes are meanwhile.
 section_long() {
+    check "cargo build --release" cargo build --release --bin artifactstore || return
+    local -x ARTIFACTSTORE_BIN=${CARGO_TARGET_DIR:-target}/release/artifactstore
+    ARTIFACTSTORE_BIN=$(realpath -e -- "$ARTIFACTSTORE_BIN") || return
+    local -x LOAD_GARBAGE=100000 LOAD_KILLS=100 CLIENTS_FOLDERS=200
+    count_cargo load --release --no-fail-fast --test load -- --ignored
+    count_cargo replicas --release --no-fail-fast --test replicas -- --ignored
+    section_conformance
+    section_clients
+    section_schemathesis
     ARTIFACTSTORE_TEST_HISTORIES=180 count_cargo long-histories --release --lib -- everything --nocapture
     LOAD_GC_SECONDS=600 count_cargo long-garbage --release --test load -- garbage --nocapture
     LOAD_GC_SECONDS=600 count_cargo long-replicas --release --test replicas -- garbage --nocapture
     check "cargo bench push-gc put-over-tag" cargo bench --bench registry -- push-gc put-over-tag
-}
-
-section_build() {
-    check "cargo build --release" cargo build --release --bin artifactstore
 }

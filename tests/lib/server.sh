@@ -3,15 +3,15 @@
 
 SERVER_SETTINGS=()
 
-# Prints the path of the server under test. Without ARTIFACTSTORE_BIN cargo builds it, so that
-# no stale binary is tested; the build is a no-op when nothing changed.
+# Prints the path of the server under test. Without ARTIFACTSTORE_BIN cargo builds it, so that no stale binary is
+# tested: beside a test, which makes it the binary that the tests have, and is a no-op when nothing changed.
 server_binary() {
     if [[ -n ${ARTIFACTSTORE_BIN:-} ]]; then
         realpath -e -- "$ARTIFACTSTORE_BIN"
         return
     fi
-    (cd "$ROOT" && cargo build --release --bin artifactstore >&2) || return
-    (cd "$ROOT" && realpath -e -- "${CARGO_TARGET_DIR:-target}/release/artifactstore")
+    (cd "$ROOT" && cargo build --bin artifactstore --test it >&2) || return
+    (cd "$ROOT" && realpath -e -- "${CARGO_TARGET_DIR:-target}/debug/artifactstore")
 }
 
 # engine_make KIND: fresh engines for servers to come, `embedded` or `production`. Sets ENGINE_NAME and SERVER_SETTINGS.

@@ -51,8 +51,8 @@ fn some_garbage_is_collected_over_kills() {
 
 #[test]
 #[ignore = "minutes; run with --include-ignored"]
-fn a_hundred_thousand_blobs_are_collected_over_kills_in_128_mib() {
-    killed_while_collecting(setting("LOAD_GARBAGE", 100_000));
+fn much_garbage_is_collected_over_kills_in_128_mib() {
+    killed_while_collecting(setting("LOAD_GARBAGE", 10_000));
 }
 
 fn killed_while_collecting(count: u64) {
