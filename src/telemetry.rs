@@ -90,6 +90,7 @@ mod tests {
             assert!(!filter.split(',').any(is_misspelt_level), "{filter}");
         }
     }
+
     #[test]
     fn an_error_tells_each_of_its_causes_once() {
         #[derive(Debug, thiserror::Error)]
