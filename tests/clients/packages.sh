@@ -17,6 +17,7 @@ test_packages() {
     run_case "packages: a table that differs from the layers is refused by the path" packages_disagree
     run_case "packages: one more file is one more upload" packages_one_more
     run_case "packages: what a package has cannot be deleted" packages_kept
+    # A hundred files each.
     FOLDERS=${CLIENTS_FOLDERS:-30}
     run_case "packages: $((FOLDERS * 100)) files go there and back" packages_many
 }
