@@ -255,11 +255,7 @@ impl Event {
     pub(super) fn from_row(row: &Row, log_id: &str) -> Result<Self, EventError> {
         let fact = Fact::decode(row.text(1), row.blob(8))?;
         let leaf_hash = check(row, log_id)?;
-        let checks = [
-            ("repository", row.optional_text(4) == fact.repository().map(RepositoryName::as_str)),
-            ("subject", row.optional_text(5) == Some(fact.subject())),
-        ];
-        all_hold(&checks)?;
+        check_names(row, &fact)?;
         let older = Fact::OLDER.iter().map(|(older, _)| *older).find(|older| *older == row.text(1));
         Ok(Self {
             sequence: row.integer(0),
@@ -294,6 +290,14 @@ pub(super) fn check(row: &Row, log_id: &str) -> Result<[u8; 32], EventError> {
         ("payload", header.payload_commit == commitment(salt, payload)),
     ])?;
     Ok(leaf_hash)
+}
+
+/// Checks the columns that are not in the header: what they say, the payload says.
+pub(super) fn check_names(row: &Row, fact: &Fact) -> Result<(), EventError> {
+    all_hold(&[
+        ("repository", row.optional_text(4) == fact.repository().map(RepositoryName::as_str)),
+        ("subject", row.optional_text(5) == Some(fact.subject())),
+    ])
 }
 
 fn all_hold(checks: &[(&'static str, bool)]) -> Result<(), EventError> {

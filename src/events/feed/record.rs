@@ -6,14 +6,14 @@ use bytes::Bytes;
 
 use crate::clock::Micros;
 use crate::db::Row;
-use crate::events::event::{EVENTS, check};
-use crate::events::{Error, Event, Sequence};
+use crate::events::event::{EVENTS, check, check_names};
+use crate::events::{Error, Event, Fact, Sequence};
 use crate::oci::RepositoryName;
 
 /// An event as it is stored: its envelope, and its payload as bytes.
 ///
-/// It was compared with its header when it was read, but for what the payload means: that may be of a type which this
-/// program does not know.
+/// It was compared with its header and its payload when it was read. Of a type that this program does not know the
+/// payload does not say which repository and which subject it is about.
 #[derive(Debug)]
 pub struct Record {
     /// Its position.
@@ -57,6 +57,9 @@ impl Record {
         debug_assert_eq!(row.0.len(), EVENTS.columns.len());
         let damaged = |source| Error::Damaged { sequence: row.integer(0), source };
         let leaf_hash = check(row, log_id).map_err(damaged)?;
+        if let Ok(fact) = Fact::decode(row.text(1), row.blob(8)) {
+            check_names(row, &fact).map_err(damaged)?;
+        }
         Ok(Self {
             sequence: row.integer(0),
             type_name: row.text(1).into(),

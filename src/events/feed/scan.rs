@@ -13,6 +13,9 @@ const OF_REPOSITORY: &str = "SELECT sequence, type, repository, subject, OCTET_L
     WHERE repository = $4 AND sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3";
 const OF_SUBJECT: &str = "SELECT sequence, type, repository, subject, OCTET_LENGTH(payload) FROM events \
     WHERE subject = $4 AND sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3";
+/// Bytes of payload that are read where they are asked for.
+const SMALL: usize = 256 * 1024;
+
 const FIRST: &str = "SELECT MIN(sequence) FROM events";
 
 /// Every named statement of this module.
@@ -48,9 +51,20 @@ pub(in crate::events) async fn scan(
         // They were there a moment ago in the same snapshot.
         return Err(Error::Gap { expected: after + 1, found: until });
     }
-    let mut page = Page { records: Vec::with_capacity(rows.len()), scanned_to, head: until };
-    for row in &rows {
-        match Record::from_row(row, &head.log_id) {
+    let page = Page { records: Vec::with_capacity(rows.len()), scanned_to, head: until };
+    let log_id = head.log_id.clone();
+    if rows.iter().map(|row| row.blob(8).len()).sum::<usize>() <= SMALL {
+        return read(&rows, &log_id, page);
+    }
+    // To read and compare many bytes takes a while, which others need not wait for.
+    let reading = tokio::task::spawn_blocking(move || read(&rows, &log_id, page));
+    reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// Fills a page up to the first event that is not what was recorded.
+fn read(rows: &[Row], log_id: &str, mut page: Page) -> Result<Page, Error> {
+    for row in rows {
+        match Record::from_row(row, log_id) {
             Ok(record) => page.records.push(Arc::new(record)),
             Err(error) if page.records.is_empty() => return Err(error),
             // What is before it is handed on first.

@@ -174,12 +174,14 @@ async fn an_event_that_is_not_in_the_log_any_more_is_not_passed_over(on: On) {
 }
 
 async fn a_stored_event_that_was_altered_is_never_handed_on(on: On) {
-    let fixture = unprotected(on, 3).await;
-    fixture.execute("UPDATE events SET actor = 'somebody' WHERE sequence = 2", vec![]).await;
-    let cold = fixture.cold().await;
-    let before = cold.feed(0, &Filter::default(), 10).await.unwrap();
-    assert_eq!((numbers(&before.records), before.scanned_to, before.is_last()), (vec![1], 1, false));
-    let refused = cold.feed(1, &Filter::default(), 10).await.unwrap_err();
-    assert!(matches!(refused, Error::Damaged { sequence: 2, .. }), "{refused:?}");
-    assert_eq!(cold.feed(2, &Filter::default(), 10).await.unwrap().records.len(), 1);
+    for alteration in ["actor = 'somebody'", "repository = 'other'", "repository = NULL", "subject = 'x'"] {
+        let fixture = unprotected(on, 3).await;
+        fixture.execute(&format!("UPDATE events SET {alteration} WHERE sequence = 2"), vec![]).await;
+        let cold = fixture.cold().await;
+        let before = cold.feed(0, &Filter::default(), 10).await.unwrap();
+        assert_eq!((numbers(&before.records), before.scanned_to, before.is_last()), (vec![1], 1, false));
+        let refused = cold.feed(1, &Filter::default(), 10).await.unwrap_err();
+        assert!(matches!(refused, Error::Damaged { sequence: 2, .. }), "{alteration}: {refused:?}");
+        assert_eq!(cold.feed(2, &Filter::default(), 10).await.unwrap().records.len(), 1);
+    }
 }
