@@ -172,7 +172,13 @@ impl<R: Reader> Tail<R> {
             self.checker.same_log(&log_id, epoch)?;
         }
         let brought_something = !frames.is_empty();
-        if brought_something {
+        // A stream that begins and ends where it was before has not got on.
+        let position = self.checker.position();
+        let goes_on = |frame: &Frame| match frame {
+            Frame::Event(_) => true,
+            Frame::Bookmark { scanned_to, .. } => *scanned_to > position,
+        };
+        if frames.iter().any(goes_on) {
             (self.failures, self.is_troubled) = (0, false);
         }
         self.is_over = is_over && self.options.is_followed && brought_something;

@@ -86,6 +86,8 @@ struct Bookmark {
 #[derive(Deserialize)]
 struct End {
     scanned_to: Option<i64>,
+    reason: Option<String>,
+    request_id: Option<String>,
 }
 
 /// What a line of a stream says.
@@ -95,7 +97,11 @@ pub(super) enum Told {
     /// A bookmark that says which log it is of.
     Begin(Frame, (String, i64)),
     /// The stream is over; everything up to there was told.
-    End(Option<i64>),
+    End {
+        scanned_to: Option<i64>,
+        /// Why the server could not go on, in words.
+        trouble: Option<String>,
+    },
 }
 
 /// Reads a line of a stream; in words what is wrong with it.
@@ -109,7 +115,11 @@ pub(super) fn line(json: Bytes) -> Result<Told, String> {
         });
     }
     if let Some(end) = line.end {
-        return Ok(Told::End(end.scanned_to));
+        let trouble = (end.reason.as_deref() == Some("error")).then(|| match &end.request_id {
+            Some(id) => format!("the registry cannot read on; its own log says why under {id}"),
+            None => "the registry cannot read on; its own log says why".to_owned(),
+        });
+        return Ok(Told::End { scanned_to: end.scanned_to, trouble });
     }
     event(json, line).map(|event| Told::Frame(Frame::Event(event)))
 }

@@ -33,6 +33,8 @@ pub struct Remote {
     format: Format,
     is_followed: bool,
     stream: Option<Stream>,
+    /// Why the server ended it, which is told behind what came before.
+    trouble: Option<String>,
 }
 
 /// A stream that is open.
@@ -68,7 +70,7 @@ impl Remote {
         if let Some(package) = &filter.package {
             let _ = write!(query, "&package={package}");
         }
-        Self { client, target, query, scope, format, is_followed, stream: None }
+        Self { client, target, query, scope, format, is_followed, stream: None, trouble: None }
     }
 
     /// A request for what is behind `since`, a number or `now`.
@@ -171,11 +173,12 @@ impl Remote {
                         batch.frames.push(frame);
                         batch.log = Some(log);
                     }
-                    Told::End(scanned_to) => {
+                    Told::End { scanned_to, trouble } => {
                         let bookmark =
                             scanned_to.map(|scanned_to| Frame::Bookmark { scanned_to, head: None });
                         batch.frames.extend(bookmark);
                         batch.is_over = true;
+                        self.trouble = trouble;
                         break;
                     }
                 }
@@ -202,6 +205,9 @@ impl Reader for Remote {
         if !self.is_streamed() {
             return self.next_page(since, log).await;
         }
+        if let Some(trouble) = self.trouble.take() {
+            return Err(Error::Passing { source: trouble.into(), after: None });
+        }
         if self.stream.is_none() {
             self.stream = Some(self.open(since, log).await?);
         }
@@ -209,7 +215,9 @@ impl Reader for Remote {
         if !matches!(&told, Ok(Batch { is_over: false, .. })) {
             self.stream = None;
         }
-        told
+        // What ended in trouble is not over: the trouble is next.
+        let is_troubled = self.trouble.is_some();
+        told.map(|batch| Batch { is_over: batch.is_over && !is_troubled, ..batch })
     }
 }
 

@@ -218,6 +218,35 @@ async fn trouble_is_told_once_and_ends_nothing_while_it_follows() {
 }
 
 #[tokio::test]
+async fn a_stream_that_the_server_cannot_read_on_was_asked_for_again_without_a_pause_or_a_word() {
+    let at = |scanned_to| format!("{{\"bookmark\":{{\"scanned_to\":{scanned_to},\"head\":9}}}}\n");
+    let failed = |scanned_to| {
+        format!("{{\"end\":{{\"reason\":\"error\",\"request_id\":\"R7\",\"scanned_to\":{scanned_to}}}}}\n")
+    };
+    let first = stream(&(at(0) + &lines(&[1]) + &failed(1)));
+    // Who does not follow is told, behind what came before.
+    let (address, _) = server(vec![page(&[1], 1, 9), first.clone()]);
+    let client = Client::new(format!("http://{address}").parse().unwrap(), Credentials::none()).unwrap();
+    let reader = Remote::new(client, &Filter::default(), Format::CloudEvents, false);
+    let mut tail = Tail::begin(reader, Start::After(0), Options::default()).await.unwrap();
+    let (found, error) = all(&mut tail).await;
+    assert_eq!(found, [1]);
+    let error = error.unwrap();
+    assert!(matches!(&error, Error::Passing { .. }) && error.to_string().contains("under R7"), "{error}");
+    // Who follows is told once, until it goes on.
+    let again = || stream(&(at(1) + &failed(1)));
+    let answers = vec![page(&[1], 1, 9), first, page(&[1], 1, 9), again(), page(&[1], 1, 9), again()];
+    let healed = [page(&[1], 1, 9), stream(&lines(&[2]))];
+    let (address, _) = server(answers.into_iter().chain(healed).collect());
+    let mut tail = begin(address, Start::After(0), followed(2)).await.unwrap();
+    let (mut told, mut found) = (Vec::new(), Vec::new());
+    while let Some(events) = tail.next(&mut |error| told.push(error.to_string())).await.unwrap() {
+        found.extend(events.iter().map(|event| event.sequence));
+    }
+    assert_eq!((found, told.len()), (vec![1, 2], 1), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_cursor_ahead_of_the_log_or_behind_its_horizon_is_never_reset() {
     let (address, _) = server(vec![refusal("409 Conflict", "CURSOR_AHEAD")]);
     let refused = begin(address, Start::After(7), followed(1)).await.unwrap_err();
