@@ -66,8 +66,17 @@ impl Follower {
     /// Returns when a look is done that started no earlier than the allowed age ago. Those who wait at the same
     /// time share one.
     pub(super) async fn current(&self) -> Result<(), Arc<Error>> {
+        self.look(self.max_staleness).await
+    }
+
+    /// Returns when a look is done that started no earlier than now, whatever age is allowed.
+    pub(super) async fn current_now(&self) -> Result<(), Arc<Error>> {
+        self.look(Duration::ZERO).await
+    }
+
+    async fn look(&self, max_staleness: Duration) -> Result<(), Arc<Error>> {
         let called = Instant::now();
-        let enough = called.checked_sub(self.max_staleness).unwrap_or(called);
+        let enough = called.checked_sub(max_staleness).unwrap_or(called);
         let is_done = |looks: &Looks| looks.done.is_some_and(|started| started >= enough);
         let has_failed = |looks: &Looks| looks.failed.as_ref().is_some_and(|(started, _)| *started >= called);
         let mut looks = self.looks.clone();

@@ -107,6 +107,17 @@ impl Log {
         }
     }
 
+    /// The same for a place in the log that somebody was given, perhaps by another replica and a moment ago: where it is
+    /// beyond what is known, the log is looked at whatever age is allowed. Returns the number of the newest event.
+    pub async fn current_at(&self, place: Sequence) -> Result<Sequence, Arc<Error>> {
+        self.current().await?;
+        match &self.follower {
+            Some(follower) if place > self.last() => follower.current_now().await?,
+            _ => {}
+        }
+        Ok(self.last())
+    }
+
     /// The number of the newest event this process knows of.
     pub fn last(&self) -> Sequence {
         self.tail.last()

@@ -142,6 +142,20 @@ async fn a_replica_may_answer_from_what_it_knew_a_moment_ago() {
 }
 
 #[tokio::test]
+async fn a_place_that_another_replica_gave_out_was_beyond_the_end_where_answers_may_be_old() {
+    let database = Database::new().await;
+    let lenient = Options { max_staleness: Duration::from_hours(1), ..database.options() };
+    let (a, b) = (Replica::start(&lenient).await, Replica::start(&lenient).await);
+    b.log.current().await.unwrap();
+    for n in 0..30 {
+        let sequence = a.moves("t", n).await;
+        assert_eq!(b.log.current_at(sequence).await.unwrap(), sequence);
+    }
+    // One that is beyond the end indeed.
+    assert_eq!(b.log.current_at(1000).await.unwrap(), 30);
+}
+
+#[tokio::test]
 async fn a_replica_hears_of_a_write_without_asking() {
     let (a, b, database) = two().await;
     let sequence = a.moves("t", 1).await;

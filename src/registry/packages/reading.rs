@@ -180,10 +180,7 @@ impl Registry {
     /// Refuses a place in the log that is beyond its end: whoever has one read another log, or one that was set back.
     pub async fn check_cursor(&self, since: i64) -> Result<(), Error> {
         // Another replica may have recorded what this one has not heard of.
-        if since > self.last_sequence() {
-            self.inner.log.current().await.map_err(Error::Log)?;
-        }
-        let head = self.last_sequence();
+        let head = self.inner.log.current_at(since).await.map_err(Error::Log)?;
         if since > head { Err(Error::CursorAhead { since, head }) } else { Ok(()) }
     }
 

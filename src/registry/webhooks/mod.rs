@@ -127,8 +127,8 @@ impl Registry {
 
     /// The place after an event: what comes behind it is next.
     async fn place_in_log(&self, at: i64) -> Result<Place, Error> {
-        self.inner.log.current().await.map_err(Error::Log)?;
-        let (head, horizon) = (self.last_sequence(), self.inner.log.horizon());
+        let head = self.inner.log.current_at(at).await.map_err(Error::Log)?;
+        let horizon = self.inner.log.horizon();
         match at {
             _ if at > head => Err(Error::CursorAhead { since: at, head }),
             _ if at < horizon => Err(Error::CursorExpired { since: at, horizon }),
