@@ -6,7 +6,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::appender::Appender;
 use super::command::{Queued, Submitted};
-use super::feed::{self, Filter, Limit, Page};
+use super::feed::{self, Filter, Limit, Lookout, Page, Scout};
 use super::follower::Follower;
 use super::snapshot::Shelf;
 use super::tail::Tail;
@@ -36,6 +36,7 @@ pub struct Log {
     db: Db,
     queue: mpsc::Sender<Box<dyn Queued>>,
     tail: Arc<Tail>,
+    lookout: Arc<Lookout>,
     views_version: i64,
     horizon: Sequence,
     /// Nobody else writes to an embedded database, so there is nobody to follow.
@@ -77,10 +78,12 @@ impl Log {
         let bell = Arc::new(Notify::new());
         let start = |listener| Follower::start(&db, listener, &tail, Arc::clone(&bell));
         let follower = db.listener().map(start);
+        let lookout = Arc::new(Lookout::default());
+        tokio::spawn(feed::look_out(Arc::clone(&lookout), Arc::clone(tail.ring()), tail.watch()));
         let (queue, commands) = mpsc::channel(QUEUE);
         let appender = Appender { db: db.clone(), projections, clock, tail: Arc::clone(&tail), bell };
         tokio::spawn(appender.run(commands));
-        Ok(Self { db, queue, tail, views_version: version, horizon, follower })
+        Ok(Self { db, queue, tail, lookout, views_version: version, horizon, follower })
     }
 
     /// Has a command decided and, if accepted, recorded durably.
@@ -161,6 +164,11 @@ impl Log {
             return Err(Error::Expired { horizon: self.horizon });
         }
         feed::scan(&self.db, &head, after, filter, limit).await
+    }
+
+    /// Keeps watch for events that a filter lets through.
+    pub fn scout(&self, filter: &Filter) -> Scout {
+        self.lookout.scout(filter, || self.last())
     }
 
     /// The number of the last event that is not in the log any more; 0 while all are.

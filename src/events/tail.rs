@@ -49,7 +49,7 @@ pub(super) struct Tail {
     /// Changed by who holds `telling`; an append, which must not wait for a look, reads it.
     told: std::sync::Mutex<Told>,
     forked: OnceLock<Forked>,
-    ring: Ring,
+    ring: Arc<Ring>,
 }
 
 impl Tail {
@@ -59,7 +59,7 @@ impl Tail {
         let leaf = rows.first().map(|row| row.blob(0).to_vec());
         let told = std::sync::Mutex::new(Told { sequence: head.last(), leaf });
         let (publish, telling) = (watch::Sender::new(head), Mutex::new(()));
-        Ok(Self { db, observer, publish, telling, told, forked: OnceLock::new(), ring: Ring::default() })
+        Ok(Self { db, observer, publish, telling, told, forked: OnceLock::new(), ring: Arc::default() })
     }
 
     /// The newest head known.
@@ -73,7 +73,7 @@ impl Tail {
     }
 
     /// The newest events.
-    pub(super) fn ring(&self) -> &Ring {
+    pub(super) fn ring(&self) -> &Arc<Ring> {
         &self.ring
     }
 

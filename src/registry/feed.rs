@@ -4,17 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Error, Registry};
-use crate::events::feed::{Filter, Limit, Page, Record};
-use crate::events::{self, Head};
+use crate::events;
+use crate::events::feed::{Filter, Limit, Page, Record, Scout};
 use crate::oci::RepositoryName;
 use crate::views::repositories;
 
-/// Who looked in vain looks again after this time at the earliest, however much is recorded: a thousand consumers that wait
-/// for something rare are not woken by everything else.
+/// Who may not see what there was looks again after this time at the earliest, however much is recorded.
 const REST: Duration = Duration::from_millis(50);
 
 /// Which events a consumer may see. It is asked about every record each time one goes to the consumer, so that a right
@@ -44,7 +42,8 @@ pub struct Feed {
     registry: Registry,
     filter: Filter,
     sight: Sight,
-    head: watch::Receiver<Head>,
+    /// Once it waited.
+    scout: Option<Scout>,
     after: i64,
     /// Until then it is not worth looking again.
     rests_until: Option<Instant>,
@@ -64,11 +63,12 @@ impl Registry {
         filter: Filter,
         sight: Sight,
     ) -> Result<Feed, Error> {
-        self.inner.log.current().await.map_err(Error::Log)?;
-        let head = self.inner.log.watch();
-        let (log_id, epoch, last) = {
+        let since = if let Begin::After(since) = begin { since } else { 0 };
+        let last = self.inner.log.current_at(since).await.map_err(Error::Log)?;
+        let (log_id, epoch) = {
+            let head = self.inner.log.watch();
             let head = head.borrow();
-            (head.log_id.clone(), head.epoch, head.last())
+            (head.log_id.clone(), head.epoch)
         };
         if expected.log_id.as_ref().is_some_and(|id| *id != log_id)
             || expected.epoch.is_some_and(|known| known != epoch)
@@ -82,7 +82,7 @@ impl Registry {
             Begin::After(since) if since < horizon => return Err(Error::CursorExpired { since, horizon }),
             Begin::After(since) => since,
         };
-        Ok(Feed { registry: self.clone(), filter, sight, head, after, rests_until: None })
+        Ok(Feed { registry: self.clone(), filter, sight, scout: None, after, rests_until: None })
     }
 
     /// [`Error::RepositoryUnknown`] when there never was such a repository: its log would be empty for ever, and its name
@@ -112,19 +112,26 @@ impl Feed {
 
     /// The next page of up to `limit` events, without waiting: an empty one says how far it has looked.
     pub async fn page(&mut self, limit: impl Into<Limit>) -> Result<Page, Error> {
-        // What is committed from here on wakes a wait for it.
-        self.head.borrow_and_update();
+        if let Some(to) = self.scout.as_ref().and_then(|scout| scout.passes(self.after)) {
+            self.after = to;
+        }
         let mut page = self.registry.inner.log.feed(self.after, &self.filter, limit).await.map_err(
             |error| match error {
                 events::Error::Expired { horizon } => Error::CursorExpired { since: self.after, horizon },
                 error => error.into(),
             },
         )?;
+        let is_something = !page.records.is_empty();
         page.records.retain(|record| (self.sight)(record));
-        let is_in_vain = page.records.is_empty() && page.scanned_to > self.after;
+        let is_in_vain = is_something && page.records.is_empty();
         self.rests_until = is_in_vain.then(|| Instant::now() + REST);
         self.after = page.scanned_to;
         Ok(page)
+    }
+
+    /// Goes back to a place before the last page, so that what follows it comes again.
+    pub fn back_to(&mut self, after: i64) {
+        self.after = self.after.min(after);
     }
 
     /// The next page on which there is something. Waits for it as long as `wait`, then, or when it has looked at
@@ -149,10 +156,15 @@ impl Feed {
         }
     }
 
-    /// Waits until the log has gone on since the last page was read. Can be given up at any time.
+    /// Waits until there is something behind the last page that the filter lets through, or may be. Can be given up at
+    /// any time.
     pub async fn wait(&mut self) -> Result<(), Error> {
-        // The log is closed, and the process about to end.
-        self.head.changed().await.map_err(|_| Error::Stopping)?;
+        let log = &self.registry.inner.log;
+        let scout = self.scout.get_or_insert_with(|| log.scout(&self.filter));
+        if !scout.wait(self.after).await {
+            // The log is closed, and the process about to end.
+            return Err(Error::Stopping);
+        }
         if let Some(until) = self.rests_until {
             tokio::time::sleep_until(until).await;
         }

@@ -13,7 +13,7 @@ use crate::setting::nearest;
 const PATTERNS: usize = 64;
 
 /// Which events a consumer wants: all fields must fit, of the types one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Of these types; of any when there is none.
     pub types: Vec<TypePattern>,
@@ -54,7 +54,7 @@ impl Filter {
 
 /// A beginning of event types, up to a dot or the end: `package` and `package.*` are `v1.package.created` and all other
 /// types of packages, of every version; `v1.tag.moved` is only that.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TypePattern(Box<str>);
 
 /// Why a text is no pattern.

@@ -3,7 +3,8 @@
 //! A consumer has a place in the log, the number of the last event it has seen, and asks for what comes after it.
 //! Nothing about a consumer is kept here: one that is slow, or gone, costs nothing, and the appender never waits for
 //! any. The newest events are in a [ring](Ring) in memory, so that those who follow the end of the log, however many,
-//! cost no statement; whoever is further behind reads pages from the database.
+//! cost no statement, and a [scout](Scout) wakes only whom an event is for; whoever is further behind reads pages from
+//! the database.
 //!
 //! - **Nothing is skipped.** A [page](Page) says how far it has looked; what lies before that and is not on it does not
 //!   match the filter. Sequence numbers have no gaps, so a consumer can check that itself.
@@ -13,6 +14,7 @@
 mod cloud;
 mod filter;
 mod json;
+mod lookout;
 mod record;
 mod ring;
 mod scan;
@@ -23,6 +25,8 @@ use std::sync::Arc;
 pub use cloud::cloud_event;
 pub use filter::{Filter, TypePattern, TypePatternError};
 pub use json::{json, leaf_hash};
+pub use lookout::Scout;
+pub(super) use lookout::{Lookout, look_out};
 pub use record::Record;
 pub(super) use ring::Ring;
 pub(super) use scan::{STATEMENTS, horizon, scan};
@@ -77,7 +81,8 @@ impl Page {
     }
 }
 
-/// A page of the newest events, from memory; `None` when not all of what comes after `after` is there.
+/// A page of the newest events, from memory; `None` when not all of what comes after `after` is there. What is there
+/// already beyond `head` is not told before the head is: whoever came back behind it would be refused.
 pub(super) fn recent(
     ring: &Ring,
     head: &Head,
@@ -85,14 +90,16 @@ pub(super) fn recent(
     filter: &Filter,
     limit: Limit,
 ) -> Option<Page> {
-    let looked_at = ring.after(after, SCANNED)?;
-    let last = looked_at.last()?.sequence;
+    let mut looked_at = ring.after(after, SCANNED)?;
+    let known = looked_at.partition_point(|record| record.sequence <= head.last());
+    looked_at.truncate(known);
+    looked_at.last()?;
     let (mut records, mut bytes, mut scanned_to) = (Vec::new(), 0, after);
     for record in looked_at {
         if filter.matches(&record) {
             bytes += record.payload.len();
             if limit.is_reached(records.len(), bytes) {
-                return Some(Page { records, scanned_to, head: head.last().max(last) });
+                return Some(Page { records, scanned_to, head: head.last() });
             }
             scanned_to = record.sequence;
             records.push(record);
@@ -100,5 +107,5 @@ pub(super) fn recent(
             scanned_to = record.sequence;
         }
     }
-    Some(Page { records, scanned_to, head: head.last().max(last) })
+    Some(Page { records, scanned_to, head: head.last() })
 }
