@@ -104,26 +104,21 @@ impl Room {
     /// Waits for the memory of an answer that takes `making` bytes while it is made and has about `body` bytes;
     /// [`Error::Crowded`] when it did not come free in time.
     pub(super) async fn take(&self, making: usize, body: usize) -> Result<Taken, Error> {
+        let taken = tokio::time::timeout(self.patience, self.wait(making, body)).await;
+        taken.ok().flatten().ok_or(Error::Crowded)
+    }
+
+    /// The same for a part of a stream, which waits as long as it takes. Meanwhile it should hold nothing.
+    pub(super) async fn wait(&self, making: usize, body: usize) -> Option<Taken> {
         let lane = if body <= SMALL_ANSWER { &self.small } else { &self.large };
         let (making, body) =
             if making.max(body) <= SMALL_ANSWER { (0, making.max(body)) } else { (making, body) };
-        let taken = async {
-            let sending = lane.take(body).await?;
-            let making = match places(making, MAKING) {
-                0 => None,
-                places => Some(Arc::clone(&self.making).acquire_many_owned(places).await?),
-            };
-            Ok::<_, AcquireError>(Taken { making, sending, lane: lane.clone() })
+        let sending = lane.take(body).await.ok()?;
+        let making = match places(making, MAKING) {
+            0 => None,
+            places => Some(Arc::clone(&self.making).acquire_many_owned(places).await.ok()?),
         };
-        let taken = tokio::time::timeout(self.patience, taken).await;
-        taken.map_err(|_| Error::Crowded)?.map_err(|_| Error::Crowded)
-    }
-}
-
-impl Room {
-    /// Waits for the memory to make a part of a stream in. There is no hurry, and nothing that is held meanwhile.
-    pub(super) async fn make(&self, making: usize) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.making).acquire_many_owned(places(making, MAKING)).await.ok()
+        Some(Taken { making, sending, lane: lane.clone() })
     }
 }
 

@@ -1,8 +1,9 @@
 //! A stream of events: events as they come, bookmarks in between, and an end that says where to go on.
 //!
-//! A stream is pulled. Nothing is read for a client that takes nothing, and what it has not taken is a page at most,
-//! shared with everybody else where it comes from memory. While nothing happens a stream is a timer and a place in a
-//! list of those who are woken.
+//! A stream is pulled. Nothing is read for a client that takes nothing, and what it has not taken is a small page, shared
+//! with everybody else where it comes from memory, or one large event, which has a place in the memory for large answers.
+//! Who reads that too slowly while others wait for theirs is cut off. While nothing happens that a stream is for, it is a
+//! timer and a place in a list of those who are woken.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +14,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{Frames, Framing, Place, Reason};
-use super::shape;
+use super::{need, shape};
 use crate::registry::{self, EventLimit, Feed, Record};
-use crate::server::body::OutStream;
+use crate::server::body::{OutStream, StreamError};
 use crate::server::error::{self, Error};
-use crate::server::room::{PROJECTED, Room};
+use crate::server::room::{Room, Sending, Taken};
 
-/// What is read at once. With so many events of the usual size it is not much, and with large ones less than a list has.
-const PAGE: EventLimit = EventLimit { events: 256, bytes: 256 * 1024 };
+/// What is read at once. A large event has a page to itself.
+const PAGE: EventLimit = EventLimit { events: 256, bytes: shape::SMALL };
 
 /// What is handed to the connection at a time, in bytes, unless an event is longer.
 const FRAME: usize = 64 * 1024;
@@ -56,12 +57,15 @@ impl Stream {
             place: Place { scanned_to: at, head },
             at,
             told: at,
+            wanted: None,
+            granted: None,
+            sending: None,
             phase: Phase::Beginning,
             stream: self,
         };
         // In a box: what the stream is made of would otherwise be moved with every step, and be there twice.
         Box::pin(futures_util::stream::unfold(Box::new(going), |mut going| async move {
-            going.next().await.map(|bytes| (Ok(bytes), going))
+            going.next().await.map(|next| (next, going))
         }))
     }
 }
@@ -80,6 +84,12 @@ struct Going {
     at: i64,
     /// The last number the client was told.
     told: i64,
+    /// The payload of a large event that is next, in bytes, for which there has to be room.
+    wanted: Option<usize>,
+    /// The room for it.
+    granted: Option<(usize, Taken)>,
+    /// A large event on its way.
+    sending: Option<Sending>,
     phase: Phase,
 }
 
@@ -92,28 +102,51 @@ enum Phase {
 
 impl Going {
     /// What goes out next; `None` behind the end.
-    async fn next(&mut self) -> Option<Bytes> {
+    async fn next(&mut self) -> Option<Result<Bytes, StreamError>> {
         match self.phase {
             Phase::Beginning => {
                 self.phase = Phase::Going;
-                return Some(self.stream.frames.begin(self.place));
+                return Some(Ok(self.stream.frames.begin(self.place)));
             }
             Phase::Ended => return None,
             Phase::Going => {}
         }
+        if let Some(piece) = self.piece() {
+            return Some(piece);
+        }
         let next = self.frame().await;
-        Some(next.unwrap_or_else(|end| self.end(end)))
+        let next = next.unwrap_or_else(|end| Some(self.end(end)));
+        next.map_or_else(|| self.piece(), |bytes| Some(Ok(bytes)))
     }
 
-    async fn frame(&mut self) -> Result<Bytes, End> {
+    /// The next piece of a large event on its way. One that is read too slowly breaks off.
+    fn piece(&mut self) -> Option<Result<Bytes, StreamError>> {
+        let piece = self.sending.as_mut()?.next();
+        match &piece {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => (self.phase, self.sending) = (Phase::Ended, None),
+            None => self.sending = None,
+        }
+        piece
+    }
+
+    /// What goes out next; nothing where that is a large event, which goes out in pieces.
+    async fn frame(&mut self) -> Result<Option<Bytes>, End> {
         loop {
             self.check()?;
             let bytes = self.batch().await?;
+            if self.sending.is_some() {
+                return Ok(None);
+            }
             if !bytes.is_empty() {
-                return Ok(bytes);
+                return Ok(Some(bytes));
+            }
+            if let Some(size) = self.wanted.take() {
+                self.granted = self.room(size).await.map(|room| (size, room));
+                // The next page has the event again.
             }
             if self.at - self.told >= SILENT || Instant::now() >= self.bookmark_at {
-                return Ok(self.bookmark());
+                return Ok(Some(self.bookmark()));
             }
             // In a box: the statements in it would make every stream that waits as large as one that reads.
             let limit = EventLimit { events: PAGE.events.min(self.stream.left), ..PAGE };
@@ -158,31 +191,73 @@ impl Going {
             if !self.stream.feed.sees(&record) {
                 continue;
             }
-            let shown = match self.shown(&record).await {
-                Ok(shown) => shown,
-                Err(error) if out.is_empty() => return Err(End::Failed(error)),
+            let is_large = record.payload.len() > shape::SMALL;
+            if is_large && out.is_empty() {
+                self.large(&record).await?;
+                break;
+            }
+            let shown = if is_large { None } else { Some(self.shown(&record).await) };
+            match shown {
+                Some(Ok(shown)) => self.stream.frames.event(&mut out, &record, &shown),
+                Some(Err(error)) if out.is_empty() => return Err(End::Failed(error)),
                 // What is before it goes first; the event is met again.
-                Err(_) => {
-                    self.place.scanned_to = self.at;
-                    self.page = Vec::new().into_iter();
+                Some(Err(_)) | None => {
+                    self.go_back();
                     break;
                 }
-            };
-            self.stream.frames.event(&mut out, &record, &shown);
-            self.stream.left -= 1;
-            (self.at, self.told) = (record.sequence, record.sequence);
+            }
+            self.gone(&record);
         }
         Ok(out.into())
     }
 
+    /// Has a large event go out next if there is room for it; else that is wanted, and the event is met again.
+    async fn large(&mut self, record: &Arc<Record>) -> Result<(), End> {
+        let size = record.payload.len();
+        let granted = self.granted.take().filter(|(granted, _)| *granted >= size);
+        let Some((_, room)) = granted else {
+            // Who waits holds nothing.
+            self.wanted = Some(size);
+            self.go_back();
+            return Ok(());
+        };
+        let shown = self.shown(record).await.map_err(End::Failed)?;
+        let mut out = Vec::new();
+        self.stream.frames.event(&mut out, record, &shown);
+        self.sending = Some(room.hold(out));
+        self.gone(record);
+        Ok(())
+    }
+
+    /// What of an event is text; nothing where its bytes go out as they are stored.
     async fn shown(&self, record: &Arc<Record>) -> Result<Bytes, Error> {
-        if self.stream.frames.framing == Framing::Cbor {
-            return Ok(Bytes::new());
+        match self.stream.frames.framing {
+            Framing::Cbor => Ok(Bytes::new()),
+            Framing::Ndjson | Framing::Sse => shape::shown(record).await,
         }
-        let is_large = record.payload.len() > shape::SMALL && !shape::is_shown(record);
-        let _making =
-            if is_large { self.stream.room.make(record.payload.len() * PROJECTED).await } else { None };
-        shape::shown(record).await
+    }
+
+    fn gone(&mut self, record: &Record) {
+        self.granted = None;
+        self.stream.left -= 1;
+        (self.at, self.told) = (record.sequence, record.sequence);
+    }
+
+    /// Whatever did not go is read again.
+    fn go_back(&mut self) {
+        self.page = Vec::new().into_iter();
+        self.place.scanned_to = self.at;
+        self.stream.feed.back_to(self.at);
+    }
+
+    /// Waits for room for an event. There is no hurry, but the stream may end meanwhile.
+    async fn room(&self, size: usize) -> Option<Taken> {
+        let (making, body) = need((1, size));
+        tokio::select! {
+            room = self.stream.room.wait(making, body) => room,
+            () = tokio::time::sleep_until(self.ends_at) => None,
+            () = self.stream.stopping.cancelled() => None,
+        }
     }
 
     fn bookmark(&mut self) -> Bytes {
