@@ -102,10 +102,7 @@ impl Courier {
         let mut sending = JoinSet::new();
         loop {
             head.borrow_and_update();
-            if let Err(error) = self.round(&mut sending).await {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, "Looking for webhooks to send failed");
-            }
+            self.step(&mut sending).await;
             tokio::time::sleep(APART).await;
             tokio::select! {
                 changed = head.changed() => if changed.is_err() { return },
@@ -114,6 +111,16 @@ impl Courier {
                 // Its turn may be over, and there be more to send.
                 Some(_) = sending.join_next() => {}
             }
+        }
+    }
+
+    /// One round, of those that go on for ever.
+    pub(in crate::registry) async fn step(&self, sending: &mut JoinSet<()>) {
+        // Whose turn is over is let go of first, all of them: they would add up, and each would end a pause.
+        while sending.try_join_next().is_some() {}
+        if let Err(error) = self.round(sending).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "Looking for webhooks to send failed");
         }
     }
 
