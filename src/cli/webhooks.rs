@@ -54,8 +54,8 @@ pub(super) struct Change {
     /// Where to from now on.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Every event, whatever was left out so far.
-    #[arg(long, conflicts_with_all = ["types", "repository", "package"])]
+    /// Every event, whatever was left out so far; with --types, --repository or --package those that they leave.
+    #[arg(long)]
     everything: bool,
     /// Make a new secret; the one before signs too for 24 hours.
     #[arg(long, conflicts_with = "secret_file")]
@@ -146,7 +146,12 @@ impl Webhooks {
             Self::Change(Change { id, url, everything, rotate_secret, what, remote }) => {
                 let mut asked = what.asked()?;
                 if everything {
-                    asked["filter"] = json!({});
+                    let named = asked["filter"].take();
+                    let mut filter = json!({ "types": null, "repository": null, "package": null });
+                    for (field, value) in named.as_object().into_iter().flatten() {
+                        filter[field] = value.clone();
+                    }
+                    asked["filter"] = filter;
                 }
                 asked["url"] = url.into();
                 asked["rotate_secret"] = rotate_secret.into();
@@ -167,13 +172,16 @@ impl Webhooks {
 }
 
 impl What {
-    /// The body of a request, with what was said.
+    /// The body of a request, with what was said and nothing else: what is null in a filter is no longer asked for.
     fn asked(self) -> Result<Value, Failure> {
         let secret = self.secret_file.map(|file| read(&file)).transpose()?;
         let mut asked = json!({ "format": self.format, "secret": secret, "since": self.since });
-        if !self.types.is_empty() || self.repository.is_some() || self.package.is_some() {
-            asked["filter"] =
-                json!({ "types": self.types, "repository": self.repository, "package": self.package });
+        let types = Some(self.types).filter(|types| !types.is_empty()).map(Value::from);
+        let (repository, package) = (self.repository.map(Value::from), self.package.map(Value::from));
+        for (field, said) in [("types", types), ("repository", repository), ("package", package)] {
+            if let Some(said) = said {
+                asked["filter"][field] = said;
+            }
         }
         Ok(asked)
     }

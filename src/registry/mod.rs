@@ -101,8 +101,9 @@ pub use verify::{
 };
 pub use webhooks::{
     Allowed, AllowedError, Change as WebhookChange, Courier, Deliver, Delivery, Endpoint, EndpointError,
-    Forbidden, Format as WebhookFormat, Guard, Host, LONGEST_DELIVERY, NewWebhook, Options as WebhookOptions,
-    Receipt, SecretError, Since as WebhookSince, State as WebhookState, Undelivered, Webhook, WebhookSecret,
+    FilterChange as WebhookFilterChange, FilterField as WebhookFilterField, Forbidden,
+    Format as WebhookFormat, Guard, Host, LONGEST_DELIVERY, NewWebhook, Options as WebhookOptions, Receipt,
+    SecretError, Since as WebhookSince, State as WebhookState, Undelivered, Webhook, WebhookSecret,
 };
 
 pub use crate::dataplane::{Body, ClientError};

@@ -10,11 +10,13 @@ use super::secrets::Secrets;
 use super::table::{Place, Stored};
 use super::{Endpoint, Format, Guard, State, Webhook, WebhookSecret};
 use crate::clock::Micros;
-use crate::events::feed::Filter;
+use crate::events::feed::{Filter, TypePattern};
 use crate::events::{
     Actor, Command, Decision, Fact, Read, Rows, Subscribed, WebhookChanged, WebhookCreated, WebhookDeleted,
     WebhookId,
 };
+use crate::oci::RepositoryName;
+use crate::package::PackageId;
 use crate::registry::{Error, Registry};
 
 /// What a webhook says while it is being set up or changed.
@@ -57,13 +59,67 @@ pub struct Change {
     /// How events are rendered.
     pub format: Option<Format>,
     /// Which events are sent.
-    pub filter: Option<Filter>,
+    pub filter: FilterChange,
     /// What deliveries are signed with. The secret before signs too, for a day.
     pub secret: Option<WebhookSecret>,
     /// Where it goes on.
     pub since: Option<Since>,
     /// Whether it is sent: suspended or resumed.
     pub is_active: Option<bool>,
+}
+
+/// What is to be different in a filter. What is not named stays here too: whoever asks for other types does not ask to be
+/// told of every repository.
+#[derive(Clone, Debug, Default)]
+pub struct FilterChange {
+    /// Of which types.
+    pub types: FilterField<Vec<TypePattern>>,
+    /// About which repository.
+    pub repository: FilterField<RepositoryName>,
+    /// About which package.
+    pub package: FilterField<PackageId>,
+}
+
+/// What becomes of one field of a filter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FilterField<T> {
+    /// It stays.
+    #[default]
+    Kept,
+    /// It lets everything through from now on.
+    Cleared,
+    /// It is this one from now on.
+    Set(T),
+}
+
+impl FilterChange {
+    /// The filter that becomes of one.
+    fn of(self, was: &Filter) -> Filter {
+        Filter {
+            types: self.types.of(Some(was.types.clone())).unwrap_or_default(),
+            repository: self.repository.of(was.repository.clone()),
+            package: self.package.of(was.package.clone()),
+        }
+    }
+}
+
+impl<T> FilterField<T> {
+    fn of(self, was: Option<T>) -> Option<T> {
+        match self {
+            Self::Kept => was,
+            Self::Cleared => None,
+            Self::Set(becomes) => Some(becomes),
+        }
+    }
+
+    /// The same of something that is made of what is set.
+    pub fn try_map<U, E>(self, make: impl FnOnce(T) -> Result<U, E>) -> Result<FilterField<U>, E> {
+        Ok(match self {
+            Self::Kept => FilterField::Kept,
+            Self::Cleared => FilterField::Cleared,
+            Self::Set(becomes) => FilterField::Set(make(becomes)?),
+        })
+    }
 }
 
 impl Registry {
@@ -160,7 +216,8 @@ impl Registry {
         }
         exchange(&mut webhook.endpoint, change.endpoint, "url", &mut changes);
         exchange(&mut webhook.format, change.format, "format", &mut changes);
-        exchange(&mut webhook.filter, change.filter, "filter", &mut changes);
+        let filter = change.filter.of(&webhook.filter);
+        exchange(&mut webhook.filter, Some(filter), "filter", &mut changes);
         if let Some(secret) = change.secret {
             let rotated = stored.secrets.rotated(secret, self.inner.clock.now());
             exchange(&mut stored.secrets, Some(rotated), "secret", &mut changes);

@@ -27,7 +27,7 @@ mod patience;
 mod secrets;
 pub(super) mod table;
 
-pub use changing::{Change, NewWebhook, Since};
+pub use changing::{Change, FilterChange, FilterField, NewWebhook, Since};
 pub use courier::Courier;
 pub use deliver::{Deliver, Delivery, LONGEST as LONGEST_DELIVERY, Receipt, Undelivered};
 pub use endpoint::{Endpoint, EndpointError, Host};

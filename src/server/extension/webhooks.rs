@@ -11,9 +11,11 @@ use super::super::respond::{Answer, Headers as _, empty, json as answer, link};
 use super::super::route::{Page, Webhooks, webhook_path};
 use super::super::service::Call;
 use super::input::{self, refused};
+use crate::oci::RepositoryName;
+use crate::package::PackageId;
 use crate::registry::{
-    EventFilter, NewWebhook, TypePattern, Webhook, WebhookChange, WebhookFormat, WebhookId, WebhookSecret,
-    WebhookSince,
+    EventFilter, NewWebhook, TypePattern, Webhook, WebhookChange, WebhookFilterChange, WebhookFilterField,
+    WebhookFormat, WebhookId, WebhookSecret, WebhookSince,
 };
 use crate::retention::rfc3339;
 
@@ -38,7 +40,7 @@ struct Create {
 struct Change {
     url: Option<String>,
     format: Option<String>,
-    filter: Option<Filter>,
+    filter: Option<FilterChange>,
     secret: Option<String>,
     #[serde(default)]
     rotate_secret: bool,
@@ -58,6 +60,21 @@ struct Filter {
     types: Vec<String>,
     repository: Option<String>,
     package: Option<String>,
+}
+
+/// What is not there stays, and what is null goes.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FilterChange {
+    types: WebhookFilterField<Vec<String>>,
+    repository: WebhookFilterField<String>,
+    package: WebhookFilterField<String>,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for WebhookFilterField<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Cleared, Self::Set))
+    }
 }
 
 /// The number of an event, or `"now"`.
@@ -108,7 +125,7 @@ async fn create(call: &mut Call<'_>) -> Result<Answer, Error> {
     let new = NewWebhook {
         endpoint: parsed("url", asked.url.parse())?,
         format: format(asked.format.as_deref())?.unwrap_or(WebhookFormat::Json),
-        filter: filter(asked.filter)?.unwrap_or_default(),
+        filter: asked.filter.map(filter).transpose()?.unwrap_or_default(),
         secret: secret(asked.secret.as_deref())?,
         since: asked.since.map_or(WebhookSince::Now, |From(since)| since),
     };
@@ -150,7 +167,7 @@ async fn change(call: &mut Call<'_>, id: &WebhookId) -> Result<Answer, Error> {
     let asked = WebhookChange {
         endpoint,
         format: format(asked.format.as_deref())?,
-        filter: filter(asked.filter)?,
+        filter: filter_change(asked.filter.unwrap_or_default())?,
         secret: given.or_else(|| made.clone()),
         since: asked.since.map(|From(since)| since),
         is_active: None,
@@ -180,18 +197,38 @@ fn secret(text: Option<&str>) -> Result<Option<WebhookSecret>, Error> {
     text.map(|text| parsed("secret", WebhookSecret::parse(text))).transpose()
 }
 
-fn filter(asked: Option<Filter>) -> Result<Option<EventFilter>, Error> {
-    let Some(Filter { types, repository, package }) = asked else { return Ok(None) };
+fn filter(Filter { types, repository, package }: Filter) -> Result<EventFilter, Error> {
+    Ok(EventFilter {
+        types: patterns(&types)?,
+        repository: repository.as_deref().map(self::repository).transpose()?,
+        package: package.as_deref().map(self::package).transpose()?,
+    })
+}
+
+fn filter_change(asked: FilterChange) -> Result<WebhookFilterChange, Error> {
+    Ok(WebhookFilterChange {
+        types: asked.types.try_map(|types| patterns(&types))?,
+        repository: asked.repository.try_map(|name| repository(&name))?,
+        package: asked.package.try_map(|id| package(&id))?,
+    })
+}
+
+fn patterns(types: &[String]) -> Result<Vec<TypePattern>, Error> {
     if types.iter().any(|pattern| pattern.contains(',')) {
         return Err(refused("filter.types: give each pattern by itself"));
     }
-    let types = match types.join(",") {
-        none if none.is_empty() && types.is_empty() => Vec::new(),
-        types => parsed("filter.types", EventFilter::parse_types(&types))?,
-    };
-    let repository = repository.map(|name| parsed("filter.repository", name.parse())).transpose()?;
-    let package = package.map(|id| parsed("filter.package", id.parse())).transpose()?;
-    Ok(Some(EventFilter { types, repository, package }))
+    match types.join(",") {
+        none if none.is_empty() && types.is_empty() => Ok(Vec::new()),
+        types => parsed("filter.types", EventFilter::parse_types(&types)),
+    }
+}
+
+fn repository(name: &str) -> Result<RepositoryName, Error> {
+    parsed("filter.repository", name.parse())
+}
+
+fn package(id: &str) -> Result<PackageId, Error> {
+    parsed("filter.package", id.parse())
 }
 
 fn parsed<T, E: std::error::Error>(field: &str, parsed: Result<T, E>) -> Result<T, Error> {

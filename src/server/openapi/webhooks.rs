@@ -49,7 +49,7 @@ pub(super) static WEBHOOKS: &[Operation] = &[
         method: "PATCH",
         path: "/v2/_artifactstore/webhooks/{webhook}",
         id: "changeWebhook",
-        summary: "Change a webhook; what is not named stays. With `rotate_secret` the answer has the new secret, and the one \
+        summary: "Change a webhook; what is not named stays, also of the filter. With `rotate_secret` the answer has the new secret, and the one \
                   before signs too for 24 hours",
         parameters: &[&WEBHOOK],
         body: Some(Body::Optional("WebhookChange")),
@@ -118,6 +118,10 @@ pub(super) fn schemas() -> Value {
     let mut asked_filter = filter.clone();
     asked_filter["required"] = json!([]);
     asked_filter["type"] = json!(["object", "null"]);
+    let mut changed_filter = asked_filter.clone();
+    changed_filter["properties"]["types"]["type"] = json!(["array", "null"]);
+    changed_filter["description"] =
+        json!("What is not there stays, and what is null is asked for no longer.");
     let formats = json!(["json", "cloudevents", "distribution", null]);
     let format = json!({ "enum": formats, "description": "json when nobody says." });
     let secret = json!({
@@ -159,7 +163,7 @@ pub(super) fn schemas() -> Value {
         "WebhookChange": object(
             &["url", "format", "filter", "secret", "rotate_secret", "since"],
             json!({
-                "url": url_or_none, "format": format, "filter": asked_filter, "secret": secret,
+                "url": url_or_none, "format": format, "filter": changed_filter, "secret": secret,
                 "rotate_secret": { "type": "boolean" }, "since": since,
             }),
         ),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::directory;
 use crate::support::{Launch, Ran, Receiver, Repo, Server, command, run_command, until};
@@ -59,6 +59,29 @@ fn a_webhook_is_set_up_looked_at_changed_and_removed() {
     run(&server, &["show", id]).refused(&["is not known"]);
     assert_eq!(run(&server, &["list"]).expect(0).out, "");
     assert!(!server.log().contains(&SECRET[6..]) && !server.log().contains("/token"));
+}
+
+#[test]
+fn a_change_of_the_types_had_every_repository_sent() {
+    let server = Launch::new().env("ARTIFACTSTORE_WEBHOOKS_ALLOW", "127.0.0.1").start();
+    let url = Receiver::start().url("/");
+    let made =
+        run(&server, &["create", &url, "--types", "tag", "--repository", "team/results"]).expect(0).out;
+    let id = made.lines().next().unwrap();
+    let changed = |arguments: &[&str]| {
+        let arguments = [&["change", id, "--json"], arguments].concat();
+        run(&server, &arguments).expect(0).json()["filter"].clone()
+    };
+    for (arguments, types, repository) in [
+        (&["--types", "tag.moved"][..], json!(["tag.moved"]), json!("team/results")),
+        (&["--repository", "other"], json!(["tag.moved"]), json!("other")),
+        (&["--format", "cloudevents"], json!(["tag.moved"]), json!("other")),
+        (&["--everything", "--types", "blob,tag"], json!(["blob", "tag"]), json!(null)),
+        (&["--everything"], json!([]), json!(null)),
+    ] {
+        let becomes = json!({ "types": types, "repository": repository, "package": null });
+        assert_eq!(changed(arguments), becomes, "{arguments:?}");
+    }
 }
 
 #[test]

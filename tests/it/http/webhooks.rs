@@ -131,6 +131,35 @@ fn a_webhook_is_changed_suspended_resumed_and_removed() {
 }
 
 #[test]
+fn a_change_of_one_part_of_a_filter_dropped_the_others() {
+    let (server, receiver) = (allowing(), Receiver::start());
+    let client = server.client();
+    let id = "pkg_01arz3ndektsv4rrffq69g5fav";
+    let filter = json!({ "types": ["tag"], "repository": "team/results", "package": id });
+    let webhook = create(&client, &json!({ "url": receiver.url("/"), "filter": filter }));
+    let change = |filter: Value| {
+        let request = Request::patch(path(&webhook)).body(json!({ "filter": filter }).to_string());
+        shaped(&client.send(&request).expect(200), "Webhook")["filter"].clone()
+    };
+    let none = Value::Null;
+    for (asked, [types, repository, package]) in [
+        (json!({ "types": ["blob"] }), [json!(["blob"]), json!("team/results"), json!(id)]),
+        (json!({ "repository": "other" }), [json!(["blob"]), json!("other"), json!(id)]),
+        (json!({ "package": null }), [json!(["blob"]), json!("other"), none.clone()]),
+        (json!({}), [json!(["blob"]), json!("other"), none.clone()]),
+        (none.clone(), [json!(["blob"]), json!("other"), none.clone()]),
+        (json!({ "types": null }), [json!([]), json!("other"), none.clone()]),
+        (json!({ "types": ["tag"], "repository": null }), [json!(["tag"]), none.clone(), none.clone()]),
+        (json!({ "types": [] }), [json!([]), none.clone(), none.clone()]),
+    ] {
+        let becomes = json!({ "types": types, "repository": repository, "package": package });
+        assert_eq!(change(asked.clone()), becomes, "{asked}");
+    }
+    let unknown = Request::patch(path(&webhook)).body(json!({ "filter": { "tpyes": [] } }).to_string());
+    client.send(&unknown).refused(400, "MANIFEST_INVALID");
+}
+
+#[test]
 fn nothing_is_sent_inside_and_no_redirect_is_followed() {
     let (server, receiver) = (Server::start(), Receiver::start());
     let client = server.client();

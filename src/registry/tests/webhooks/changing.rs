@@ -11,6 +11,7 @@ on_both!(
     a_change_takes_effect_at_once_and_only_one_of_two_at_a_time,
     there_are_no_more_webhooks_than_allowed,
     a_webhook_goes_on_where_somebody_says,
+    a_change_of_one_part_of_a_filter_dropped_the_others,
 );
 
 fn change() -> WebhookChange {
@@ -162,6 +163,27 @@ async fn a_webhook_goes_on_where_somebody_says(on: On) {
     let refused =
         stage.registry.create_webhook(Actor::anonymous(), NewWebhook { since: beyond, ..subscription(URL) });
     assert!(matches!(refused.await, Err(Error::CursorAhead { .. })));
+}
+
+async fn a_change_of_one_part_of_a_filter_dropped_the_others(on: On) {
+    let stage = Stage::new(on).await;
+    let (tags, blobs) = (Filter::parse_types("tag").unwrap(), Filter::parse_types("blob").unwrap());
+    let filter = Filter { types: tags, repository: Some(name("a/b")), package: None };
+    let webhook = stage.hook_with(|new| new.filter = filter.clone()).await;
+    let changed =
+        async |filter| stage.change(&webhook, WebhookChange { filter, ..change() }).await.unwrap().filter;
+    let types = WebhookFilterField::Set(blobs.clone());
+    let found = changed(WebhookFilterChange { types, ..WebhookFilterChange::default() }).await;
+    assert_eq!(found, Filter { types: blobs.clone(), ..filter });
+    let repository = WebhookFilterField::Set(name("c"));
+    let found = changed(WebhookFilterChange { repository, ..WebhookFilterChange::default() }).await;
+    assert_eq!(found, Filter { types: blobs.clone(), repository: Some(name("c")), package: None });
+    let repository = WebhookFilterField::Cleared;
+    let found = changed(WebhookFilterChange { repository, ..WebhookFilterChange::default() }).await;
+    assert_eq!(found, Filter { types: blobs, repository: None, package: None });
+    let recorded = stage.recorded().await.len();
+    changed(WebhookFilterChange::default()).await;
+    assert_eq!(stage.recorded().await.len(), recorded, "what names nothing changes nothing");
 }
 
 #[tokio::test]
