@@ -84,10 +84,10 @@ impl Sender {
     async fn exchange(&self, delivery: &Delivery) -> Result<Receipt, Undelivered> {
         let endpoint = &delivery.endpoint;
         // The resolver is not asked about an address that is written out.
-        self.guard.check(endpoint).map_err(|forbidden| Undelivered(forbidden.to_string()))?;
+        self.guard.check(endpoint).map_err(|forbidden| Undelivered::Forbidden(forbidden.to_string()))?;
         let request = request(delivery)?;
         let answer = self.pool.request(request).await;
-        let answer = answer.map_err(|error| Undelivered(reason(endpoint, &error)))?;
+        let answer = answer.map_err(|error| reason(endpoint, &error))?;
         let status = answer.status().as_u16();
         let retry_after = asked(answer.headers());
         let beginning = beginning(answer.into_body()).await;
@@ -98,7 +98,7 @@ impl Sender {
 #[async_trait]
 impl Deliver for Sender {
     async fn send(&self, delivery: &Delivery) -> Result<Receipt, Undelivered> {
-        let late = || Undelivered(format!("no answer within {} seconds", LONGEST_DELIVERY.as_secs()));
+        let late = || Undelivered::Late(format!("no answer within {} seconds", LONGEST_DELIVERY.as_secs()));
         tokio::time::timeout(LONGEST_DELIVERY, self.exchange(delivery)).await.unwrap_or_else(|_| Err(late()))
     }
 }
@@ -110,15 +110,15 @@ impl fmt::Debug for Sender {
 }
 
 fn request(delivery: &Delivery) -> Result<Request<Full<Bytes>>, Undelivered> {
-    let unfit = |_| Undelivered("the request cannot be put together".to_owned());
+    let unfit = |_| Undelivered::Unreachable("the request cannot be put together".to_owned());
     let uri: http::Uri = delivery.endpoint.expose().parse().map_err(|_| {
         // Without the text: it may hold a secret.
-        Undelivered("the URL cannot be called".to_owned())
+        Undelivered::Unreachable("the URL cannot be called".to_owned())
     })?;
     let mut request = Request::builder().method(Method::POST).uri(uri);
     for (name, value) in &delivery.headers {
-        let mut value =
-            HeaderValue::from_str(value).map_err(|_| Undelivered("a header cannot be sent".to_owned()))?;
+        let unfit = |_| Undelivered::Unreachable("a header cannot be sent".to_owned());
+        let mut value = HeaderValue::from_str(value).map_err(unfit)?;
         value.set_sensitive(*name == "webhook-signature");
         request = request.header(HeaderName::from_static(name), value);
     }
@@ -156,13 +156,13 @@ fn asked(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Why there is no answer, in a sentence that does not show the URL.
-fn reason(endpoint: &Endpoint, error: &hyper_util::client::legacy::Error) -> String {
+fn reason(endpoint: &Endpoint, error: &hyper_util::client::legacy::Error) -> Undelivered {
     let host = endpoint.host();
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     let mut last = error.to_string();
     while let Some(cause) = next {
         if let Some(forbidden) = cause.downcast_ref::<Forbidden>() {
-            return forbidden.to_string();
+            return Undelivered::Forbidden(forbidden.to_string());
         }
         last = cause.to_string();
         // What an I/O error holds is not its source.
@@ -170,9 +170,9 @@ fn reason(endpoint: &Endpoint, error: &hyper_util::client::legacy::Error) -> Str
         next = held.map_or_else(|| cause.source(), |held| Some(held));
     }
     if error.is_connect() {
-        return format!("{host} cannot be reached: {last}");
+        return Undelivered::Unreachable(format!("{host} cannot be reached: {last}"));
     }
-    format!("{host} did not answer: {last}")
+    Undelivered::Unanswered(format!("{host} did not answer: {last}"))
 }
 
 impl Service<Name> for Resolver {
@@ -272,10 +272,8 @@ mod tests {
         assert_eq!((receipt.status, receipt.beginning.len()), (302, ANSWER));
         assert_eq!(receipt.retry_after, Some(Duration::from_secs(7)));
         let nowhere = sender.send(&delivery("http://127.0.0.1:1/secret")).await.unwrap_err();
-        assert!(
-            nowhere.0.starts_with("127.0.0.1 cannot be reached") && !nowhere.0.contains("secret"),
-            "{nowhere:?}"
-        );
+        let Undelivered::Unreachable(text) = nowhere else { panic!("{nowhere:?}") };
+        assert!(text.starts_with("127.0.0.1 cannot be reached") && !text.contains("secret"), "{text}");
     }
 
     #[tokio::test]
@@ -292,7 +290,8 @@ mod tests {
         let port = receiver("HTTP/1.1 204 No Content\r\n\r\n".to_owned()).await;
         for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "a.localhost"] {
             let refused = sender.send(&delivery(&format!("http://{host}:{port}/"))).await.unwrap_err();
-            assert!(refused.0.contains("webhooks.allow"), "{host}: {refused:?}");
+            let Undelivered::Forbidden(text) = refused else { panic!("{host}: {refused:?}") };
+            assert!(text.contains("webhooks.allow"), "{host}: {text}");
         }
     }
 

@@ -82,6 +82,9 @@ enum Attempt {
     Gone,
     Failed {
         status: Option<u16>,
+        /// What became of it, in fixed words: this goes on record.
+        in_short: String,
+        /// What the receiver or the network said, for the operator alone.
         error: String,
         retry_after: Option<Duration>,
     },
@@ -280,7 +283,7 @@ impl Courier {
 
     async fn send_all(&self, claim: &mut Claim, stored: &Stored) -> Result<(), Error> {
         if let Some(reason) = self.registry.lost_place(stored).await? {
-            return self.give_up(claim, stored, (State::Suspended, reason), None).await;
+            return self.give_up(claim, stored, (State::Suspended, reason), (None, None)).await;
         }
         let ends = Instant::now() + TURN;
         let (table, clock) = (self.registry.stored_webhooks(), &self.registry.inner.clock);
@@ -345,7 +348,7 @@ impl Courier {
         let delivery = Delivery { endpoint: webhook.endpoint.clone(), headers, body };
         // Whoever delivers keeps to the time; this is what the claim relies on.
         let sent = tokio::time::timeout(LONGEST + Duration::from_secs(2), self.deliver.send(&delivery)).await;
-        let sent = sent.unwrap_or_else(|_| Err(Undelivered("no answer in time".to_owned())));
+        let sent = sent.unwrap_or_else(|_| Err(Undelivered::Late("no answer in time".to_owned())));
         Ok(judge(webhook, sent))
     }
 
@@ -357,13 +360,15 @@ impl Courier {
         (sequence, attempt): (i64, Attempt),
     ) -> Result<(), Error> {
         let now = self.registry.inner.clock.now();
-        let (status, error, retry_after) = match attempt {
+        let (status, in_short, error, retry_after) = match attempt {
             Attempt::Delivered(_) => return Ok(()),
             Attempt::Gone => {
                 let reason = "the receiver answered 410: it wants nothing any more".to_owned();
-                return self.give_up(claim, stored, (State::Disabled, reason), Some(410)).await;
+                return self.give_up(claim, stored, (State::Disabled, reason), (Some(410), None)).await;
             }
-            Attempt::Failed { status, error, retry_after } => (status, error, retry_after),
+            Attempt::Failed { status, in_short, error, retry_after } => {
+                (status, in_short, error, retry_after)
+            }
         };
         let was = self.registry.webhook(&claim.id).await?;
         let attempts = was.attempts + 1;
@@ -372,8 +377,8 @@ impl Courier {
         let url = &stored.webhook.endpoint;
         tracing::info!(webhook = %claim.id, %url, attempts, error, "A webhook could not be delivered");
         let Some(pause) = patience::pause(attempts, retry_after) else {
-            let reason = plain(&format!("{attempts} attempts failed; the last: {error}"), ERROR);
-            return self.give_up(claim, stored, (State::Suspended, reason), status).await;
+            let reason = format!("{attempts} attempts failed; the last {in_short}");
+            return self.give_up(claim, stored, (State::Suspended, reason), (status, Some(error))).await;
         };
         let failure = Failure {
             attempts,
@@ -389,13 +394,14 @@ impl Courier {
         Ok(())
     }
 
-    /// Sends nothing more until somebody resumes it. The cursor stays.
+    /// Sends nothing more until somebody resumes it. The cursor stays. The reason goes on record, where it stays for ever
+    /// and is sent to every receiver: it is made of fixed words and numbers. What else there is to say is the error.
     async fn give_up(
         &self,
         claim: &Claim,
         stored: &Stored,
         (state, reason): (State, String),
-        status: Option<u16>,
+        (status, error): (Option<u16>, Option<String>),
     ) -> Result<(), Error> {
         let now = self.registry.inner.clock.now();
         let was = self.registry.webhook(&claim.id).await?;
@@ -405,7 +411,7 @@ impl Courier {
             next_attempt_at: 0,
             attempted_at: now,
             status,
-            error: reason.clone(),
+            error: error.unwrap_or_else(|| reason.clone()),
             state,
             reason: Some(reason.clone()),
         };
@@ -435,22 +441,27 @@ fn delivery_id(registry: &Registry, record: &Record) -> String {
 fn judge(webhook: &Webhook, sent: Result<Receipt, Undelivered>) -> Attempt {
     let receipt = match sent {
         Ok(receipt) => receipt,
-        Err(Undelivered(error)) => return Attempt::Failed { status: None, error, retry_after: None },
+        Err(undelivered) => {
+            let in_short = undelivered.in_short().to_owned();
+            let error = undelivered.into_text();
+            return Attempt::Failed { status: None, in_short, error, retry_after: None };
+        }
     };
     let Receipt { status, retry_after, beginning } = receipt;
+    let in_short = format!("was answered {status}");
     match status {
         200..=299 => Attempt::Delivered(status),
         410 => Attempt::Gone,
         300..=399 => {
             let error =
                 format!("the receiver answered {status}: redirects are not followed, set the URL it means");
-            Attempt::Failed { status: Some(status), error, retry_after }
+            Attempt::Failed { status: Some(status), in_short, error, retry_after }
         }
         _ => {
             let said = said(webhook, &beginning);
             let said = if said.is_empty() { said } else { format!(": {said}") };
             let error = format!("the receiver answered {status}{said}");
-            Attempt::Failed { status: Some(status), error, retry_after }
+            Attempt::Failed { status: Some(status), in_short, error, retry_after }
         }
     }
 }

@@ -30,9 +30,40 @@ pub struct Receipt {
     pub beginning: Bytes,
 }
 
-/// Why no receiver answered, in words for people. Says nothing of the URL but its host.
+/// Why no receiver answered, in words for the operator. Says nothing of the URL but its host; of networks and who is on
+/// them it may say anything, so that on record is no more than [which it is](Self::in_short).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undelivered(pub String);
+pub enum Undelivered {
+    /// It may not be called.
+    Forbidden(String),
+    /// There was no connection to it.
+    Unreachable(String),
+    /// The connection ended without an answer.
+    Unanswered(String),
+    /// No answer came in time.
+    Late(String),
+}
+
+impl Undelivered {
+    /// What became of the attempt, in fixed words.
+    pub(super) fn in_short(&self) -> &'static str {
+        match self {
+            Self::Forbidden(_) => "led to an address that is not allowed",
+            Self::Unreachable(_) => "found no connection",
+            Self::Unanswered(_) => "was not answered",
+            Self::Late(_) => "was not answered in time",
+        }
+    }
+
+    /// All there is to say.
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Forbidden(text) | Self::Unreachable(text) | Self::Unanswered(text) | Self::Late(text) => {
+                text
+            }
+        }
+    }
+}
 
 /// Sends deliveries.
 #[async_trait]

@@ -19,6 +19,7 @@ on_both!(
     a_log_that_was_restored_is_noticed_and_nothing_is_sent,
     an_answer_is_kept_so_that_it_can_be_shown,
     turns_that_were_over_added_up_while_events_came,
+    what_a_receiver_said_of_a_secret_was_on_record_for_ever,
 );
 
 async fn every_event_is_sent_once_and_in_order(on: On) {
@@ -71,7 +72,7 @@ async fn a_receiver_that_fails_gets_the_same_event_until_it_takes_it(on: On) {
     stage.receiver.answers([
         Ok(receipt(204)),
         Ok(receipt(500)),
-        Err(Undelivered("no answer within 20 seconds".to_owned())),
+        Err(Undelivered::Late("no answer within 20 seconds".to_owned())),
         Ok(receipt(404)),
     ]);
     stage.send().await;
@@ -128,11 +129,9 @@ async fn a_receiver_that_stays_away_is_suspended_and_misses_nothing_when_it_is_b
     let suspended = stage.see(&webhook).await;
     assert_eq!((suspended.state, suspended.attempts), (WebhookState::Suspended, 15));
     assert_eq!(suspended.cursor, webhook.cursor + 1);
-    let reason = suspended.reason.unwrap();
-    assert!(
-        reason.starts_with("15 attempts failed; the last: event") && reason.contains("refused"),
-        "{reason}"
-    );
+    assert_eq!(suspended.reason.unwrap(), "15 attempts failed; the last found no connection");
+    let error = suspended.last_error.unwrap();
+    assert!(error.starts_with("event ") && error.contains("refused"), "{error}");
     let recorded = stage.recorded().await;
     let Some((actor, Fact::WebhookChanged(fact))) = recorded.last() else { panic!("{recorded:?}") };
     assert_eq!((actor.as_str(), fact.state.as_str()), ("system", "suspended"));
@@ -300,4 +299,30 @@ async fn turns_that_were_over_added_up_while_events_came(on: On) {
     }
     // One at a time has the claim; those before it may be about to end.
     assert!(sending.len() < 10, "{} turns of one webhook", sending.len());
+}
+
+async fn what_a_receiver_said_of_a_secret_was_on_record_for_ever(on: On) {
+    let stage = Stage::new(on).await;
+    let url = "https://hooks.example.com/hook/tok%2Den%2Dof%2Da%2Durl?key=0123456789abcdef";
+    let webhook = stage.hook_with(|new| new.endpoint = url.parse().unwrap()).await;
+    // Decoded, and in part: no whole piece of the URL as it is written.
+    let said = Bytes::from("no tok-en-of-a-url here, 01234567…");
+    stage.receiver.answers((0..15).map(|_| Ok(Receipt { beginning: said.clone(), ..receipt(500) })));
+    for _ in 0..170 {
+        stage.clock.advance(HOUR);
+        stage.send().await;
+    }
+    let suspended = stage.see(&webhook).await;
+    assert_eq!(suspended.reason.unwrap(), "15 attempts failed; the last was answered 500");
+    let error = suspended.last_error.unwrap();
+    assert!(error.contains("answered 500: no tok-en-of-a-url here"), "{error}");
+    let moved = Some("https://other.example.com/".parse().unwrap());
+    stage.change(&webhook, WebhookChange { endpoint: moved, ..WebhookChange::default() }).await.unwrap();
+    let mut recorded = String::new();
+    for event in stage.registry.events(0, 1000).await.unwrap() {
+        recorded.push_str(&String::from_utf8_lossy(event.payload()));
+        recorded.push_str(&String::from_utf8_lossy(event.header()));
+    }
+    assert_eq!(recorded.matches("the last was answered 500").count(), 2, "given up, and changed as it was");
+    assert!(!recorded.contains("tok-en") && !recorded.contains("01234567"), "{recorded}");
 }

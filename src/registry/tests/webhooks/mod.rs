@@ -58,7 +58,9 @@ impl Deliver for Receiver {
             tokio::task::yield_now().await;
         }
         let told = if *self.is_dead.lock().unwrap() {
-            Err(Undelivered("hooks.example.com cannot be reached: connection refused".to_owned()))
+            Err(Undelivered::Unreachable(
+                "hooks.example.com cannot be reached: connection refused".to_owned(),
+            ))
         } else {
             self.script.lock().unwrap().pop_front().unwrap_or_else(|| Ok(receipt(204)))
         };
