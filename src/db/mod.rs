@@ -8,7 +8,7 @@
 //!   one writer at a time, whichever process it is in.
 //! - [`Db::operational`]: statements on tables that only matter while a client is talking to us (upload
 //!   sessions). They survive a crash of the process, not necessarily a power cut, and never wait for
-//!   the log's writer.
+//!   the log's writer. The few that somebody was promised go through [`Db::operational_synced`].
 
 mod error;
 mod listener;
@@ -133,6 +133,15 @@ impl Db {
         match &self.engine {
             Engine::Sqlite(files) => Operational(tx::Sessions::Sqlite(files.operational())),
             Engine::Postgres(server) => Operational(tx::Sessions::Postgres(server.sessions())),
+        }
+    }
+
+    /// The same tables, for what is to survive a power cut: a statement that returned is synced to disk, and so is every
+    /// one on these tables that returned before it.
+    pub fn operational_synced(&self) -> Operational {
+        match &self.engine {
+            Engine::Sqlite(files) => Operational(tx::Sessions::Sqlite(files.operational_synced())),
+            Engine::Postgres(server) => Operational(tx::Sessions::Postgres(server.synced())),
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! `registry.db` holds the log and its views: WAL with `synchronous=FULL`, one writer connection, a pool
 //! of read-only ones. `registry-operational.db` holds upload sessions with `synchronous=NORMAL`: a commit there
-//! costs no sync and never queues behind the log's writer. It holds secrets too: its owner alone may read it.
+//! costs no sync and never queues behind the log's writer. What is promised of it is written by a connection of its own
+//! with `synchronous=FULL`: a commit there syncs the WAL, with all that others wrote to it before, whoever reads
+//! meanwhile. A checkpoint would do the same only while nobody does. It holds secrets too: its owner alone may read it.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
@@ -45,6 +47,8 @@ pub(super) struct Files {
     is_large: Arc<AtomicBool>,
     readers: Connections,
     operational: Connections,
+    /// The same file, where a commit is synced.
+    operational_synced: Connections,
 }
 
 /// A pool that speaks in [`Row`]s.
@@ -68,8 +72,15 @@ impl Files {
                 keep_private(&operational).map_err(|error| Error::Engine(sqlx::Error::Io(error)))?;
                 let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
                 migrate(&sessions, &operational, &OPERATIONAL).await?;
+                let synced = connect(&operational, access, SqliteSynchronous::Full, 1).await?;
                 let readers = connect(registry, Access::Read, SqliteSynchronous::Full, count).await?;
-                Ok(Self { writer, is_large: Arc::default(), readers, operational: sessions })
+                Ok(Self {
+                    writer,
+                    is_large: Arc::default(),
+                    readers,
+                    operational: sessions,
+                    operational_synced: synced,
+                })
             }
             Access::Read => {
                 for path in [registry, &operational] {
@@ -81,7 +92,13 @@ impl Files {
                 let sessions = connect(&operational, access, SqliteSynchronous::Normal, 1).await?;
                 check_version(&readers, registry, &REGISTRY).await?;
                 check_version(&sessions, &operational, &OPERATIONAL).await?;
-                Ok(Self { writer: readers.clone(), is_large: Arc::default(), readers, operational: sessions })
+                Ok(Self {
+                    writer: readers.clone(),
+                    is_large: Arc::default(),
+                    readers,
+                    operational: sessions.clone(),
+                    operational_synced: sessions,
+                })
             }
         }
     }
@@ -92,7 +109,13 @@ impl Files {
         let writer = connect(&path, Access::Create, SqliteSynchronous::Off, 1).await?;
         migrate(&writer, &path, &REGISTRY).await?;
         let readers = connect(&path, Access::Read, SqliteSynchronous::Off, 1).await?;
-        Ok(Self { operational: writer.clone(), writer, is_large: Arc::default(), readers })
+        Ok(Self {
+            operational: writer.clone(),
+            operational_synced: writer.clone(),
+            writer,
+            is_large: Arc::default(),
+            readers,
+        })
     }
 
     pub(super) async fn begin(&self) -> Result<Transaction, Error> {
@@ -122,9 +145,14 @@ impl Files {
         self.operational.clone()
     }
 
+    pub(super) fn operational_synced(&self) -> Connections {
+        self.operational_synced.clone()
+    }
+
     pub(super) async fn close(&self) {
         // Readers first: the last connection to close folds the WAL into the file, which a reader cannot.
         self.readers.0.close().await;
+        self.operational_synced.0.close().await;
         self.operational.0.close().await;
         self.writer.0.close().await;
     }

@@ -111,6 +111,11 @@ impl Server {
         self.sessions.clone()
     }
 
+    /// Connections whose commits wait for the disk, and that nobody holds for long: those of the reads.
+    pub(super) fn synced(&self) -> Connections {
+        self.readers.clone()
+    }
+
     pub(super) fn ear(&self) -> Ear {
         Ear::new(self.signals.clone())
     }

@@ -33,6 +33,7 @@ async fn acknowledged_writes_are_synced_and_those_of_sessions_are_not() {
     let sql = "SELECT current_setting('synchronous_commit')";
     assert_eq!(tx.query(sql, vec![]).await.unwrap()[0].text(0), "on");
     assert_eq!(db.operational().query(sql, vec![]).await.unwrap()[0].text(0), "off");
+    assert_eq!(db.operational_synced().query(sql, vec![]).await.unwrap()[0].text(0), "on");
     assert_eq!(setting(&db, "SELECT current_setting('transaction_isolation')").await, "read committed");
     assert_eq!(setting(&db, "SELECT current_setting('application_name')").await, "artifactstore");
 }

@@ -90,6 +90,10 @@ async fn acknowledged_writes_are_synced_and_those_of_sessions_are_not() {
     assert_eq!((full[0].integer(0), journal[0].text(0)), (2, "wal"));
     let normal = db.operational().query("PRAGMA synchronous", vec![]).await.unwrap();
     assert_eq!(normal[0].integer(0), 1);
+    let synced = db.operational_synced().query("PRAGMA synchronous", vec![]).await.unwrap();
+    let file = db.operational_synced().query("PRAGMA database_list", vec![]).await.unwrap();
+    assert_eq!(synced[0].integer(0), 2);
+    assert!(file[0].text(2).ends_with("registry-operational.db"), "{file:?}");
 }
 
 #[tokio::test]

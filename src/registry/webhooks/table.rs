@@ -5,6 +5,9 @@
 //! version, which every change exchanges. Deliveries under way end as they began; the next one is decided on what is
 //! here then.
 //!
+//! What somebody asked for, and what is on record, is synced to disk before it is answered. How far deliveries are is not,
+//! which would be a sync for each: after a power cut the cursor may be behind, and events come again.
+//!
 //! Every statement comes to the same when it is repeated.
 
 use super::endpoint::Endpoint;
@@ -114,7 +117,12 @@ pub(in crate::registry) static STATEMENTS: &[&str] = &[
 
 /// The table.
 #[derive(Clone, Debug)]
-pub(in crate::registry) struct Webhooks(Operational);
+pub(in crate::registry) struct Webhooks {
+    /// For deliveries.
+    table: Operational,
+    /// For what is promised.
+    synced: Operational,
+}
 
 /// A webhook with what only deliveries need.
 #[derive(Clone, Debug)]
@@ -157,7 +165,7 @@ pub(super) struct Claim {
 
 impl Webhooks {
     pub(in crate::registry) fn new(db: &Db) -> Self {
-        Self(db.operational())
+        Self { table: db.operational(), synced: db.operational_synced() }
     }
 
     pub(super) async fn add(&self, stored: &Stored) -> Result<(), Error> {
@@ -171,30 +179,30 @@ impl Webhooks {
             webhook.created_by.as_str().into(),
             version.as_str().into(),
         ]);
-        self.0.execute(ADD, args).await?;
+        self.synced.execute(ADD, args).await?;
         Ok(())
     }
 
     pub(super) async fn count(&self) -> Result<usize, Error> {
-        let rows = self.0.query(COUNT, Vec::new()).await?;
+        let rows = self.table.query(COUNT, Vec::new()).await?;
         Ok(rows.first().map_or(0, |row| usize::try_from(row.integer(0)).unwrap_or(usize::MAX)))
     }
 
     pub(super) async fn find(&self, id: &WebhookId) -> Result<Stored, Error> {
-        let rows = self.0.query(FIND, vec![id.as_str().into()]).await?;
+        let rows = self.table.query(FIND, vec![id.as_str().into()]).await?;
         rows.first().and_then(Stored::from_row).ok_or_else(|| Error::WebhookUnknown(id.clone()))
     }
 
     /// Those after one, by id.
     pub(super) async fn list(&self, after: &str, limit: usize) -> Result<Vec<Stored>, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = self.0.query(LIST, vec![after.into(), limit.into()]).await?;
+        let rows = self.table.query(LIST, vec![after.into(), limit.into()]).await?;
         Ok(rows.iter().filter_map(Stored::from_row).collect())
     }
 
     /// Those that nobody delivers for and that may be delivered for now.
     pub(super) async fn due(&self, now: Micros) -> Result<Vec<Stored>, Error> {
-        let rows = self.0.query(DUE, vec![now.into(), (now + LONGEST).into()]).await?;
+        let rows = self.table.query(DUE, vec![now.into(), (now + LONGEST).into()]).await?;
         let stored = rows.iter().filter_map(Stored::from_row);
         Ok(stored.filter(|stored| stored.webhook.state == State::Active).collect())
     }
@@ -208,7 +216,7 @@ impl Webhooks {
     ) -> Result<Option<(Claim, Stored)>, Error> {
         let until = now + LEASE;
         let args = vec![lease.into(), until.into(), id.as_str().into(), now.into(), (now + LONGEST).into()];
-        let rows = self.0.query(CLAIM, args).await?;
+        let rows = self.table.query(CLAIM, args).await?;
         let stored = rows.first().and_then(Stored::from_row);
         Ok(stored.map(|stored| (Claim { id: id.clone(), lease: lease.to_owned(), until }, stored)))
     }
@@ -222,7 +230,7 @@ impl Webhooks {
         now: Micros,
     ) -> Result<bool, Error> {
         let until = now + LEASE;
-        let rows = self.0.query(MOVE, moving(claim, from, to, until)).await?;
+        let rows = self.table.query(MOVE, moving(claim, from, to, until)).await?;
         claim.until = until;
         Ok(goes_on(&rows, version))
     }
@@ -238,7 +246,7 @@ impl Webhooks {
         let until = now + LEASE;
         let mut args = moving(claim, from, to, until);
         args.extend([now.into(), i64::from(status).into()]);
-        let rows = self.0.query(DELIVERED, args).await?;
+        let rows = self.table.query(DELIVERED, args).await?;
         claim.until = until;
         Ok(goes_on(&rows, version))
     }
@@ -263,18 +271,20 @@ impl Webhooks {
             claim.lease.as_str().into(),
             version.into(),
         ];
-        Ok(self.0.execute(FAILED, args).await? > 0)
+        // What is given up is on record as well.
+        let table = if failure.state == State::Active { &self.table } else { &self.synced };
+        Ok(table.execute(FAILED, args).await? > 0)
     }
 
     /// Gives the right back.
     pub(super) async fn release(&self, claim: &Claim) -> Result<(), Error> {
-        self.0.execute(RELEASE, vec![claim.id.as_str().into(), claim.lease.as_str().into()]).await?;
+        self.table.execute(RELEASE, vec![claim.id.as_str().into(), claim.lease.as_str().into()]).await?;
         Ok(())
     }
 
     /// Ends every claim. For the one process that has the database to itself, when it starts.
     pub(in crate::registry) async fn release_all(&self) -> Result<(), db::Error> {
-        self.0.execute(RELEASE_ALL, Vec::new()).await.map(drop)
+        self.table.execute(RELEASE_ALL, Vec::new()).await.map(drop)
     }
 
     /// Moves the cursor over what is not to be delivered, unless somebody delivers.
@@ -287,7 +297,7 @@ impl Webhooks {
             stored.webhook.cursor.into(),
             now.into(),
         ];
-        self.0.execute(SKIP, args).await?;
+        self.table.execute(SKIP, args).await?;
         Ok(())
     }
 
@@ -300,7 +310,7 @@ impl Webhooks {
         }
         args.extend([stored.version.as_str().into(), stored.webhook.id.as_str().into(), was.into()]);
         let statement = if to.is_some() { PUT } else { PUT_IN_PLACE };
-        Ok(self.0.execute(statement, args).await? > 0)
+        Ok(self.synced.execute(statement, args).await? > 0)
     }
 
     /// Puts a version in force.
@@ -311,18 +321,18 @@ impl Webhooks {
         (state, reason): (State, Option<&str>),
     ) -> Result<(), Error> {
         let args = vec![state.as_str().into(), reason.into(), id.as_str().into(), version.into()];
-        self.0.execute(ENFORCE, args).await?;
+        self.synced.execute(ENFORCE, args).await?;
         Ok(())
     }
 
     /// Lets the next attempt be now.
     pub(super) async fn hasten(&self, id: &WebhookId) -> Result<(), Error> {
-        self.0.execute(HASTEN, vec![id.as_str().into()]).await?;
+        self.table.execute(HASTEN, vec![id.as_str().into()]).await?;
         Ok(())
     }
 
     pub(super) async fn remove(&self, id: &WebhookId) -> Result<(), Error> {
-        self.0.execute(REMOVE, vec![id.as_str().into()]).await?;
+        self.synced.execute(REMOVE, vec![id.as_str().into()]).await?;
         Ok(())
     }
 }

@@ -102,3 +102,44 @@ async fn a_claim_that_was_lost_moves_nothing(on: On) {
     let after: Vec<i64> = stage.receiver.has().into_iter().skip(1).collect();
     assert_eq!(after, (webhook.cursor + 1..=last).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_power_cut_undid_what_was_acknowledged() {
+    let stage = Stage::new(On::Sqlite).await;
+    // Notes with each write whether it is synced before it is acknowledged.
+    stage.alter("CREATE TABLE noted (what TEXT NOT NULL, synchronous INTEGER NOT NULL)").await;
+    for trigger in [
+        "CREATE TRIGGER added AFTER INSERT ON webhooks \
+         BEGIN INSERT INTO noted SELECT 'added', synchronous FROM pragma_synchronous; END",
+        "CREATE TRIGGER changed AFTER UPDATE OF version ON webhooks \
+         BEGIN INSERT INTO noted SELECT 'changed', synchronous FROM pragma_synchronous; END",
+        "CREATE TRIGGER enforced AFTER UPDATE OF state ON webhooks WHEN OLD.state <> NEW.state \
+         BEGIN INSERT INTO noted SELECT NEW.state, synchronous FROM pragma_synchronous; END",
+        "CREATE TRIGGER removed AFTER DELETE ON webhooks \
+         BEGIN INSERT INTO noted SELECT 'removed', synchronous FROM pragma_synchronous; END",
+        "CREATE TRIGGER delivered AFTER UPDATE OF delivered_at ON webhooks \
+         BEGIN INSERT INTO noted SELECT 'delivered', synchronous FROM pragma_synchronous; END",
+    ] {
+        stage.alter(trigger).await;
+    }
+    let webhook = stage.hook().await;
+    stage.receiver.answers([Ok(receipt(204)), Ok(receipt(410))]);
+    stage.push("one").await;
+    stage.send().await;
+    stage.resume(&webhook, None).await.unwrap();
+    stage.registry.delete_webhook(Actor::anonymous(), &webhook.id).await.unwrap();
+    let sql = "SELECT DISTINCT what, synchronous FROM noted ORDER BY what";
+    let noted = stage.db.operational().query(sql, vec![]).await.unwrap();
+    let noted: Vec<(&str, i64)> = noted.iter().map(|row| (row.text(0), row.integer(1))).collect();
+    let (full, normal) = (2, 1);
+    let expected = [
+        ("active", full),
+        ("added", full),
+        ("changed", full),
+        ("delivered", normal),
+        ("disabled", full),
+        ("removed", full),
+        ("suspended", full),
+    ];
+    assert_eq!(noted, expected);
+}
