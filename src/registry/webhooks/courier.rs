@@ -185,9 +185,9 @@ impl Courier {
         for _ in 0..GLANCE {
             let page = match self.page(webhook, at).await {
                 Ok(page) => page,
-                // It is found out under a claim what to say of it.
-                Err(Error::CursorExpired { .. }) => return Ok(true),
-                Err(error) => return Err(error),
+                Err(error) if error.is_temporary() => return Err(error),
+                // It is found out again under a claim, which is what it takes to say so in the webhook and to let it rest.
+                Err(_) => return Ok(true),
             };
             at = page.scanned_to;
             if !page.records.is_empty() {

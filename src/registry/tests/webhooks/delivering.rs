@@ -20,6 +20,7 @@ on_both!(
     an_answer_is_kept_so_that_it_can_be_shown,
     turns_that_were_over_added_up_while_events_came,
     what_a_receiver_said_of_a_secret_was_on_record_for_ever,
+    a_webhook_before_an_event_that_cannot_be_read_said_nothing_of_it,
 );
 
 async fn every_event_is_sent_once_and_in_order(on: On) {
@@ -325,4 +326,48 @@ async fn what_a_receiver_said_of_a_secret_was_on_record_for_ever(on: On) {
     }
     assert_eq!(recorded.matches("the last was answered 500").count(), 2, "given up, and changed as it was");
     assert!(!recorded.contains("tok-en") && !recorded.contains("01234567"), "{recorded}");
+}
+
+async fn a_webhook_before_an_event_that_cannot_be_read_said_nothing_of_it(on: On) {
+    let stage = Stage::new(on).await;
+    let webhook = stage.hook().await;
+    stage.send().await;
+    stage.push("one").await;
+    // Opened anew: the newest events are in the memory of the one that recorded them.
+    let (db, registry) = open(&stage.place, &stage.clock, &stage.bytes).await;
+    let courier = registry.courier(stage.receiver.clone());
+    let next = webhook.cursor + 2;
+    let alter = async |sql: &'static str, args: Vec<db::Value>| {
+        let mut tx = db.write().await.unwrap();
+        tx.execute(sql, args).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let unlock = match on {
+        On::Sqlite => "DROP TRIGGER events_are_not_changed",
+        On::Postgres => "DROP TRIGGER events_are_not_changed ON events",
+    };
+    alter(unlock, vec![]).await;
+    alter("UPDATE events SET actor = 'somebody' WHERE sequence = $1", vec![next.into()]).await;
+    courier.deliver_due().await.unwrap();
+    let failing = registry.webhook(&webhook.id).await.unwrap();
+    let error = failing.last_error.unwrap();
+    assert!(error.contains("could not read what comes next: ") && error.contains("damaged"), "{error}");
+    assert_eq!((failing.state, failing.cursor), (WebhookState::Active, next - 1));
+    let rests_until = failing.next_attempt_at;
+    assert_eq!(rests_until, stage.clock.clock().now() + 30 * SECOND);
+    stage.clock.advance(29 * SECOND);
+    courier.deliver_due().await.unwrap();
+    assert_eq!(
+        registry.webhook(&webhook.id).await.unwrap().next_attempt_at,
+        rests_until,
+        "not before its time"
+    );
+    stage.clock.advance(2 * SECOND);
+    courier.deliver_due().await.unwrap();
+    assert!(registry.webhook(&webhook.id).await.unwrap().next_attempt_at > rests_until);
+    alter("UPDATE events SET actor = 'anonymous' WHERE sequence = $1", vec![next.into()]).await;
+    stage.clock.advance(31 * SECOND);
+    courier.deliver_due().await.unwrap();
+    stage.has_all_after(webhook.cursor);
+    assert_eq!(registry.webhook(&webhook.id).await.unwrap().last_error, None);
 }
