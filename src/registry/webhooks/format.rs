@@ -7,10 +7,11 @@ use serde_json::json;
 
 use crate::codec::jcs;
 use crate::events::feed::{self, Record};
-use crate::events::{BlobLinked, Fact, TagMoved};
-use crate::oci::{Digest, Reference, RepositoryName};
+use crate::events::{BlobLinked, BlobUnlinked, Fact, TagMoved};
+use crate::oci::{Algorithm, Digest, Reference, RepositoryName};
 use crate::registry::{Error, Registry};
 use crate::retention::rfc3339;
+use crate::views::contents;
 
 /// Payloads above this are rendered on a thread of their own.
 const LARGE: usize = 64 * 1024;
@@ -130,7 +131,7 @@ async fn envelope(registry: &Registry, record: &Record) -> Result<Bytes, RenderE
         Fact::TagMoved(fact) => ("push", tagged(registry, fact).await?),
         Fact::BlobLinked(fact) => linked(registry, fact).await?,
         Fact::ManifestDeleted(fact) => ("delete", gone(&fact.repository, &fact.digest)),
-        Fact::BlobUnlinked(fact) => ("delete", gone(&fact.repository, &fact.content)),
+        Fact::BlobUnlinked(fact) => ("delete", unlinked(registry, fact).await?),
         Fact::TagDeleted(fact) => ("delete", json!({ "repository": fact.repository, "tag": fact.tag })),
         // `says` lets nothing else through; an envelope may be empty.
         _ => return Ok(json!({ "events": [] }).to_string().into()),
@@ -192,6 +193,15 @@ async fn linked(
         }
         None => ("push", target),
     })
+}
+
+/// A repository has a blob no more. The event names the content; receivers know it as it was pushed, by its SHA-256, which
+/// stays known when the bytes are gone.
+async fn unlinked(registry: &Registry, fact: &BlobUnlinked) -> Result<serde_json::Value, RenderError> {
+    let digests = contents::digests_of(&registry.inner.db, &fact.content).await;
+    let digests = digests.map_err(|error| RenderError::Registry(error.into()))?;
+    let digest = digests.iter().find(|digest| digest.algorithm() == Algorithm::Sha256);
+    Ok(gone(&fact.repository, digest.unwrap_or(&fact.content)))
 }
 
 /// What is there, if it is; whoever cannot look must not say that it is not.

@@ -50,6 +50,7 @@ async fn receivers_of_the_distribution_registry_understand_what_happened(on: On)
     let reference = Reference::Digest(pushed.digest.clone());
     stage.registry.delete_manifest(&name("a/b"), Actor::anonymous(), &tag).await.unwrap();
     stage.registry.delete_manifest(&name("a/b"), Actor::anonymous(), &reference).await.unwrap();
+    stage.registry.delete_blob(&name("c"), Actor::anonymous(), &blob).await.unwrap();
     stage.send().await;
     let taken = stage.receiver.all();
     for taken in &taken {
@@ -79,6 +80,7 @@ async fn receivers_of_the_distribution_registry_understand_what_happened(on: On)
         ("push", tagged),
         ("delete", json!({ "repository": "a/b", "tag": "v1" })),
         ("delete", json!({ "repository": "a/b", "digest": digest })),
+        ("delete", json!({ "repository": "c", "digest": blob })),
     ];
     let found: Vec<_> =
         told.iter().map(|event| (event["action"].as_str().unwrap(), event["target"].clone())).collect();
