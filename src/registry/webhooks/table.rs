@@ -47,11 +47,13 @@ const FIND: &str = concat!("SELECT ", columns!(), " FROM webhooks WHERE id = $1"
 
 const LIST: &str = concat!("SELECT ", columns!(), " FROM webhooks WHERE id > $1 ORDER BY id LIMIT $2");
 
+/// Who was served longest ago is first: a round has room for so many, and those with more to send than a turn takes are due
+/// again at once. A lease that was given back tells when, since its end stays.
 const DUE: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM webhooks WHERE state = 'active' AND next_attempt_at <= $1 \
-      AND (lease IS NULL OR lease_until < $1 OR lease_until > $2) ORDER BY next_attempt_at, id"
+      AND (lease IS NULL OR lease_until < $1 OR lease_until > $2) ORDER BY lease_until, id"
 );
 
 const CLAIM: &str = concat!(
@@ -71,7 +73,7 @@ const DELIVERED: &str = "UPDATE webhooks SET cursor_at = $1, cursor_hash = $2, l
 const FAILED: &str = "UPDATE webhooks SET attempts = $1, failing_since = $2, next_attempt_at = $3, attempted_at = $4, \
     last_status = $5, last_error = $6, state = $7, reason = $8 WHERE id = $9 AND lease = $10 AND version = $11";
 
-const RELEASE: &str = "UPDATE webhooks SET lease = NULL, lease_until = 0 WHERE id = $1 AND lease = $2";
+const RELEASE: &str = "UPDATE webhooks SET lease = NULL WHERE id = $1 AND lease = $2";
 
 const RELEASE_ALL: &str = "UPDATE webhooks SET lease = NULL, lease_until = 0 WHERE lease IS NOT NULL";
 

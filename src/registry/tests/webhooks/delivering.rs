@@ -21,6 +21,7 @@ on_both!(
     turns_that_were_over_added_up_while_events_came,
     what_a_receiver_said_of_a_secret_was_on_record_for_ever,
     a_webhook_before_an_event_that_cannot_be_read_said_nothing_of_it,
+    those_behind_the_first_that_fit_into_a_round_were_never_served,
 );
 
 async fn every_event_is_sent_once_and_in_order(on: On) {
@@ -370,4 +371,36 @@ async fn a_webhook_before_an_event_that_cannot_be_read_said_nothing_of_it(on: On
     courier.deliver_due().await.unwrap();
     stage.has_all_after(webhook.cursor);
     assert_eq!(registry.webhook(&webhook.id).await.unwrap().last_error, None);
+}
+
+async fn those_behind_the_first_that_fit_into_a_round_were_never_served(on: On) {
+    let mut options = Options::default();
+    options.webhooks.max = 100;
+    let stage = Stage::with(on, options).await;
+    let mut sending = JoinSet::new();
+    let urls: Vec<String> = (0..66).map(|n| format!("https://hooks.example.com/{n}")).collect();
+    for url in &urls {
+        let set = |new: &mut NewWebhook| {
+            new.endpoint = url.parse().unwrap();
+            new.filter.types = Filter::parse_types("blob.linked").unwrap();
+        };
+        stage.hook_with(set).await;
+    }
+    // A round has room for 64, and all of them have something to send again in the next one.
+    for n in 0..2 {
+        stage.push(&format!("blob {n}")).await;
+        *stage.receiver.is_stalled.lock().unwrap() = true;
+        stage.courier.step(&mut sending).await;
+        assert_eq!(sending.len(), 64);
+        *stage.receiver.is_stalled.lock().unwrap() = false;
+        while !sending.is_empty() {
+            stage.receiver.release.notify_waiters();
+            tokio::task::yield_now().await;
+            while sending.try_join_next().is_some() {}
+        }
+        stage.clock.advance(SECOND);
+    }
+    let taken = stage.receiver.all();
+    let served: std::collections::BTreeSet<&str> = taken.iter().map(|taken| taken.url.as_str()).collect();
+    assert_eq!(served.len(), urls.len());
 }

@@ -124,10 +124,14 @@ struct Stage {
 
 impl Stage {
     async fn new(on: On) -> Self {
+        Self::with(on, Options::default()).await
+    }
+
+    async fn with(on: On, options: Options) -> Self {
         let place = Place::new(on).await;
         let clock = ManualClock::at(1_000_000 * SECOND);
         let bytes = Arc::new(Memory::with_clock(clock.clock()));
-        let (db, registry) = open(&place, &clock, &bytes).await;
+        let (db, registry) = open_with(&place, &clock, &bytes, options).await;
         let receiver = Arc::<Receiver>::default();
         let courier = registry.courier(receiver.clone());
         Self { on, place, clock, bytes, db, registry, receiver, courier }
@@ -205,11 +209,19 @@ impl Stage {
 }
 
 async fn open(place: &Place, clock: &ManualClock, bytes: &Arc<Memory>) -> (Db, Registry) {
+    open_with(place, clock, bytes, Options::default()).await
+}
+
+async fn open_with(
+    place: &Place,
+    clock: &ManualClock,
+    bytes: &Arc<Memory>,
+    options: Options,
+) -> (Db, Registry) {
     let db = place.open(Access::Create).await;
     let data = DataPlane::new(bytes.clone());
     // Shared, also where the database is a file: nobody ends the leases of another.
-    let registry =
-        Registry::open_as(db.clone(), data, clock.clock(), Options::default(), true).await.unwrap();
+    let registry = Registry::open_as(db.clone(), data, clock.clock(), options, true).await.unwrap();
     (db, registry)
 }
 
