@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::codec::jcs;
 use crate::events::feed::{self, Record};
@@ -15,6 +16,10 @@ use crate::views::contents;
 
 /// Payloads above this are rendered on a thread of their own.
 const LARGE: usize = 64 * 1024;
+
+/// As many of them at once: each takes several times its payload, which may have 16 MiB, and every webhook comes to the
+/// same event at about the same time.
+static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(4);
 
 /// How events are rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +121,13 @@ async fn on_a_thread(
     if record.payload.len() <= LARGE {
         return render(record).map_err(RenderError::Payload);
     }
+    let room = LARGE_AT_ONCE.acquire().await.expect("it is never closed");
     let record = Arc::clone(record);
-    let rendered = tokio::task::spawn_blocking(move || render(&record)).await;
+    let render = move || {
+        let _room = room;
+        render(&record)
+    };
+    let rendered = tokio::task::spawn_blocking(render).await;
     rendered.map_err(RenderError::Thread)?.map_err(RenderError::Payload)
 }
 
@@ -210,5 +220,37 @@ fn known<T>(found: Result<T, Error>) -> Result<Option<T>, RenderError> {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.is_temporary() => Err(RenderError::Registry(error)),
         Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_webhook_rendered_the_same_large_event_at_once() {
+        let record = Arc::new(Record::unstored(1, None, "s", vec![0; LARGE + 1]));
+        let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        // Each waits until four are there, and leaves when they have looked.
+        let (come, go) = (Arc::new(Barrier::new(4)), Arc::new(Barrier::new(4)));
+        let rendering = (0..16).map(|_| {
+            let (under_way, most) = (Arc::clone(&under_way), Arc::clone(&most));
+            let (come, go, record) = (Arc::clone(&come), Arc::clone(&go), Arc::clone(&record));
+            async move {
+                let render = move |_: &Record| {
+                    most.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    come.wait();
+                    under_way.fetch_sub(1, Ordering::SeqCst);
+                    go.wait();
+                    Ok(Bytes::new())
+                };
+                on_a_thread(&record, render).await.unwrap();
+            }
+        });
+        futures_util::future::join_all(rendering).await;
+        assert_eq!(most.load(Ordering::SeqCst), 4);
     }
 }
