@@ -16,6 +16,9 @@ const TICK_EVERY: Duration = Duration::from_mins(1);
 /// How often it is looked whether a snapshot is due.
 const SNAPSHOT_EVERY: Duration = Duration::from_mins(1);
 
+/// After as many failures as it takes: every attempt reads all views and sends them.
+const SNAPSHOT_RARELY: Duration = Duration::from_hours(1);
+
 /// After a start there is more urgent work than reading everything.
 const SETTLE: Duration = Duration::from_mins(5);
 
@@ -68,12 +71,14 @@ async fn keep_time(registry: Registry) {
     }
 }
 
-/// Writes a snapshot when it is due.
+/// Writes a snapshot when it is due. While that fails, more and more rarely.
 async fn snapshot(registry: Registry) {
-    let mut ticks = every(SNAPSHOT_EVERY, SNAPSHOT_EVERY);
+    let mut pause = SNAPSHOT_EVERY;
     loop {
-        ticks.tick().await;
-        match registry.snapshot_if_due().await {
+        tokio::time::sleep(pause).await;
+        let written = registry.snapshot_if_due().await;
+        pause = if written.is_ok() { SNAPSHOT_EVERY } else { after_failure(pause) };
+        match written {
             Ok(None) => {}
             Ok(Some(snapshot)) => {
                 let (key, size) = (&snapshot.object.key, snapshot.object.size);
@@ -82,6 +87,11 @@ async fn snapshot(registry: Registry) {
             Err(error) => failed(&error, "Writing a snapshot"),
         }
     }
+}
+
+/// How long to wait for the next attempt to write a snapshot when the one after this pause failed too.
+fn after_failure(pause: Duration) -> Duration {
+    SNAPSHOT_RARELY.min(2 * pause)
 }
 
 /// Collects garbage.
@@ -140,4 +150,21 @@ fn every(interval: Duration, first: Duration) -> Interval {
 
 fn failed(error: &Error, what: &'static str) {
     tracing::warn!(error = error as &dyn std::error::Error, "{what} failed");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_that_fails_is_tried_more_and_more_rarely_and_never_less_than_every_hour() {
+        let mut pause = SNAPSHOT_EVERY;
+        let pauses: Vec<u64> = std::iter::repeat_with(|| {
+            pause = after_failure(pause);
+            pause.as_secs() / 60
+        })
+        .take(8)
+        .collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60, 60]);
+    }
 }

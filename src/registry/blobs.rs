@@ -392,7 +392,7 @@ pub(super) fn location(blob: views::blobs::Blob) -> Location {
 }
 
 /// Bytes of no use that cannot be removed now are found by a sweep: no reason to fail a request for.
-fn forget<T>(removed: Result<T, dataplane::Error>) {
+pub(super) fn forget<T>(removed: Result<T, dataplane::Error>) {
     if let Err(error) = removed {
         tracing::warn!(error = &error as &dyn std::error::Error, "Left bytes behind that nobody needs");
     }

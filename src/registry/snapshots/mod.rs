@@ -2,7 +2,8 @@
 //!
 //! Bytes before the event, the event before the delete: the object is durable before `v1.snapshot.created` names it,
 //! and that event says which older object it retires before that is removed. What a crash leaves in between no view
-//! names, and a collection finds it.
+//! names, and a collection finds it. An error leaves nothing behind: whatever fails is tried again soon, and every time
+//! it would be as many bytes more.
 
 mod options;
 mod shelf;
@@ -15,11 +16,13 @@ use tokio::sync::mpsc;
 
 pub use self::options::Options;
 pub(super) use self::shelf::Shelved;
+use super::blobs::forget;
 use super::maintenance::{Lease, Maintenance};
 use super::{Actor, Error, Registry, places};
-use crate::dataplane::{Body, Location, Sealed, Stored};
+use crate::dataplane::{Body, Location, Stored};
+use crate::db;
 use crate::events::snapshot::{Dumped, dump};
-use crate::events::{Command, Copy, Decision, Fact, Read, Rows, SnapshotCreated};
+use crate::events::{self, Command, Copy, Decision, Fact, Read, Rows, SnapshotCreated};
 use crate::storage::StagingId;
 use crate::views::{self, snapshots};
 
@@ -68,17 +71,35 @@ impl Registry {
     }
 
     async fn take_snapshot(&self, lease: &mut Lease) -> Result<Option<Snapshot>, Error> {
-        let writing = self.write_snapshot();
+        let id = format!("snapshot-{}", ulid::Ulid::generate());
+        let id: StagingId = id.parse().expect("ULIDs make staging ids");
+        let writing = self.write_snapshot(id.clone());
         tokio::pin!(writing);
-        let (dumped, stored) = loop {
+        let written = loop {
             tokio::select! {
-                written = &mut writing => break written?,
-                () = tokio::time::sleep(RENEW) => drop(lease.renew(self.inner.clock.now()).await?),
+                written = &mut writing => break written,
+                () = tokio::time::sleep(RENEW) => self.keep(lease).await,
+            }
+        };
+        let (dumped, stored) = match written {
+            Ok(written) => written,
+            Err(error) => {
+                // However far it came: nobody goes on with a dump of an earlier moment.
+                forget(self.inner.data.unstage(&id).await);
+                return Err(error);
             }
         };
         let object = copy(&stored);
         let command = RecordSnapshot { dumped, object: object.clone() };
-        let committed = self.submit(Actor::system(), command).await?;
+        let committed = match self.submit(Actor::system(), command).await {
+            Ok(committed) => committed,
+            Err(error) => {
+                if is_unrecorded(&error) {
+                    forget(self.inner.data.delete(&stored.location).await);
+                }
+                return Err(error);
+            }
+        };
         let Some(event) = committed.events.into_iter().next() else {
             // Another replica was quicker. No event will ever name this one.
             self.inner.data.delete(&stored.location).await?;
@@ -95,10 +116,16 @@ impl Registry {
         Ok(Some(Snapshot { sequence, views_version, state, rows, object, created_at }))
     }
 
-    /// Dumps into the storage, piece by piece.
-    async fn write_snapshot(&self) -> Result<(Dumped, Stored), Error> {
-        let id = format!("snapshot-{}", ulid::Ulid::generate());
-        let id: StagingId = id.parse().expect("ULIDs make staging ids");
+    /// Makes sure of the lease. Without it two may write, of which one is too late to be recorded: no reason to end.
+    async fn keep(&self, lease: &mut Lease) {
+        if let Err(error) = lease.renew(self.inner.clock.now()).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "The lease of a snapshot was not renewed");
+        }
+    }
+
+    /// Dumps into the storage, piece by piece. On an error some of it may be staged.
+    async fn write_snapshot(&self, id: StagingId) -> Result<(Dumped, Stored), Error> {
         let mut ingest = self.inner.data.ingest(id, None);
         let (pieces, received) = mpsc::channel(PIECES);
         let mut body = body(received);
@@ -113,17 +140,8 @@ impl Registry {
             }
         );
         let ingest = received?;
-        match dumped {
-            Ok(Some(dumped)) => {
-                let sealed: Sealed = ingest.seal_unclaimed();
-                Ok((dumped, sealed.publish_as(PREFIX).await?))
-            }
-            Ok(None) => unreachable!("all pieces were received"),
-            Err(error) => {
-                ingest.discard().await?;
-                Err(error.into())
-            }
-        }
+        let dumped = dumped?.unwrap_or_else(|| unreachable!("all pieces were received"));
+        Ok((dumped, ingest.seal_unclaimed().publish_as(PREFIX).await?))
     }
 
     /// What cannot be removed now a collection finds: no view names it any more.
@@ -174,6 +192,18 @@ impl Command for RecordSnapshot {
     }
 }
 
+/// Whether an error says that no event names the object and none will. After a commit whose answer was lost one may, and
+/// so may one of an appender that ended: the object stays then, and if it is nobody's a collection finds it.
+fn is_unrecorded(error: &Error) -> bool {
+    match error {
+        Error::Stopping => false,
+        Error::Log(error) => {
+            !matches!(**error, events::Error::Db(db::Error::Commit(_)) | events::Error::Closed)
+        }
+        _ => true,
+    }
+}
+
 fn body(mut pieces: mpsc::Receiver<Bytes>) -> Body {
     Box::pin(stream::poll_fn(move |context| pieces.poll_recv(context).map(|piece| piece.map(Ok))))
 }
@@ -187,4 +217,18 @@ fn copy(stored: &Stored) -> Copy {
 pub(super) fn location(object: &Copy) -> Location {
     let Copy { content: _, size, backend, key, version } = object.clone();
     Location { backend, key, size, version }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn an_object_that_an_event_may_name_is_not_taken_for_nobodys() {
+        let failed = |error| is_unrecorded(&Error::Log(Arc::new(error)));
+        assert!(!failed(events::Error::Closed) && !is_unrecorded(&Error::Stopping));
+        assert!(failed(events::Error::Poisoned("a panic".to_owned())) && failed(events::Error::Absent));
+    }
 }

@@ -11,6 +11,8 @@ on_both![
     one_is_written_when_so_many_events_were_recorded,
     one_replica_writes_at_a_time,
     a_snapshot_whose_storage_fails_leaves_nothing_on_record,
+    a_snapshot_that_breaks_off_leaves_no_staged_bytes,
+    a_snapshot_that_the_log_refuses_leaves_no_object,
 ];
 
 impl Shop {
@@ -144,5 +146,70 @@ async fn a_snapshot_whose_storage_fails_leaves_nothing_on_record(on: On) {
     shop.faults.disarm();
     assert_eq!((shop.registry.last_sequence(), shop.kept().await), (before, vec![]));
     // The lease was given back.
+    shop.snapshot().await;
+}
+
+impl Shop {
+    /// Makes the views larger than what is kept in memory before it is staged, however it is compressed.
+    async fn grow(&self) {
+        let noise = |row: i64| {
+            let digest = |n: i64| sha256(&Bytes::from((row * 1000 + n).to_string())).hex().to_owned();
+            (0..64).map(digest).collect::<String>()
+        };
+        let mut tx = self.db.write().await.unwrap();
+        for row in 0..600 {
+            let args = vec![format!("t{row}").into(), noise(row).into()];
+            tx.execute("INSERT INTO tags VALUES ('a', $1, $2, '', 0, 0)", args).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+}
+
+async fn a_snapshot_that_breaks_off_leaves_no_staged_bytes(on: On) {
+    let shop = Shop::new(on).await;
+    shop.push("a", "content").await;
+    shop.grow().await;
+    let gone = Cause::Kind(std::io::ErrorKind::TimedOut);
+    for (op, nth, cause) in [
+        (Op::Append, 1, Cause::NoSpace),
+        (Op::Append, 2, gone),
+        (Op::Publish, 1, Cause::Broken),
+        (Op::Publish, 1, gone),
+    ] {
+        let before = shop.faults.calls(op);
+        shop.faults.arm(op, nth, crate::storage::testing::Fault::Fail(cause));
+        shop.registry.snapshot().await.unwrap_err();
+        assert_eq!(shop.faults.calls(op), before + nth, "it came so far");
+        assert_eq!(shop.backend.leftovers(10).await.unwrap(), [], "{op:?} {nth} {cause:?}");
+    }
+    assert_eq!((shop.stored().await, shop.kept().await), (vec![], vec![]));
+    shop.snapshot().await;
+}
+
+async fn a_snapshot_that_the_log_refuses_leaves_no_object(on: On) {
+    let shop = Shop::new(on).await;
+    shop.push("a", "content").await;
+    let refuse: &[&str] = match on {
+        On::Sqlite => &["CREATE TRIGGER refused BEFORE INSERT ON events \
+             WHEN NEW.type = 'v1.snapshot.created' BEGIN SELECT RAISE(ABORT, 'refused'); END"],
+        On::Postgres => &[
+            "CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = 'check_violation'; END $$",
+            "CREATE TRIGGER refused BEFORE INSERT ON events FOR EACH ROW \
+             WHEN (NEW.type = 'v1.snapshot.created') EXECUTE FUNCTION refused()",
+        ],
+    };
+    let mut tx = shop.db.write().await.unwrap();
+    for sql in refuse {
+        tx.execute(sql, vec![]).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let refused = shop.registry.snapshot().await.unwrap_err();
+    assert!(matches!(refused, Error::Log(_)), "{refused:?}");
+    assert_eq!((shop.stored().await, shop.kept().await), (vec![], vec![]));
+    let mut tx = shop.db.write().await.unwrap();
+    let table = if on == On::Postgres { "DROP TRIGGER refused ON events" } else { "DROP TRIGGER refused" };
+    tx.execute(table, vec![]).await.unwrap();
+    tx.commit().await.unwrap();
     shop.snapshot().await;
 }
