@@ -132,6 +132,8 @@ pub async fn check_with(
     head.check(&mut live).await?;
     // The live ones first: a server does not keep a snapshot open for somebody who is busy elsewhere. Events up to
     // the head of it never change.
+    // Before anything is emptied: what is behind the head would be in no view and beside the next event.
+    head.check(&mut tx).await?;
     let found = state::digest(&mut live, projections).await?;
     drop(live);
     // What was written after that moment is of no use for it.
