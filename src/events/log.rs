@@ -45,7 +45,7 @@ pub struct Log {
 
 impl Log {
     /// Opens the log in `db`, starts one where there is none, rebuilds views that another version of the
-    /// projections wrote, and starts the appender.
+    /// projections wrote or that are lost altogether, and starts the appender.
     ///
     /// In a shared database views of a newer version stay, and the log is refused: newer replicas are running.
     pub async fn open(
@@ -70,7 +70,7 @@ impl Log {
         if head.views_version > version && db.is_shared() {
             return Err(Error::Superseded { known: version, found: head.views_version });
         }
-        if head.views_version != version {
+        if head.views_version != version || replay::are_lost_in(&db, &projections).await? {
             head = replay::bring_up_to_date(&db, &projections, shelf).await?;
         }
         let horizon = feed::horizon(&db).await?;

@@ -60,7 +60,7 @@ pub use fact::{
 pub use head::Head;
 pub use log::{Log, Observer};
 pub use look::look;
-pub use replay::{Folded, Progress, Replayed, check, check_with, rebuild, rebuild_with};
+pub use replay::{Folded, Progress, Replayed, check, check_views, check_with, rebuild, rebuild_with};
 pub use rows::{Change, Read, Rows};
 pub use state::{StateDigest, TableDigest, digest};
 
@@ -239,6 +239,11 @@ pub enum Error {
         /// The version found.
         found: i64,
     },
+    /// The log was restored without the views, and nobody has rebuilt them yet.
+    #[error(
+        "the log has events and the views have nothing; start the server, or rebuild them: artifactstore replay"
+    )]
+    Unbuilt,
     /// A copy into this database was not finished.
     #[error("a copy into this database is not finished; run `artifactstore copy` again")]
     Unfinished,

@@ -68,7 +68,7 @@ pub(super) async fn bring_up_to_date(
     let from = usable(db, projections, shelf).await?;
     let mut tx = db.write_unlimited().await?;
     let head = Head::load(&mut tx).await?;
-    if head.views_version == projections.version() {
+    if head.views_version == projections.version() && !are_lost(&mut tx, &head, projections).await? {
         return Ok(head);
     }
     if head.last() > 0 {
@@ -78,6 +78,39 @@ pub(super) async fn bring_up_to_date(
     let (_, head) = rebuild_in(db, tx, head, projections, from, &mut progress::logged()).await?;
     follower::announce_rebuilt(db).await;
     Ok(head)
+}
+
+/// Whether the log has events and no view has a row, now.
+pub(super) async fn are_lost_in(db: &Db, projections: &Projections) -> Result<bool, Error> {
+    let mut tx = db.snapshot().await?;
+    let head = Head::load(&mut tx).await?;
+    are_lost(&mut tx, &head, projections).await
+}
+
+/// Whether the log has events and no view has a row: the log alone was restored, whose head tells the version of the
+/// views that were there. Where the events lead to no row at all they are few, and folding them again costs nothing.
+async fn are_lost(tx: &mut Tx, head: &Head, projections: &Projections) -> Result<bool, Error> {
+    if head.last() == 0 {
+        return Ok(false);
+    }
+    for table in projections.tables() {
+        if !tx.page(table, None, 1).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Makes sure that the views can be asked: [`Error::Superseded`] when another version of the projections wrote them, and
+/// [`Error::Unbuilt`] when nobody did.
+pub async fn check_views(db: &Db, projections: &Projections) -> Result<(), Error> {
+    let mut tx = db.snapshot().await?;
+    let head = Head::load(&mut tx).await?;
+    let known = projections.version();
+    if head.views_version != known {
+        return Err(Error::Superseded { known, found: head.views_version });
+    }
+    if are_lost(&mut tx, &head, projections).await? { Err(Error::Unbuilt) } else { Ok(()) }
 }
 
 async fn usable<'a>(
@@ -99,6 +132,8 @@ async fn rebuild_in(
     from: Option<Usable<'_>>,
     progress: Progress<'_>,
 ) -> Result<(Replayed, Head), Error> {
+    // Before anything is emptied: what is behind the head would be in no view and beside the next event.
+    head.check(&mut tx).await?;
     let from = begin(&mut tx, &head, projections, from).await?;
     fold(db, &head, projections, from, &mut tx, progress).await?;
     head.views_version = projections.version();
@@ -132,8 +167,6 @@ pub async fn check_with(
     head.check(&mut live).await?;
     // The live ones first: a server does not keep a snapshot open for somebody who is busy elsewhere. Events up to
     // the head of it never change.
-    // Before anything is emptied: what is behind the head would be in no view and beside the next event.
-    head.check(&mut tx).await?;
     let found = state::digest(&mut live, projections).await?;
     drop(live);
     // What was written after that moment is of no use for it.

@@ -14,6 +14,7 @@ on_both![
     a_check_names_exactly_the_view_that_was_altered,
     a_rebuild_that_ends_halfway_leaves_the_old_views,
     views_of_another_version_are_rebuilt_when_the_log_is_opened,
+    views_that_are_lost_are_rebuilt_when_the_log_is_opened,
     of_several_that_are_opened_at_once_one_rebuilds_the_views,
     how_far_a_replay_is_is_told_after_every_page,
     a_log_goes_on_where_it_ended,
@@ -109,7 +110,6 @@ async fn a_truncated_tail_is_found(on: On) {
     }
 }
 
-async fn an_event_moved_to_another_place_is_found(on: On) {
 async fn events_behind_the_head_are_found_and_the_views_stay(on: On) {
     let fixture = Fixture::new(on).await;
     fixture.moved(3).await;
@@ -123,6 +123,7 @@ async fn events_behind_the_head_are_found_and_the_views_stay(on: On) {
     assert_eq!(fixture.state().await, before);
 }
 
+async fn an_event_moved_to_another_place_is_found(on: On) {
     let fixture = unprotected(on, 2).await;
     fixture.execute("UPDATE events SET sequence = 3 - sequence + 10", vec![]).await;
     fixture.execute("UPDATE events SET sequence = sequence - 10", vec![]).await;
@@ -219,6 +220,28 @@ async fn views_of_another_version_are_rebuilt_when_the_log_is_opened(on: On) {
     assert_eq!(fixture.rows("SELECT tag FROM tags").await.len(), 3);
     assert_eq!(Head::read(&fixture.db).await.unwrap(), *log.watch().borrow());
     assert_eq!(log.watch().borrow().views_version, 2);
+}
+
+/// Of a backup that has what a backup must have: the log, and not the views that its head tells of.
+async fn views_that_are_lost_are_rebuilt_when_the_log_is_opened(on: On) {
+    let fixture = Fixture::new(on).await;
+    fixture.moved(20).await;
+    let live = fixture.state().await;
+    for table in ["tags", "repositories"] {
+        fixture.execute(&format!("DELETE FROM {table}"), vec![]).await;
+    }
+    assert!(matches!(check_views(&fixture.db, &projections(1)).await, Err(Error::Unbuilt)));
+    let opened = (0..3).map(|_| {
+        let (db, clock) = (fixture.db.clone(), fixture.clock.clock());
+        tokio::spawn(async move { Log::open(db, projections(1), clock, Arc::new(Told::default())).await })
+    });
+    for log in futures_util::future::join_all(opened.collect::<Vec<_>>()).await {
+        assert_eq!(log.unwrap().unwrap().last(), 20);
+    }
+    assert_eq!(fixture.state().await, live);
+    check_views(&fixture.db, &projections(1)).await.unwrap();
+    let other = check_views(&fixture.db, &projections(2)).await;
+    assert!(matches!(other, Err(Error::Superseded { known: 2, found: 1 })), "{other:?}");
 }
 
 /// Counts what it is asked to fold.
