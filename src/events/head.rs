@@ -54,7 +54,7 @@ impl Head {
     }
 
     /// Whether this is a log of its own and not a copy that was not finished (see [`transfer`](super::transfer)).
-    pub(super) fn is_whole(&self) -> bool {
+    pub fn is_whole(&self) -> bool {
         self.epoch > 0
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::blobs::location;
-use super::snapshots::{self, Shelved};
+use super::snapshots;
 use super::verify::{Verification, is_kept, verify};
 use super::{Error, places};
 use crate::dataplane::{DataPlane, Location};
@@ -96,8 +96,9 @@ pub async fn copy(
         return Ok(CopyOutcome::Closed(copied));
     }
     if !is_whole {
-        let (projections, shelf) = (views::projections(), Shelved(to.data));
-        events::rebuild_with(to.db, &projections, Some(&shelf), &mut |_| {}).await?;
+        // From event 1: a snapshot would bring over whatever is wrong with the views of the original, and they are
+        // compared below.
+        events::rebuild(to.db, &views::projections()).await?;
     }
     let log = transfer::compare(from.db, to.db).await?;
     let (state, original) = (state(to.db).await?, state(from.db).await?);
@@ -115,7 +116,7 @@ pub async fn copy(
     Ok(CopyOutcome::Whole { copied, log, state: Box::new(state) })
 }
 
-/// The views of the copy begin with them. One that is damaged is none the copy needs.
+/// They belong to the log. One that is damaged is none the copy needs.
 async fn copy_snapshots(from: Side<'_>, to: Side<'_>) -> Result<(), Error> {
     for snapshot in views::snapshots::kept(from.db).await? {
         let (key, location) = (&snapshot.object.key, snapshots::location(&snapshot.object));

@@ -11,6 +11,7 @@ on_both![
     a_registry_of_the_release_before_places_finds_its_own,
     a_copy_onto_its_original_is_refused_before_anything_is_written,
     a_copy_into_storage_of_another_left_an_unfinished_log,
+    a_copy_took_over_what_was_wrong_with_the_views_by_way_of_a_snapshot,
 ];
 
 async fn registry(db: &Db, memory: &Memory) -> Registry {
@@ -129,6 +130,21 @@ async fn a_copy_into_storage_of_another_left_an_unfinished_log(on: On) {
     assert_ne!(known(&target).await, known(&db).await, "each side has its own place");
     registry(&target, &right).await.bind().await.unwrap();
     refused(registry(&target, &Memory::new()).await.bind().await, &[&known(&target).await]);
+}
+
+async fn a_copy_took_over_what_was_wrong_with_the_views_by_way_of_a_snapshot(on: On) {
+    let (memory, db, target, _, _places) = original(on).await;
+    let mut tx = db.write().await.unwrap();
+    tx.execute("DELETE FROM blob_links", vec![]).await.unwrap();
+    tx.commit().await.unwrap();
+    registry(&db, &memory).await.snapshot().await.unwrap().expect("nobody else is at it");
+    let (from, to) = (DataPlane::new(Arc::new(memory)), DataPlane::new(Arc::new(Memory::new())));
+    let outcome = copy(Side { db: &db, data: &from }, Side { db: &target, data: &to }, true, |_| {}).await;
+    assert!(
+        matches!(&outcome, Err(Error::CopyDiffers(tables)) if tables.contains("blob_links")),
+        "{outcome:?}"
+    );
+    assert!(matches!(Head::newest(&target).await, Ok(head) if !head.is_whole()), "it stays closed");
 }
 
 #[tokio::test]
