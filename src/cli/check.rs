@@ -1,6 +1,7 @@
 //! The commands that look at what is stored: `version`, `health`, `migrate`, `verify`.
 
 use std::io::IsTerminal as _;
+use std::os::unix::fs::DirBuilderExt as _;
 
 use serde_json::{Value, json};
 
@@ -118,7 +119,7 @@ pub(super) async fn verify(settings: &Settings, as_json: bool) -> Outcome {
     Ok(done.faults.is_empty() && done.unusable.is_empty())
 }
 
-/// A directory of our own that goes away with the command.
+/// A directory of our own, which nobody else may look into and which goes away with the command.
 pub(super) struct Scratch(std::path::PathBuf);
 
 impl Scratch {
@@ -128,7 +129,9 @@ impl Scratch {
 
     pub(super) fn new() -> Result<Self, Failure> {
         let path = std::env::temp_dir().join(format!("artifactstore-{}", ulid::Ulid::generate()));
-        std::fs::create_dir(&path)
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
             .map_err(|error| Failure(format!("cannot create {}: {error}", path.display())))?;
         Ok(Self(path))
     }

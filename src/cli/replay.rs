@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::check::Scratch;
+use super::interrupt::Signals;
 use super::output::{print, remark};
 use super::package::meter::size;
 use super::{Failure, Outcome, open};
@@ -44,11 +45,20 @@ pub(super) async fn replay(settings: &Settings, from_snapshot: bool, as_json: bo
 /// Rebuilds them beside the live ones, and compares.
 pub(super) async fn replay_check(settings: &Settings, from_snapshot: bool, as_json: bool) -> Outcome {
     let parts = open::read(settings).await?;
+    let mut signals = Signals::listen()?;
     let scratch = Scratch::new()?;
     let storage = from_snapshot.then_some(&parts.data);
     let mut bar = Bar::new(as_json);
-    let checked =
-        registry::replay_check_with(&parts.db, scratch.path(), storage, &mut |folded| bar.show(folded)).await;
+    let show = &mut |folded: Folded| bar.show(folded);
+    let checked = tokio::select! {
+        checked = registry::replay_check_with(&parts.db, scratch.path(), storage, show) => checked,
+        stop = signals.next() => {
+            // A copy of all views is in it, and a process that ends drops nothing.
+            drop(scratch);
+            bar.end();
+            stop.end("nothing was changed")
+        }
+    };
     bar.end();
     let (replayed, live) = match checked? {
         Check::Compared { replayed, live } => (replayed, live),

@@ -2,19 +2,25 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use artifactstore::db::testing::Database;
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::Connection as _;
 
 use super::directory;
-use crate::support::{Launch, Repo, command, run_command};
+use crate::support::{Launch, Repo, command, run_command, until};
 
 const URL: &str = "ARTIFACTSTORE_DATABASE_URL";
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 fn database() -> Database {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(Database::new())
+    runtime().block_on(Database::new())
 }
 
 fn on(url: &str, data: &Path, arguments: &[&str]) -> Command {
@@ -53,6 +59,36 @@ fn a_registry_lives_in_it_and_is_looked_at_beside_its_server() {
     assert!(migrated.out.contains("is up to date") && migrated.out.contains("postgres://"), "{migrated}");
     let log = server.log();
     assert!(!log.contains("ERROR") && !log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn a_check_that_was_stopped_left_a_copy_of_all_views_for_everybody_to_read() {
+    let (database, place, scratch) = (database(), directory(), directory());
+    let data = place.path().join("data");
+    let mut server = Launch::on(&data).env(URL, database.url()).start();
+    Repo::new(&server.client(), "a").push_artifact("v1");
+    server.stop();
+    // Until this goes away a check waits in the middle.
+    let runtime = runtime();
+    let _locked = runtime.block_on(async {
+        let mut connection = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+        for sql in ["BEGIN", "LOCK TABLE tags IN ACCESS EXCLUSIVE MODE"] {
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        }
+        connection
+    });
+    let left =
+        || fs::read_dir(scratch.path()).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut check = on(&database.url(), &data, &["replay", "--check"]);
+        check.env("TMPDIR", scratch.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut running = check.spawn().unwrap();
+        let made = until("there is a place for the views", || left().pop());
+        assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & 0o777, 0o700);
+        kill_process(Pid::from_child(&running), signal).unwrap();
+        let ended = until("it ends", || running.try_wait().unwrap());
+        assert_eq!((ended.code(), left()), (Some(code), vec![]));
+    }
 }
 
 #[test]
