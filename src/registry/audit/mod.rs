@@ -21,11 +21,11 @@ use super::retention::Item;
 use super::{Error, Registry, origins};
 use crate::clock::Micros;
 use crate::db::{self, Db};
-use crate::events::Head;
 use crate::events::trail::{self, Outline};
+use crate::events::{self, Head};
 use crate::oci::RepositoryName;
 use crate::package::PackageId;
-use crate::views::repositories;
+use crate::views::{self, repositories};
 
 /// Entries of a page, at most.
 pub const MAX_PAGE: usize = 1000;
@@ -121,7 +121,16 @@ impl Registry {
 }
 
 /// The same without a registry: beside a running one, or where nothing may be written.
+///
+/// An error where it would be incomplete: of a copy that is not finished, and, if the question is about something whose
+/// related events only the views know, while these are of another version or not there.
 pub async fn read(db: &Db, filter: &Filter, span: Span) -> Result<Page, Error> {
+    if !Head::newest(db).await?.is_whole() {
+        return Err(events::Error::Unfinished.into());
+    }
+    if filter.package.is_some() || filter.reference.is_some() {
+        events::check_views(db, &views::projections()).await?;
+    }
     page_within(db, filter, span, None, Bounds::default()).await
 }
 

@@ -14,6 +14,7 @@ on_both![
     whatever_is_asked_the_audit_is_what_the_log_says,
     a_package_with_many_holds_is_told_completely,
     what_is_asked_wrongly_is_refused,
+    what_would_be_incomplete_is_refused,
     the_history_of_a_tag_outlives_it,
 ];
 
@@ -238,6 +239,46 @@ async fn what_is_asked_wrongly_is_refused(on: On) {
     let tag =
         AuditFilter { repository: Some(name("a")), reference: Some(item(looks_like_one.as_str())), ..all() };
     assert_eq!(ask(tag).await.unwrap().entries[0].action, "tag.move");
+}
+
+async fn what_would_be_incomplete_is_refused(on: On) {
+    let bench = Bench::new(on).await;
+    let package = bench.filled("raw-evidence", "p1").await;
+    bench.held(&user("ada"), Some(package.as_str()), HoldKind::Legal).await;
+    let about = AuditFilter { package: Some(package.clone()), ..AuditFilter::default() };
+    let digest = bench.registry.package(&package).await.unwrap().reference.unwrap();
+    let (repository, reference) = (Some(name("a")), Some(item(digest.as_str())));
+    let of_manifest = AuditFilter { repository, reference, ..AuditFilter::default() };
+    let all = AuditFilter::default();
+    let read = async |filter: &AuditFilter| read_audit(&bench.db, filter, AuditSpan::default()).await;
+    let whole = read(&all).await.unwrap();
+    assert!(read(&about).await.unwrap().entries.iter().any(|it| it.action == "hold.place"));
+    let execute = async |sql| {
+        let mut tx = bench.db.write().await.unwrap();
+        tx.execute(sql, vec![]).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let is = |asked: Result<AuditPage, Error>, expected: fn(&crate::events::Error) -> bool| {
+        assert!(matches!(&asked, Err(Error::Log(error)) if expected(error)), "{asked:?}");
+    };
+    execute("UPDATE log_head SET views_version = 0").await;
+    for filter in [&about, &of_manifest] {
+        is(read(filter).await, |error| matches!(error, crate::events::Error::Superseded { .. }));
+    }
+    assert_eq!(read(&all).await.unwrap(), whole, "events alone tell of everything");
+    let mut tx = bench.db.write().await.unwrap();
+    for table in views::projections().tables() {
+        tx.clear(table).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let version = views::projections().version();
+    let known = format!("UPDATE log_head SET views_version = {version}");
+    execute(Box::leak(known.into_boxed_str())).await;
+    for filter in [&about, &of_manifest] {
+        is(read(filter).await, |error| matches!(error, crate::events::Error::Unbuilt));
+    }
+    execute("UPDATE log_head SET epoch = -1").await;
+    is(read(&all).await, |error| matches!(error, crate::events::Error::Unfinished));
 }
 
 async fn the_history_of_a_tag_outlives_it(on: On) {
