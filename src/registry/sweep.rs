@@ -31,22 +31,29 @@ impl Registry {
     /// packages that have expired, issues certificates that are final by now, and removes retired signing keys and origins
     /// of commands that were kept for long enough. Bounded per run: what is left is the next run's. Idempotent; never touches an
     /// upload that is in use. Any number of replicas may do it at once.
+    ///
+    /// Nothing of it waits for something else: a part that fails keeps no other from being done, and is the error, if it is
+    /// the first one.
     pub async fn sweep(&self) -> Result<Swept, Error> {
         let now = self.inner.clock.now();
-        let sessions = self.sweep_sessions(now).await?;
+        let sessions = self.sweep_sessions(now).await;
         let mut untouched_since = now.saturating_sub(self.upload_expiry());
         if !self.inner.is_shared {
             // What was staged before this process began has no other writer.
             untouched_since = untouched_since.max(self.inner.opened_at);
         }
-        let leftovers = self.sweep_leftovers(untouched_since).await?;
-        let drafts = self.sweep_drafts().await?;
-        self.sweep_dispositions().await?;
-        self.issue_certificates().await?;
+        let leftovers = self.sweep_leftovers(untouched_since).await;
+        let drafts = self.sweep_drafts().await;
+        let dispositions = self.sweep_dispositions().await;
+        let certificates = self.issue_certificates().await;
         self.record_denials(false).await;
-        Keys::new(&self.inner.db).sweep(now).await?;
-        let origins = self.inner.origins.sweep().await?;
-        Ok(Swept { sessions, leftovers, drafts, origins })
+        let keys = Keys::new(&self.inner.db).sweep(now).await;
+        let origins = self.inner.origins.sweep().await;
+        let (sessions, leftovers, drafts) = (sessions?, leftovers?, drafts?);
+        dispositions?;
+        certificates?;
+        keys?;
+        Ok(Swept { sessions, leftovers, drafts, origins: origins? })
     }
 
     async fn sweep_sessions(&self, now: Micros) -> Result<u64, Error> {

@@ -137,6 +137,25 @@ async fn a_storage_that_cannot_be_listed_is_an_error() {
 }
 
 #[tokio::test]
+async fn refused_attempts_waited_for_a_storage_that_could_not_be_listed() {
+    let fixture = Fixture::new().await;
+    fixture.push_image("a", "v1", "x").await;
+    let (matter, reason) = ("case 7".to_owned(), "the court asked".to_owned());
+    let new = NewHold { item: None, kind: crate::retention::HoldKind::Legal, matter, reason };
+    fixture.registry.place_hold(&name("a"), Actor::anonymous(), new).await.unwrap();
+    for _ in 0..3 {
+        fixture.remove("a", "v1").await.unwrap_err();
+    }
+    fixture.clock.advance(61 * SECOND);
+    fixture.faults.fail(Op::Leftovers, Cause::Broken);
+    assert!(matches!(fixture.registry.sweep().await, Err(Error::Data(_))));
+    let refused = AuditFilter { decision: Some(Decision::Refused), ..AuditFilter::default() };
+    let page = fixture.registry.audit(&refused, AuditSpan::default()).await.unwrap();
+    let attempts: Vec<_> = page.entries.iter().map(|entry| entry.attempts).collect();
+    assert_eq!(attempts, [Some(1), Some(2)]);
+}
+
+#[tokio::test]
 async fn a_run_is_bounded_and_the_next_one_goes_on() {
     let fixture = Fixture::new().await;
     for _ in 0..1001 {
