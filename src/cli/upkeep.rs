@@ -13,6 +13,9 @@ const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// How often it is looked whether the compliance clock has to be read for the record.
 const TICK_EVERY: Duration = Duration::from_mins(1);
 
+/// How often refused attempts that were only counted are told.
+const DENIALS_EVERY: Duration = Duration::from_mins(1);
+
 /// How often it is looked whether a snapshot is due.
 const SNAPSHOT_EVERY: Duration = Duration::from_mins(1);
 
@@ -28,6 +31,7 @@ pub(super) fn start(registry: &Registry) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(sweep(registry.clone()));
     tasks.spawn(keep_time(registry.clone()));
+    tasks.spawn(tell_denials(registry.clone()));
     if options.snapshots.every > 0 {
         tasks.spawn(snapshot(registry.clone()));
     }
@@ -68,6 +72,15 @@ async fn keep_time(registry: Registry) {
         if let Err(error) = registry.tick_if_due().await {
             failed(&error, "Reading the clock for the record");
         }
+    }
+}
+
+/// Records the refused attempts that were only counted, once their time is over.
+async fn tell_denials(registry: Registry) {
+    let mut ticks = every(DENIALS_EVERY, DENIALS_EVERY);
+    loop {
+        ticks.tick().await;
+        registry.record_denials(false).await;
     }
 }
 

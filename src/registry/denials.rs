@@ -1,9 +1,11 @@
 //! The audit of refusals: who tried to take away what is protected (R8).
 //!
-//! The first attempt is an event at once. The same again within a minute is counted, and told with the next one or by
-//! the sweep, so that whoever tries in a loop does not fill the log. A crash loses the count of that minute.
+//! The first attempt is an event at once. The same again from the same address within a minute is counted, and told with
+//! the next one or soon after, so that whoever tries in a loop does not fill the log. A crash loses that count, and
+//! nothing else: who else tried, and from where else, is on record.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::commands::Record;
@@ -20,10 +22,11 @@ const WINDOW: Micros = 60 * SECOND;
 /// Attempts that are remembered; beyond, each is an event of its own.
 const MOST: usize = 10_000;
 
-/// Who tried what on what.
+/// Who tried what on what, and from where: many may be the same anonymous actor.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Attempt {
     actor: String,
+    address: Option<IpAddr>,
     repository: String,
     action: String,
     subject: String,
@@ -58,6 +61,7 @@ impl Denials {
     fn note(&self, actor: &Actor, mut fact: RetentionDenied, now: Micros) -> Option<RetentionDenied> {
         let attempt = Attempt {
             actor: actor.as_str().to_owned(),
+            address: Origin::here().and_then(|here| here.address),
             repository: fact.repository.to_string(),
             action: fact.action.clone(),
             subject: fact.subject.clone(),
@@ -228,6 +232,22 @@ mod tests {
         let due = denials.due(2 * WINDOW, false);
         assert_eq!(due.iter().map(|(_, fact, _)| fact.count).collect::<Vec<_>>(), [1]);
         assert!(denials.due(9 * WINDOW, true).is_empty(), "it is told once");
+    }
+
+    #[tokio::test]
+    async fn the_same_from_another_address_is_another_attempt() {
+        let (denials, actor) = (Denials::default(), Actor::anonymous());
+        let note = async |address: &str, at| {
+            let here = Origin::request(address.parse().unwrap(), None, None);
+            here.scope(async { denials.note(&actor, fact("v1"), at).map(|fact| fact.count) }).await
+        };
+        assert_eq!(note("192.0.2.1", 0).await, Some(1));
+        assert_eq!(note("192.0.2.2", SECOND).await, Some(1));
+        assert_eq!(note("192.0.2.1", 2 * SECOND).await, None);
+        let due = denials.due(2 * WINDOW, false);
+        let told: Vec<_> =
+            due.iter().map(|(_, fact, from)| (fact.count, from.as_ref().unwrap().address)).collect();
+        assert_eq!(told, [(1, Some("192.0.2.1".parse().unwrap()))]);
     }
 
     #[test]
