@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::output::print;
-use super::{Failure, Outcome, open};
+use super::{Failure, Outcome, open, user};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::registry::{self, Tally};
+use crate::registry::{self, Actor, Tally};
 use crate::server::collection_plan_shape as shape;
 
 pub(super) async fn plan(settings: &Settings, as_json: bool) -> Outcome {
@@ -30,7 +30,7 @@ pub(super) async fn plan(settings: &Settings, as_json: bool) -> Outcome {
 pub(super) async fn collect(settings: &Settings, as_json: bool) -> Outcome {
     let parts = open::write(settings).await?;
     let registry = parts.registry(settings).await?;
-    let run = registry.collect().await?;
+    let run = registry.collect_for(Actor::user(&user::name())).await?;
     drop(registry);
     parts.db.close().await;
     let run =

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::output::print;
-use super::{Failure, Outcome, open};
+use super::{Failure, Outcome, open, user};
 use crate::config::Settings;
-use crate::registry::{Damaged, ScrubRun, ScrubStatus};
+use crate::registry::{Actor, Damaged, ScrubRun, ScrubStatus};
 
 /// Findings that are shown; the rest is in the log and over HTTP.
 const SHOWN: usize = 1000;
@@ -13,7 +13,7 @@ const SHOWN: usize = 1000;
 pub(super) async fn scrub(settings: &Settings, as_json: bool) -> Outcome {
     let parts = open::write(settings).await?;
     let registry = parts.registry(settings).await?;
-    let run = registry.scrub().await?;
+    let run = registry.scrub_for(Actor::user(&user::name())).await?;
     let damaged = registry.damaged("", SHOWN).await?;
     drop(registry);
     parts.db.close().await;

@@ -36,7 +36,7 @@ pub use runs::{CollectionRun, RunStatus};
 
 use super::commands::Record;
 use super::maintenance::{Maintenance, is_due};
-use super::{Actor, Error, Registry, micros};
+use super::{Actor, Error, Origin, Registry, micros};
 use crate::clock::Micros;
 use crate::events::GcCompleted;
 use run::Run;
@@ -53,7 +53,12 @@ impl Registry {
     /// Ended at any point, also by dropping the future, the next run goes on. A run that a failing database or storage
     /// ended says why; an error is only one that kept even that from being recorded.
     pub async fn collect(&self) -> Result<Option<CollectionRun>, Error> {
-        self.run(runs::new_id(), true).await
+        self.collect_for(Actor::system()).await
+    }
+
+    /// The same because somebody asked for it.
+    pub async fn collect_for(&self, actor: Actor) -> Result<Option<CollectionRun>, Error> {
+        self.run(runs::new_id(), Some(actor)).await
     }
 
     /// The same if it was not done for as long as is set, by whatever replica. What found nothing to do is not
@@ -64,15 +69,20 @@ impl Registry {
         if !is_due(state.begun_at, self.inner.options.gc.interval, now) || state.holder.is_some() {
             return Ok(None);
         }
-        self.run(runs::new_id(), false).await
+        self.run(runs::new_id(), None).await
     }
 
     /// Begins one that goes on by itself, and waits for it so long. [`Error::CollectionRunning`] while a replica is at
     /// it already.
-    pub async fn collect_in_background(&self, patience: Duration) -> Result<CollectionRun, Error> {
+    pub async fn collect_in_background(
+        &self,
+        actor: Actor,
+        patience: Duration,
+    ) -> Result<CollectionRun, Error> {
         let (id, registry) = (runs::new_id(), self.clone());
         let (run, begun_at) = (id.clone(), self.inner.clock.now());
-        let task = tokio::spawn(async move { registry.run(run, true).await });
+        let work = async move { registry.run(run, Some(actor)).await };
+        let task = tokio::spawn(Origin::carry(Origin::here(), work));
         match tokio::time::timeout(patience, task).await {
             Ok(Ok(ended)) => ended?.ok_or(Error::CollectionRunning),
             Ok(Err(_)) => Err(Error::Stopping),
@@ -86,7 +96,9 @@ impl Registry {
         plan(&inner.db, &inner.data, &inner.clock, &inner.options).await
     }
 
-    async fn run(&self, id: String, is_told: bool) -> Result<Option<CollectionRun>, Error> {
+    /// What it does is done by the registry; that it was done stands under the name of who asked. What nobody asked for
+    /// is recorded only if there was something to do.
+    async fn run(&self, id: String, asked: Option<Actor>) -> Result<Option<CollectionRun>, Error> {
         let maintenance = Maintenance::new(&self.inner.db);
         let Some(lease) = maintenance.claim(LEASE, &id, self.inner.clock.now()).await? else {
             return Ok(None);
@@ -101,8 +113,9 @@ impl Registry {
         let is_idle = done
             == GcCompleted { run: done.run.clone(), started_at: done.started_at, ..GcCompleted::default() };
         let mut finished_at = self.inner.clock.now();
-        if is_told || !is_idle {
-            let committed = self.submit(Actor::system(), Record(done.clone().into())).await?;
+        if asked.is_some() || !is_idle {
+            let actor = asked.unwrap_or_else(Actor::system);
+            let committed = self.submit(actor, Record(done.clone().into())).await?;
             finished_at = committed.events.last().map_or(finished_at, |event| event.recorded_at);
         }
         if done.purged > 0

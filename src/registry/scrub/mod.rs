@@ -35,7 +35,7 @@ pub use runs::{ScrubRun, ScrubState, ScrubStatus, TroubleCounts};
 pub use verified::Verified;
 
 use super::maintenance::{Maintenance, is_due};
-use super::{Error, Registry};
+use super::{Actor, Error, Origin, Registry};
 use crate::views::runs as ended;
 use pass::Pass;
 use progress::Progress;
@@ -49,7 +49,12 @@ impl Registry {
     /// Ended at any point, also by dropping the future, the next pass goes on. What ended a pass early stands in its
     /// result; an error is only one that kept even that from being noted.
     pub async fn scrub(&self) -> Result<Option<ScrubRun>, Error> {
-        self.pass(true).await
+        self.scrub_for(Actor::system()).await
+    }
+
+    /// The same because somebody asked for it.
+    pub async fn scrub_for(&self, actor: Actor) -> Result<Option<ScrubRun>, Error> {
+        self.pass(Some(actor)).await
     }
 
     /// The same if the last pass was begun as long ago as is set, by whatever replica; a new cycle only if the last
@@ -67,14 +72,15 @@ impl Registry {
                 return Ok(None);
             }
         }
-        self.pass(false).await
+        self.pass(None).await
     }
 
     /// Begins a pass that goes on by itself, and waits for it so long. [`Error::ScrubRunning`] while a replica is at
     /// it already.
-    pub async fn scrub_in_background(&self, patience: Duration) -> Result<ScrubRun, Error> {
+    pub async fn scrub_in_background(&self, actor: Actor, patience: Duration) -> Result<ScrubRun, Error> {
         let registry = self.clone();
-        let task = tokio::spawn(async move { registry.pass(true).await });
+        let work = async move { registry.pass(Some(actor)).await };
+        let task = tokio::spawn(Origin::carry(Origin::here(), work));
         match tokio::time::timeout(patience, task).await {
             Ok(Ok(ended)) => ended?.ok_or(Error::ScrubRunning),
             Ok(Err(_)) => Err(Error::Stopping),
@@ -85,7 +91,9 @@ impl Registry {
         }
     }
 
-    async fn pass(&self, is_told: bool) -> Result<Option<ScrubRun>, Error> {
+    /// A cycle stands under the name of who asked for its last pass. One that nobody asked for is recorded only where
+    /// something is stored.
+    async fn pass(&self, asked: Option<Actor>) -> Result<Option<ScrubRun>, Error> {
         let maintenance = Maintenance::new(&self.inner.db);
         let begun_at = self.inner.clock.now();
         // A name of its own: two replicas may go on with the same cycle, and one at a time.
@@ -99,7 +107,7 @@ impl Registry {
         };
         let mut pass = Pass::new(self, lease, progress);
         let outcome = pass.work().await;
-        let (lease, run) = pass.end(outcome, is_told).await?;
+        let (lease, run) = pass.end(outcome, asked).await?;
         lease.release(begun_at).await?;
         Ok(Some(run))
     }

@@ -77,14 +77,15 @@ impl<'a> Pass<'a> {
     pub(super) async fn end(
         mut self,
         outcome: Result<bool, Error>,
-        is_told: bool,
+        asked: Option<Actor>,
     ) -> Result<(Lease, ScrubRun), Error> {
         match outcome {
             Ok(true) => {
                 let done = self.progress.done;
                 let is_idle = (done.blobs, done.manifests, done.damaged) == (0, 0, 0);
-                if is_told || !is_idle {
-                    self.registry.submit(Actor::system(), CompleteScrub(done.clone())).await?;
+                if asked.is_some() || !is_idle {
+                    let actor = asked.unwrap_or_else(Actor::system);
+                    self.registry.submit(actor, CompleteScrub(done.clone())).await?;
                 }
                 self.lease.note(None).await?;
                 Ok((self.lease, ScrubRun::ended(done, self.registry.inner.clock.now())))

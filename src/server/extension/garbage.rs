@@ -27,7 +27,7 @@ pub(super) async fn collect(call: &mut Call<'_>) -> Result<Answer, Error> {
     if is_dry_run {
         return Ok(answer(StatusCode::OK, &shapes::plan(&registry.collection_plan().await?)));
     }
-    let run = registry.collect_in_background(PATIENCE).await?;
+    let run = registry.collect_in_background(call.actor.clone(), PATIENCE).await?;
     let status = if run.status == RunStatus::Running { StatusCode::ACCEPTED } else { StatusCode::OK };
     let location = format!("/v2/_artifactstore/gc/runs/{}", run.done.run);
     Ok(answer(status, &shapes::run(&run)).with(LOCATION, &location))

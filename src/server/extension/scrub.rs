@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// `POST G/scrub`
 pub(super) async fn start(call: &mut Call<'_>) -> Result<Answer, Error> {
     input::nothing(call).await?;
-    let run = call.state.registry.scrub_in_background(PATIENCE).await?;
+    let run = call.state.registry.scrub_in_background(call.actor.clone(), PATIENCE).await?;
     let status = if run.status == ScrubStatus::Running { StatusCode::ACCEPTED } else { StatusCode::OK };
     let location = format!("/v2/_artifactstore/scrub/runs/{}", run.done.run);
     Ok(answer(status, &shape(&run)).with(LOCATION, &location))

@@ -7,6 +7,7 @@ use super::*;
 on_both![
     an_entry_says_from_where_as_long_as_that_is_kept,
     an_attempt_from_another_address_is_told_and_only_the_same_again_is_counted,
+    who_had_garbage_collected_or_everything_verified_is_told,
     what_is_not_to_be_kept_is_not_written,
 ];
 
@@ -74,6 +75,20 @@ async fn an_attempt_from_another_address_is_told_and_only_the_same_again_is_coun
     let told: Vec<_> = page.entries.into_iter().map(|it| (it.attempts, it.from)).collect();
     let came = |times, address| (Some(times), Some(from(address)));
     assert_eq!(told, [came(1, "192.0.2.1"), came(1, "192.0.2.2"), came(2, "192.0.2.1")]);
+}
+
+async fn who_had_garbage_collected_or_everything_verified_is_told(on: On) {
+    let bench = Bench::new(on).await;
+    let (here, patience) = (from("192.0.2.7"), Duration::from_mins(1));
+    here.clone().scope(bench.registry.collect_in_background(user("ada"), patience)).await.unwrap();
+    here.clone().scope(bench.registry.scrub_in_background(user("ben"), patience)).await.unwrap();
+    bench.registry.record_origins().await;
+    for (action, actor) in [("gc.complete", "os:ada"), ("scrub.complete", "os:ben")] {
+        let filter = AuditFilter { action: Some(action.to_owned()), ..AuditFilter::default() };
+        let page = bench.registry.audit(&filter, AuditSpan::default()).await.unwrap();
+        let told: Vec<_> = page.entries.into_iter().map(|it| (it.actor, it.from)).collect();
+        assert_eq!(told, [(actor.to_owned(), Some(here.clone()))]);
+    }
 }
 
 async fn what_is_not_to_be_kept_is_not_written(on: On) {

@@ -112,7 +112,7 @@ async fn one_replica_collects_at_a_time(on: On) {
     hold.reached().await;
     assert_eq!(shop.registry.collect().await.unwrap(), None);
     assert_eq!(shop.registry.collect_if_due().await.unwrap(), None);
-    let told = shop.registry.collect_in_background(Duration::from_mins(1)).await;
+    let told = shop.registry.collect_in_background(Actor::anonymous(), Duration::from_mins(1)).await;
     assert!(matches!(told, Err(Error::CollectionRunning)), "{told:?}");
     // The first stands still for so long that it counts as dead.
     shop.clock.advance(maintenance::LEASE + 1);

@@ -94,7 +94,7 @@ async fn one_pass_at_a_time(on: On) {
     hold.reached().await;
     assert_eq!(vault.registry.scrub().await.unwrap(), None);
     assert_eq!(vault.registry.scrub_if_due().await.unwrap(), None);
-    let refused = vault.registry.scrub_in_background(Duration::from_secs(9)).await;
+    let refused = vault.registry.scrub_in_background(Actor::anonymous(), Duration::from_secs(9)).await;
     assert!(matches!(refused, Err(Error::ScrubRunning)), "{refused:?}");
     let current = vault.registry.scrub_state().await.unwrap().current.unwrap();
     assert_eq!(current.status, ScrubStatus::Running);
