@@ -1,5 +1,7 @@
 //! `artifactstore audit`: on a data directory, also beside a running server, or over HTTP.
 
+use std::io::IsTerminal as _;
+
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
@@ -87,7 +89,8 @@ impl Audit {
             from: self.from,
             until: self.until,
         };
-        let mut printed = Printed { format, is_begun: false };
+        let is_shown = std::io::stdout().is_terminal();
+        let mut printed = Printed { format, is_shown, is_begun: false };
         if self.remote.is_named() {
             from_server(&self.remote.client()?, &filter, self.since, &mut printed).await?;
         } else {
@@ -177,6 +180,8 @@ fn query(filter: &AuditFilter) -> Vec<(&'static str, String)> {
 /// What was printed so far.
 struct Printed {
     format: Format,
+    /// Whether it goes to a terminal and not to a file.
+    is_shown: bool,
     is_begun: bool,
 }
 
@@ -205,7 +210,11 @@ impl Printed {
             Format::Ndjson => say(&json(entry)),
             Format::Csv => {
                 let mut text = String::new();
-                audit_line(&mut text, entry);
+                if self.is_shown {
+                    audit_line(&mut text, &seen(entry));
+                } else {
+                    audit_line(&mut text, entry);
+                }
                 write(text.as_bytes())
             }
             Format::Table => say(&line(entry)),
@@ -225,4 +234,32 @@ fn line(entry: &Value) -> String {
         other => other.to_string(),
     };
     COLUMNS.map(cell).join("  ")
+}
+
+/// An entry in whose texts nothing does anything to a terminal: a server may say what it likes.
+fn seen(entry: &Value) -> Value {
+    match entry {
+        Value::String(text) => shown(text).to_string().into(),
+        Value::Array(all) => all.iter().map(seen).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), seen(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_server_moves_no_cursor_in_a_table_on_a_terminal() {
+        let entry = json!({
+            "sequence": 7, "actor": "a\u{1b}[2J", "reference": ["\u{9b}2J"], "from": { "client": "b\u{202e}c" },
+        });
+        let mut text = String::new();
+        audit_line(&mut text, &seen(&entry));
+        assert!(!text.trim_end().chars().any(crate::client::is_unseen), "{text:?}");
+        assert!(text.starts_with("7,,a\\u{1b}[2J,") && text.contains(",b\\u{202e}c,"), "{text:?}");
+    }
 }
