@@ -49,8 +49,8 @@ pub(super) static WEBHOOKS: &[Operation] = &[
         method: "PATCH",
         path: "/v2/_artifactstore/webhooks/{webhook}",
         id: "changeWebhook",
-        summary: "Change a webhook; what is not named stays, also of the filter. With `rotate_secret` the answer has the new secret, and the one \
-                  before signs too for 24 hours",
+        summary: "Change a webhook; what is not named stays, also of the filter. With `rotate_secret` the answer has the new \
+                  secret, and the one before signs too for 24 hours",
         parameters: &[&WEBHOOK],
         body: Some(Body::Optional("WebhookChange")),
         answers: &[FOUND],
