@@ -93,10 +93,11 @@ impl Lookout {
                     *known = Known::nothing(to.max(known.to));
                     return true;
                 };
-                let fits = known.fits.back().copied();
-                let is_new = |record: &&Arc<Record>| record.sequence > known.to && record.sequence <= to;
-                let new: Vec<_> = records.iter().filter(is_new).filter(|it| filter.matches(it)).collect();
-                new.iter().for_each(|record| known.fits(record.sequence));
+                let (fits, from) = (known.fits.back().copied(), known.to);
+                let is_new = |record: &&Arc<Record>| record.sequence > from && record.sequence <= to;
+                for record in records.iter().filter(is_new).filter(|record| filter.matches(record)) {
+                    known.fits(record.sequence);
+                }
                 known.to = known.to.max(to);
                 known.fits.back().copied() != fits
             });
