@@ -216,8 +216,8 @@ fn a_server_that_was_killed_goes_on_where_it_was() {
         let seen = see(&client, &webhook);
         (seen["cursor"] == seen["head"]).then(|| seen["head"].as_i64().unwrap())
     });
-    let received = receiver.received();
-    let sent: Vec<i64> = received.iter().map(|it| it.json()["sequence"].as_i64().unwrap()).collect();
+    let sent: Vec<i64> =
+        receiver.received().iter().map(|it| it.json()["sequence"].as_i64().unwrap()).collect();
     // Each at least once and in order: only the one that was not taken may be there several times, one after the other.
     let mut distinct = sent.clone();
     distinct.dedup();
