@@ -36,13 +36,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until a condition holds and returns what it found.
 #[track_caller]
-pub(crate) fn until<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn until<T>(what: &str, holds: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, holds)
+}
+
+/// The same of what may take longer.
+#[track_caller]
+pub(crate) fn until_within<T>(patience: Duration, what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(found) = holds() {
             return found;
         }
-        assert!(Instant::now() < deadline, "waited {} s for: {what}", PATIENCE.as_secs());
+        assert!(Instant::now() < deadline, "waited {} s for: {what}", patience.as_secs());
         std::thread::sleep(Duration::from_millis(5));
     }
 }
