@@ -23,7 +23,7 @@ use super::{Measured, Outcome, ROUNDS, compare};
 pub(super) const ALONE: &str = "replay-alone";
 
 /// Events of the logs, about. The first does not fill the cache that SQLite has, the others do.
-const LENGTHS: [u32; 3] = [20_000, 200_000, 400_000];
+const LENGTHS: [u32; 3] = [20_000, 100_000, 200_000];
 
 /// Events of one artifact: two blobs stored and linked, a manifest, a tag.
 const EACH: u32 = 6;
