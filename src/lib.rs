@@ -10,7 +10,7 @@
 //! | L0 | [`oci`], [`codec`], [`hash`], [`clock`], [`secret`], [`setting`], [`telemetry`]: vocabulary and encodings |
 //! | L1 | [`package`], [`retention`]: what is kept, and how long; [`storage`], [`db`]: keyed objects, typed rows |
 //! | L2 | [`events`], [`dataplane`]: the log; ingest, serve and verify bytes |
-//! | L3 | [`views`]: one file per projection of the log |
+//! | L3 | [`views`]: one file per projection of the log; [`auth`]: who may do what |
 //! | L4 | [`registry`]: use cases, the library API |
 //! | L5 | [`server`], [`config`], [`client`], [`cli`], [`blocking`]: HTTP, options, a client of any OCI registry, commands, the library without a runtime |
 //!
@@ -54,6 +54,7 @@
 //! # }
 //! ```
 
+pub mod auth;
 pub mod blocking;
 pub mod cli;
 pub mod client;

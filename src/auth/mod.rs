@@ -1,0 +1,21 @@
+//! Who may do what: identities, and the policy that allows them things.
+//!
+//! A [`Policy`] is one file, read as a whole or not at all. It only ever allows: what no rule allows is refused, to an
+//! administrator as to anybody. Nothing follows from something else: whoever may push may not therefore pull.
+//!
+//! Everything here is a function of what it is given. Who somebody is, and when a file is read again, is found out
+//! elsewhere.
+
+mod access;
+mod action;
+mod pattern;
+mod policy;
+mod presented;
+mod principal;
+
+pub use access::{Access, AccessError};
+pub use action::{Action, ActionError};
+pub use pattern::{PatternError, RepositoryPattern};
+pub use policy::{Outcome, Policy, PolicyError, Question, Rule, Scope};
+pub use presented::{Challenge, Presented, PresentedError, TokenFault};
+pub use principal::{Member, MemberError, Name, NameError, Principal};
