@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::oci::{RepositoryName, excerpt};
+use crate::package::layout::fits;
 
 /// Names of repositories: `team/app` is that one, `team/*` those one level below `team`, `team/**` all below it, and
 /// `**` every one. A star also stands for a part of a component: `team/app-*`.
@@ -47,7 +48,7 @@ impl RepositoryPattern {
         for pattern in self.0.split('/') {
             match components.next() {
                 Some(_) if pattern == "**" => return true,
-                Some(component) if fits(pattern.as_bytes(), component.as_bytes()) => {}
+                Some(component) if is_fit(pattern, component) => {}
                 _ => return false,
             }
         }
@@ -85,24 +86,9 @@ impl fmt::Display for RepositoryPattern {
     }
 }
 
-/// Whether a component fits one with stars. Goes back to the last star only: what an earlier one stands for never has to
-/// change for a later one.
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut here, mut star) = (0, 0, None);
-    while here < text.len() {
-        if pattern.get(at) == Some(&b'*') {
-            star = Some((at, here));
-            at += 1;
-        } else if pattern.get(at) == Some(&text[here]) {
-            (at, here) = (at + 1, here + 1);
-        } else if let Some((star_at, stands_to)) = star {
-            star = Some((star_at, stands_to + 1));
-            (at, here) = (star_at + 1, stands_to + 1);
-        } else {
-            return false;
-        }
-    }
-    pattern[at..].iter().all(|byte| *byte == b'*')
+/// Whether a component fits one with stars.
+fn is_fit(pattern: &str, component: &str) -> bool {
+    fits(pattern.as_bytes(), component.as_bytes(), |byte| *byte == b'*', |wanted, byte| wanted == byte)
 }
 
 #[cfg(test)]

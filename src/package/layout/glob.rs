@@ -54,7 +54,7 @@ impl Glob {
 
 /// Whether a sequence fits a pattern in which some elements stand for any number of others. On a mismatch only
 /// the last such element has to take one more: what stands before it was matched as early as possible.
-fn fits<P, T>(
+pub(crate) fn fits<P, T>(
     pattern: &[P],
     sequence: &[T],
     is_any: impl Fn(&P) -> bool,

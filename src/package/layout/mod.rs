@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use glob::Glob;
+pub(crate) use glob::fits;
 
 use super::{Description, Object, PackagePath};
 
