@@ -13,10 +13,10 @@ const OF_REPOSITORY: &str = "SELECT sequence, type, repository, subject, OCTET_L
     WHERE repository = $4 AND sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3";
 const OF_SUBJECT: &str = "SELECT sequence, type, repository, subject, OCTET_LENGTH(payload) FROM events \
     WHERE subject = $4 AND sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3";
+const FIRST: &str = "SELECT MIN(sequence) FROM events";
+
 /// Bytes of payload that are read where they are asked for.
 const SMALL: usize = 256 * 1024;
-
-const FIRST: &str = "SELECT MIN(sequence) FROM events";
 
 /// Every named statement of this module.
 pub(in crate::events) static STATEMENTS: &[&str] = &[ALL, OF_REPOSITORY, OF_SUBJECT, FIRST];
