@@ -88,13 +88,14 @@ mod tests {
 
     use super::*;
 
+    fn line(value: &str) -> String {
+        let mut text = String::new();
+        cell(&mut text, value);
+        text
+    }
+
     #[test]
     fn what_would_be_a_formula_or_break_the_line_is_quoted() {
-        let line = |value: &str| {
-            let mut text = String::new();
-            cell(&mut text, value);
-            text
-        };
         assert_eq!(line("plain text"), "plain text");
         assert_eq!(line("a, \"b\"\nc"), "\"a, \"\"b\"\"\nc\"");
         for formula in ["=1+1", "+1", "-1", "@SUM(A1)"] {
@@ -108,11 +109,6 @@ mod tests {
 
     #[test]
     fn what_another_separator_makes_a_cell_of_is_no_formula_either() {
-        let line = |value: &str| {
-            let mut text = String::new();
-            cell(&mut text, value);
-            text
-        };
         assert_eq!(line("see a;b"), "\"see a;b\"");
         for separator in BEGINS {
             for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\"=1+1", "\"\"=1"] {
