@@ -201,11 +201,18 @@ impl Db {
 
     /// Every statement a table descriptor can generate for this engine, in its smallest form.
     pub fn statements_of(&self, table: &Table) -> Vec<String> {
-        let pages = [false, true].map(|after| [table.page(after), table.page_sizes(after)]);
+        let pages =
+            [false, true].map(|after| [table.page(after), table.page_size(after), table.page_sizes(after)]);
         let mut all = pages.concat();
         match &self.engine {
             Engine::Sqlite(_) => {
-                all.extend([table.upsert(1), table.insert(1), table.delete(1), table.load(None, 1)]);
+                all.extend([
+                    table.upsert(1),
+                    table.insert(1),
+                    table.delete(1),
+                    table.known(1),
+                    table.load(None, 1),
+                ]);
                 all.extend((0..table.indexes.len()).map(|index| table.load(Some(index), 1)));
             }
             Engine::Postgres(_) => all.extend(postgres::statements_of(table)),

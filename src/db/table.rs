@@ -88,7 +88,7 @@ impl Table {
     }
 
     pub(super) fn upsert(&self, rows: usize) -> String {
-        self.insert(rows) + &self.on_conflict()
+        self.values("INSERT", rows) + &self.on_conflict()
     }
 
     /// What makes an insert replace the row that is there.
@@ -102,8 +102,14 @@ impl Table {
         format!(" ON CONFLICT ({keys}) DO UPDATE SET {}", sets.join(", "))
     }
 
+    /// For `SQLite` alone. OR FAIL leaves the rows before one that is refused, to a transaction that is not committed then;
+    /// anything else keeps a copy of every page a statement changes, and writes as much again.
     pub(super) fn insert(&self, rows: usize) -> String {
-        let mut sql = format!("INSERT INTO {} ({}) VALUES ", self.name, names(self.columns));
+        self.values("INSERT OR FAIL", rows)
+    }
+
+    fn values(&self, insert: &str, rows: usize) -> String {
+        let mut sql = format!("{insert} INTO {} ({}) VALUES ", self.name, names(self.columns));
         tuples(&mut sql, self.columns, rows);
         sql
     }
@@ -119,11 +125,20 @@ impl Table {
     /// Rows by primary key (`index` is `None`) or by index. Drives from the keys, so that both engines
     /// probe the index once per key.
     pub(super) fn load(&self, index: Option<usize>, keys: usize) -> String {
+        self.probe(index, keys, self.columns)
+    }
+
+    /// Those of the primary keys that have rows.
+    pub(super) fn known(&self, keys: usize) -> String {
+        self.probe(None, keys, &self.columns[..self.key])
+    }
+
+    fn probe(&self, index: Option<usize>, keys: usize, wanted: &[Column]) -> String {
         let columns = self.columns_of(index);
         let aliases: Vec<_> = (1..=columns.len()).map(|n| format!("k{n}")).collect();
         let mut sql = format!("WITH wanted ({}) AS (VALUES ", aliases.join(", "));
         tuples(&mut sql, &columns, keys);
-        let select: Vec<_> = self.columns.iter().map(|c| format!("t.{}", c.name)).collect();
+        let select: Vec<_> = wanted.iter().map(|c| format!("t.{}", c.name)).collect();
         let on: Vec<_> =
             columns.iter().zip(&aliases).map(|(c, k)| format!("t.{} = wanted.{k}", c.name)).collect();
         let _ = write!(
@@ -147,7 +162,12 @@ impl Table {
         let sizes: Vec<_> =
             large.map(|column| format!("COALESCE(OCTET_LENGTH({}), 0)", column.name)).collect();
         let size = if sizes.is_empty() { "0".to_owned() } else { sizes.join(" + ") };
-        self.page_of(&format!("CAST({size} AS BIGINT)"), after)
+        self.page_of(&format!("CAST({size} AS BIGINT) AS size"), after)
+    }
+
+    /// How many bytes of text and bytes that page has.
+    pub(super) fn page_size(&self, after: bool) -> String {
+        format!("SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM ({}) AS page", self.page_sizes(after))
     }
 
     fn page_of(&self, what: &str, after: bool) -> String {

@@ -60,17 +60,13 @@ impl Tx {
         Ok(rows)
     }
 
-    /// Inserts rows; one that exists already is an [`Error::Constraint`].
+    /// Inserts rows; one that exists already is an [`Error::Constraint`], after which the transaction is of no use.
     pub async fn insert(&mut self, table: &Table, rows: &[Row]) -> Result<(), Error> {
         if let Engine::Postgres(tx) = &mut self.engine {
             count(&self.statements, rows.len());
             return postgres::insert(tx, table, rows).await.map_err(Error::statement);
         }
-        for (chunk, size) in chunks(rows, false) {
-            let args = chunk.iter().flat_map(|row| &row.0).cloned().collect();
-            self.run(table.insert(size), args).await?;
-        }
-        Ok(())
+        self.add(table, rows.iter().collect()).await
     }
 
     /// Inserts or replaces rows. No key may occur twice.
@@ -79,11 +75,46 @@ impl Tx {
             count(&self.statements, rows.len());
             return postgres::upsert(tx, table, rows).await.map_err(Error::statement);
         }
-        for (chunk, size) in chunks(rows, false) {
-            let args = chunk.iter().flat_map(|row| &row.0).cloned().collect();
-            self.run(table.upsert(size), args).await?;
+        self.replace(table, rows.iter().collect()).await
+    }
+
+    /// The same for very many rows of which most are new. `SQLite` is asked first which of them it has: an insert is
+    /// cheaper by far there, see [`Table::insert`].
+    pub async fn fill(&mut self, table: &Table, rows: &[Row]) -> Result<(), Error> {
+        if let Engine::Postgres(_) = &self.engine {
+            return self.upsert(table, rows).await;
+        }
+        let keys: Vec<Key> = rows.iter().map(|row| table.key_of(row)).collect();
+        let known: HashSet<Key> = self.known(table, &keys).await?.into_iter().map(|row| row.0).collect();
+        let (old, new): (Vec<_>, Vec<_>) = rows.iter().zip(&keys).partition(|(_, key)| known.contains(*key));
+        let rows = |these: Vec<(_, _)>| these.into_iter().map(|(row, _)| row).collect();
+        self.add(table, rows(new)).await?;
+        self.replace(table, rows(old)).await
+    }
+
+    /// Inserts rows into `SQLite`.
+    async fn add(&mut self, table: &Table, rows: Vec<&Row>) -> Result<(), Error> {
+        for (chunk, size) in chunks(&rows, false) {
+            self.run(table.insert(size), cells(chunk)).await?;
         }
         Ok(())
+    }
+
+    /// Inserts or replaces rows in `SQLite`.
+    async fn replace(&mut self, table: &Table, rows: Vec<&Row>) -> Result<(), Error> {
+        for (chunk, size) in chunks(&rows, false) {
+            self.run(table.upsert(size), cells(chunk)).await?;
+        }
+        Ok(())
+    }
+
+    /// Those keys that `SQLite` has rows of.
+    async fn known(&mut self, table: &Table, keys: &[Key]) -> Result<Vec<Row>, Error> {
+        let mut known = Vec::new();
+        for (chunk, size) in chunks(keys, true) {
+            known.extend(self.rows(table.known(size), padded(chunk, size)).await?);
+        }
+        Ok(known)
     }
 
     /// Deletes rows by primary key; a missing one is not an error.
@@ -108,12 +139,19 @@ impl Tx {
             args
         };
         let mut rows = limit;
-        if limit > 1 {
-            // Asked before, since what a query has found is in memory. Both engines know a size without reading.
+        // Asked before, since what a query has found is in memory. Both engines know a size without reading. Few pages
+        // are too large, and of those alone the size of each row is asked for.
+        if limit > 1 && self.size(table, after.is_some(), args(limit)).await? > PAGE_BYTES {
             let sizes = self.rows(table.page_sizes(after.is_some()), args(limit)).await?;
             rows = fitting(sizes.iter().map(|row| row.integer(0)));
         }
         self.rows(table.page(after.is_some()), args(rows)).await
+    }
+
+    /// Bytes of text and bytes on a page.
+    async fn size(&mut self, table: &Table, after: bool, args: Vec<Value>) -> Result<i64, Error> {
+        let sum = self.rows(table.page_size(after), args).await?;
+        Ok(sum.first().map_or(0, |row| row.integer(0)))
     }
 
     /// Empties a table.
@@ -203,6 +241,11 @@ fn fitting(sizes: impl Iterator<Item = i64>) -> i64 {
 /// Counts the one statement that a server needs for any number of rows.
 fn count(statements: &AtomicU64, rows: usize) {
     statements.fetch_add(rows.div_ceil(postgres::CHUNK) as u64, Ordering::Relaxed);
+}
+
+/// What rows have, one after the other.
+fn cells(rows: &[&Row]) -> Vec<Value> {
+    rows.iter().flat_map(|row| &row.0).cloned().collect()
 }
 
 /// The arguments of a load of `size` keys. What a short chunk lacks is filled up with NULLs, which equal

@@ -68,6 +68,7 @@ on_both![
     every_kind_of_cell_comes_back_as_it_was_written,
     rows_are_replaced_by_key_and_deleted_in_bulk,
     a_page_of_large_rows_was_as_long_as_one_of_small_rows,
+    a_table_is_filled_with_rows_that_are_new_and_rows_that_are_there,
     a_row_that_is_there_already_is_a_constraint_error,
     a_null_or_a_value_of_the_wrong_kind_was_taken_for_a_failing_engine,
     a_failing_statement_is_not_a_constraint_error,
@@ -155,6 +156,23 @@ async fn a_page_of_large_rows_was_as_long_as_one_of_small_rows(on: On) {
     let expected: [&[usize]; 5] = [&[mib - 8, 3 * mib - 8, 1], &[5 * mib], &[0], &[4 * mib - 1], &[7]];
     assert_eq!(pages, expected);
     assert_eq!(tx.page(&CONTENTS, None, 2).await.unwrap().len(), 2);
+}
+
+async fn a_table_is_filled_with_rows_that_are_new_and_rows_that_are_there(on: On) {
+    let (_place, db) = with_tags(on, 100).await;
+    let mut tx = db.write().await.unwrap();
+    let moved = |n| {
+        let mut row = tag(n);
+        row.0[2] = "moved".into();
+        row
+    };
+    let rows: Vec<Row> = (50..1500).map(moved).collect();
+    tx.fill(&TAGS, &rows).await.unwrap();
+    tx.fill(&TAGS, &[]).await.unwrap();
+    let found = tx.page(&TAGS, None, 2000).await.unwrap();
+    let mut expected: Vec<Row> = (0..50).map(tag).chain(rows).collect();
+    expected.sort_unstable_by(|a, b| TAGS.key_of(a).cmp(&TAGS.key_of(b)));
+    assert_eq!(found, expected);
 }
 
 async fn a_row_that_is_there_already_is_a_constraint_error(on: On) {

@@ -234,5 +234,9 @@ async fn fold_page(page: Page, projections: &Projections, tx: &mut Tx) -> Result
     for event in &page.events {
         appender::fold(event, projections, &mut rows, tx).await?;
     }
-    appender::write(rows, tx).await
+    for (table, upserts, deletes) in rows.into_changes() {
+        tx.delete(table, &deletes).await?;
+        tx.fill(table, &upserts).await?;
+    }
+    Ok(())
 }
