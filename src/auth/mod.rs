@@ -8,6 +8,8 @@
 
 mod access;
 mod action;
+mod base32;
+mod key;
 mod pattern;
 mod policy;
 mod presented;
@@ -15,6 +17,7 @@ mod principal;
 
 pub use access::{Access, AccessError};
 pub use action::{Action, ActionError};
+pub use key::{ApiKey, ApiKeyError, ApiKeyId, ApiKeyIdError, KeyDigest, KeyGrant, KeyScope, KeyScopeError};
 pub use pattern::{PatternError, RepositoryPattern};
 pub use policy::{Outcome, Policy, PolicyError, Question, Rule, Scope};
 pub use presented::{Challenge, Presented, PresentedError, TokenFault};
