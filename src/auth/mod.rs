@@ -15,6 +15,7 @@ mod pattern;
 mod policy;
 mod presented;
 mod principal;
+mod throttle;
 
 pub use access::{Access, AccessError};
 pub use action::{Action, ActionError};
@@ -24,3 +25,4 @@ pub use pattern::{PatternError, RepositoryPattern};
 pub use policy::{Outcome, Policy, PolicyError, Question, Rule, Scope};
 pub use presented::{Challenge, Presented, PresentedError, TokenFault};
 pub use principal::{Member, MemberError, Name, NameError, Principal};
+pub use throttle::{LoginThrottle, RetryAfter};
