@@ -8,14 +8,21 @@
 
 mod access;
 mod action;
+mod base32;
+mod key;
+mod password;
 mod pattern;
 mod policy;
 mod presented;
 mod principal;
+mod throttle;
 
 pub use access::{Access, AccessError};
 pub use action::{Action, ActionError};
+pub use key::{ApiKey, ApiKeyError, ApiKeyId, ApiKeyIdError, KeyDigest, KeyGrant, KeyScope, KeyScopeError};
+pub use password::{Htpasswd, HtpasswdError, NewPassword, PasswordError, PasswordHash, PasswordHashError};
 pub use pattern::{PatternError, RepositoryPattern};
 pub use policy::{Outcome, Policy, PolicyError, Question, Rule, Scope};
 pub use presented::{Challenge, Presented, PresentedError, TokenFault};
 pub use principal::{Member, MemberError, Name, NameError, Principal};
+pub use throttle::{LoginThrottle, RetryAfter};

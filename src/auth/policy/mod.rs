@@ -115,7 +115,8 @@ impl Policy {
     }
 }
 
-fn covers(pattern: &RepositoryPattern, scope: Scope<'_>) -> bool {
+/// Whether a pattern is for a place: that for everything also for the registry as a whole.
+pub(super) fn covers(pattern: &RepositoryPattern, scope: Scope<'_>) -> bool {
     match scope {
         Scope::Repository(name) => pattern.matches(name),
         Scope::Registry => pattern.is_everything(),
