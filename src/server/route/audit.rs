@@ -4,6 +4,7 @@ use http::Method;
 
 use super::parameters::{Parameters, refused};
 use super::{Permission, RouteError, repository as checked};
+use crate::auth::Action;
 use crate::clock::Micros;
 use crate::oci::{RepositoryName, excerpt};
 use crate::registry::{AUDIT_ACTIONS, AuditFilter, Decision, Item};
@@ -71,10 +72,12 @@ impl Audit {
         Ok(Self { name, filter, since: since.since, limit: since.limit })
     }
 
-    /// What the caller must be allowed to do: what it tells of all repositories is for who configures them, what it tells
-    /// of one for who keeps what is in it.
+    /// What the caller must be allowed to do.
     pub(super) fn permission(&self) -> Permission<'_> {
-        self.name.as_ref().map_or(Permission::Configure, Permission::Retain)
+        match &self.name {
+            Some(name) => Permission::In(name, &[Action::Audit]),
+            None => Permission::Everywhere(Action::Audit),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use http::Method;
 
 use super::parameters::{Parameters, refused};
 use super::{EXTENSION, Page, Permission, RouteError};
+use crate::auth::Action;
 use crate::oci::RepositoryName;
 use crate::registry::DispositionStatus;
 use crate::retention::DispositionId;
@@ -70,10 +71,11 @@ impl Disposing {
     /// What the caller must be allowed to do.
     pub(super) fn permission(&self) -> Permission<'_> {
         match self {
-            Self::List(name, ..) | Self::Get(name, _) | Self::Certificate(name, _) => Permission::Pull(name),
-            Self::Propose(name) | Self::Reject(name, _) => Permission::Retain(name),
-            Self::Approve(name, _) => Permission::Approve(name),
-            Self::Execute(name, _) => Permission::Delete(name),
+            Self::List(name, ..) | Self::Get(name, _) | Self::Certificate(name, _) => Permission::pull(name),
+            Self::Propose(name) | Self::Execute(name, _) => Permission::In(name, &[Action::Dispose]),
+            Self::Approve(name, _) => Permission::In(name, &[Action::Approve]),
+            // Who proposed takes it back, who may approve rejects it.
+            Self::Reject(name, _) => Permission::In(name, &[Action::Approve, Action::Dispose]),
         }
     }
 }

@@ -40,7 +40,7 @@ pub enum Format {
 impl Events {
     /// What the caller must be allowed to do. Which events it then sees is decided for each of them.
     pub(super) fn permission(&self) -> Permission<'_> {
-        self.of.as_ref().map_or(Permission::Configure, Permission::Pull)
+        self.of.as_ref().map_or(Permission::Sight, Permission::pull)
     }
 }
 

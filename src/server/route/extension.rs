@@ -7,6 +7,7 @@ use super::retention::cursor;
 use super::{
     Audit, Disposing, Events, Objects, Page, Permission, Retention, RouteError, Webhooks, repository,
 };
+use crate::auth::Action;
 use crate::clock::Micros;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::package::{PackageId, PackagePath};
@@ -226,26 +227,26 @@ impl Extension {
             | Self::StartScrub
             | Self::ScrubRuns(_)
             | Self::ScrubRun(..)
-            | Self::Webhooks(_) => Permission::Configure,
+            | Self::Webhooks(_) => Permission::Everywhere(Action::Admin),
             Self::Events(route) => route.permission(),
             Self::Objects(route) => route.permission(),
             Self::Retention(route) => route.permission(),
             Self::Disposing(route) => route.permission(),
             Self::Audit(route) => route.permission(),
-            Self::PackageAnywhere(id) => Permission::PullPackage(id),
+            Self::PackageAnywhere(id) => Permission::OfPackage(id, Action::Pull),
             Self::Packages(name, ..)
             | Self::EligiblePackages(name, ..)
             | Self::Package(name, _)
             | Self::PackageManifest(name, _)
             | Self::PackageEvents(name, ..)
             | Self::Files(name, ..)
-            | Self::File(name, ..) => Permission::Pull(name),
+            | Self::File(name, ..) => Permission::pull(name),
             // A draft is its producer's, like an upload.
             Self::CreatePackage(name)
             | Self::AbortPackage(name, _)
             | Self::FinalizePackage(name, _)
             | Self::IngestFile(name, ..)
-            | Self::DropFile(name, ..) => Permission::Push(name),
+            | Self::DropFile(name, ..) => Permission::push(name),
         }
     }
 }

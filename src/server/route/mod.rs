@@ -139,22 +139,22 @@ impl Route {
         match self {
             Self::Health | Self::Live | Self::Ready => Permission::None,
             Self::Base | Self::Discover(None) | Self::Metrics => Permission::Known,
-            Self::Catalog(_) => Permission::Catalog,
+            Self::Catalog(_) => Permission::Sight,
             Self::Discover(Some(name))
             | Self::Blob(name, _)
             | Self::Manifest(name, _)
             | Self::Tags(name, _)
             | Self::TagHistory(name, ..)
-            | Self::Referrers(name, ..) => Permission::Pull(name),
+            | Self::Referrers(name, ..) => Permission::pull(name),
             // Cancelling one's own upload is part of pushing: clients cancel with a push token.
             Self::BeginUpload(name, _)
             | Self::UploadStatus(name, _)
             | Self::UploadChunk(name, _)
             | Self::FinishUpload(name, ..)
             | Self::CancelUpload(name, _)
-            | Self::PushManifest(name, ..) => Permission::Push(name),
+            | Self::PushManifest(name, ..) => Permission::push(name),
             Self::Extension(route) => route.permission(),
-            Self::DeleteBlob(name, _) | Self::DeleteManifest(name, _) => Permission::Delete(name),
+            Self::DeleteBlob(name, _) | Self::DeleteManifest(name, _) => Permission::delete(name),
         }
     }
 }

@@ -79,9 +79,9 @@ impl Objects {
         match self {
             Self::GetSigned(name, ..) => Permission::Signed(name),
             // A URL gives away no more than its maker may read.
-            Self::List(name, ..) | Self::Get(name, _) | Self::Url(name, ..) => Permission::Pull(name),
-            Self::Put(name, ..) => Permission::Push(name),
-            Self::Delete(name, _) => Permission::Delete(name),
+            Self::List(name, ..) | Self::Get(name, _) | Self::Url(name, ..) => Permission::pull(name),
+            Self::Put(name, ..) => Permission::push(name),
+            Self::Delete(name, _) => Permission::delete(name),
         }
     }
 }
@@ -216,11 +216,11 @@ mod tests {
     fn every_method_needs_what_it_does() {
         let (path, name) = ("/v2/a/b/_artifactstore/objects/x", name());
         for (method, path, expected) in [
-            (Method::GET, "/v2/a/b/_artifactstore/objects", Permission::Pull(&name)),
-            (Method::GET, path, Permission::Pull(&name)),
-            (Method::PUT, path, Permission::Push(&name)),
-            (Method::DELETE, path, Permission::Delete(&name)),
-            (Method::POST, "/v2/a/b/_artifactstore/objects/x/url", Permission::Pull(&name)),
+            (Method::GET, "/v2/a/b/_artifactstore/objects", Permission::pull(&name)),
+            (Method::GET, path, Permission::pull(&name)),
+            (Method::PUT, path, Permission::push(&name)),
+            (Method::DELETE, path, Permission::delete(&name)),
+            (Method::POST, "/v2/a/b/_artifactstore/objects/x/url", Permission::pull(&name)),
         ] {
             assert_eq!(parse(&method, path, "").unwrap().permission(), expected, "{method} {path}");
         }

@@ -4,6 +4,7 @@ use http::Method;
 
 use super::parameters::{Parameters, refused};
 use super::{EXTENSION, Page, Permission, RouteError, plain};
+use crate::auth::Action;
 use crate::clock::Micros;
 use crate::oci::RepositoryName;
 use crate::registry::{Item, Target};
@@ -75,9 +76,10 @@ impl Retention {
             | Self::Over(name, ..)
             | Self::Holds(name, ..)
             | Self::Hold(name, _)
-            | Self::Explain(name, _) => Permission::Pull(name),
-            Self::Extend(name) | Self::Place(name) | Self::Release(name, ..) => Permission::Retain(name),
-            Self::Shorten(name) => Permission::Shorten(name),
+            | Self::Explain(name, _) => Permission::pull(name),
+            Self::Extend(name) | Self::Shorten(name) => Permission::retain(name),
+            Self::Place(name) => Permission::In(name, &[Action::Hold]),
+            Self::Release(name, ..) => Permission::In(name, &[Action::Release]),
         }
     }
 }

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::auth::Action;
 use crate::package::{PackageId, PackagePath};
+use crate::retention::{DispositionId, HoldId};
 
 const SHA: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -143,20 +145,35 @@ fn the_extension_is_found_by_its_segment_wherever_it_stands() {
 fn what_the_extension_asks_for_is_known_before_a_handler_runs() {
     let id: PackageId = "pkg_01arz3ndektsv4rrffq69g5fav".parse().unwrap();
     let (here, package) = ("/v2/a/_artifactstore", format!("/v2/a/_artifactstore/packages/{id}"));
+    let (hold, disposition) = (HoldId::generate(), DispositionId::generate());
+    let step = |verb: &str| format!("{here}/disposition/{disposition}/{verb}");
     let name = name("a");
     for (method, path, expected) in [
-        (Method::GET, format!("{here}/packages"), Permission::Pull(&name)),
-        (Method::POST, format!("{here}/packages"), Permission::Push(&name)),
-        (Method::HEAD, package.clone(), Permission::Pull(&name)),
-        (Method::DELETE, package.clone(), Permission::Push(&name)),
-        (Method::POST, format!("{package}/finalize"), Permission::Push(&name)),
-        (Method::GET, format!("{package}/events"), Permission::Pull(&name)),
-        (Method::GET, format!("{package}/files/x"), Permission::Pull(&name)),
-        (Method::PUT, format!("{package}/files/x"), Permission::Push(&name)),
-        (Method::DELETE, format!("{package}/files/x"), Permission::Push(&name)),
-        (Method::GET, format!("/v2/_artifactstore/packages/{id}"), Permission::PullPackage(&id)),
+        (Method::GET, format!("{here}/packages"), Permission::pull(&name)),
+        (Method::POST, format!("{here}/packages"), Permission::push(&name)),
+        (Method::HEAD, package.clone(), Permission::pull(&name)),
+        (Method::DELETE, package.clone(), Permission::push(&name)),
+        (Method::POST, format!("{package}/finalize"), Permission::push(&name)),
+        (Method::GET, format!("{package}/events"), Permission::pull(&name)),
+        (Method::GET, format!("{package}/files/x"), Permission::pull(&name)),
+        (Method::PUT, format!("{package}/files/x"), Permission::push(&name)),
+        (Method::DELETE, format!("{package}/files/x"), Permission::push(&name)),
+        (Method::GET, format!("/v2/_artifactstore/packages/{id}"), Permission::OfPackage(&id, Action::Pull)),
         (Method::GET, "/v2/_artifactstore/schemas/run".to_owned(), Permission::Known),
-        (Method::PUT, "/v2/_artifactstore/schemas/run".to_owned(), Permission::Configure),
+        (Method::PUT, "/v2/_artifactstore/schemas/run".to_owned(), Permission::Everywhere(Action::Admin)),
+        (Method::GET, format!("{here}/holds"), Permission::pull(&name)),
+        (Method::POST, format!("{here}/holds"), Permission::In(&name, &[Action::Hold])),
+        (Method::DELETE, format!("{here}/holds/{hold}"), Permission::In(&name, &[Action::Release])),
+        (Method::GET, format!("{here}/disposition/{disposition}"), Permission::pull(&name)),
+        (Method::POST, format!("{here}/disposition"), Permission::In(&name, &[Action::Dispose])),
+        (Method::POST, step("approve"), Permission::In(&name, &[Action::Approve])),
+        (Method::POST, step("reject"), Permission::In(&name, &[Action::Approve, Action::Dispose])),
+        (Method::POST, step("execute"), Permission::In(&name, &[Action::Dispose])),
+        (Method::GET, format!("{here}/audit"), Permission::In(&name, &[Action::Audit])),
+        (Method::GET, "/v2/_artifactstore/audit".to_owned(), Permission::Everywhere(Action::Audit)),
+        (Method::GET, "/v2/_artifactstore/webhooks".to_owned(), Permission::Everywhere(Action::Admin)),
+        (Method::POST, "/v2/_artifactstore/gc".to_owned(), Permission::Everywhere(Action::Admin)),
+        (Method::GET, "/v2/_catalog".to_owned(), Permission::Sight),
     ] {
         let route = Route::parse(&method, &path, None).unwrap();
         assert_eq!(route.permission(), expected, "{method} {path}");
@@ -220,14 +237,14 @@ fn the_log_is_asked_for_as_a_whole_and_of_a_repository() {
     };
     let all = events("/v2/_artifactstore/events");
     assert_eq!((&all.of, &all.since, all.filter.is_everything()), (&None, &None, true));
-    assert_eq!(get("/v2/_artifactstore/events").unwrap().permission(), Permission::Configure);
+    assert_eq!(get("/v2/_artifactstore/events").unwrap().permission(), Permission::Sight);
     let of =
         events("/v2/a/b/_artifactstore/events?since=now&types=tag,package.created&wait=60&epoch=1&log_id=L");
     assert_eq!((of.of.as_ref(), of.filter.repository.as_ref()), (Some(&name("a/b")), Some(&name("a/b"))));
     assert_eq!((of.since, of.wait, of.filter.types.len()), (Some(crate::registry::Begin::Now), Some(60), 2));
     assert_eq!((of.expected.log_id.as_deref(), of.expected.epoch), (Some("L"), Some(1)));
     let repository = get("/v2/a/b/_artifactstore/events").unwrap();
-    assert_eq!(repository.permission(), Permission::Pull(&name("a/b")));
+    assert_eq!(repository.permission(), Permission::pull(&name("a/b")));
     assert_eq!(events_path(None), "/v2/_artifactstore/events");
     assert_eq!(events_path(Some(&name("a/b"))), "/v2/a/b/_artifactstore/events");
     let since = events("/v2/_artifactstore/events?since=9007199254740991&format=cloudevents&repository=a/b");
