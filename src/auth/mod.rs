@@ -12,6 +12,7 @@ mod pattern;
 mod policy;
 mod presented;
 mod principal;
+pub mod token;
 
 pub use access::{Access, AccessError};
 pub use action::{Action, ActionError};
