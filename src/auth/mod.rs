@@ -16,6 +16,7 @@ mod policy;
 mod presented;
 mod principal;
 mod throttle;
+pub mod token;
 
 pub use access::{Access, AccessError};
 pub use action::{Action, ActionError};

@@ -77,18 +77,31 @@ pub enum Principal {
         /// The groups they are in besides those of the policy.
         groups: BTreeSet<Name>,
     },
-    /// A program with a key of its own.
+    /// A program: one with a key of its own, or a workload that an issuer of tokens vouches for.
     Robot {
         /// Its name.
         name: Name,
+        /// The groups it is in besides those of the policy: those its issuer names.
+        groups: BTreeSet<Name>,
     },
 }
 
 impl Principal {
     fn groups(&self) -> Option<&BTreeSet<Name>> {
         match self {
-            Self::User { groups, .. } => Some(groups),
-            Self::Anonymous | Self::Robot { .. } => None,
+            Self::User { groups, .. } | Self::Robot { groups, .. } => Some(groups),
+            Self::Anonymous => None,
+        }
+    }
+}
+
+/// As a [`Member`] is written; `anonymous` for nobody in particular.
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::User { name, .. } => write!(f, "user:{name}"),
+            Self::Robot { name, .. } => write!(f, "robot:{name}"),
         }
     }
 }
@@ -130,7 +143,7 @@ impl Member {
                 true
             }
             (Self::User(wanted), Principal::User { name, .. })
-            | (Self::Robot(wanted), Principal::Robot { name }) => wanted == name,
+            | (Self::Robot(wanted), Principal::Robot { name, .. }) => wanted == name,
             (Self::Group(group), _) => {
                 principal.groups().is_some_and(|groups| groups.contains(group)) || is_in(group)
             }
@@ -184,10 +197,19 @@ mod tests {
     }
 
     #[test]
-    fn a_robot_is_not_the_user_of_its_name_and_nobody_is_in_a_group() {
+    fn a_robot_is_in_the_groups_its_issuer_names_and_in_no_other() {
+        let (name, group): (Name, Name) = ("ci/app".parse().unwrap(), "ci/release".parse().unwrap());
+        let robot = Principal::Robot { name, groups: BTreeSet::from([group.clone()]) };
+        let none = |_: &Name| false;
+        assert!(Member::Group(group).is(&robot, none));
+        assert!(!Member::Group("release".parse().unwrap()).is(&robot, none));
+    }
+
+    #[test]
+    fn a_robot_is_not_the_user_of_its_name_and_nobody_is_in_a_group_by_name() {
         let name: Name = "ci".parse().unwrap();
         let (robot, user) = (
-            Principal::Robot { name: name.clone() },
+            Principal::Robot { name: name.clone(), groups: BTreeSet::new() },
             Principal::User { name: name.clone(), groups: BTreeSet::from([name.clone()]) },
         );
         let none = |_: &Name| false;

@@ -44,7 +44,7 @@ fn user(name: &str) -> Principal {
 }
 
 fn robot(name: &str) -> Principal {
-    Principal::Robot { name: name.parse().unwrap() }
+    Principal::Robot { name: name.parse().unwrap(), groups: BTreeSet::new() }
 }
 
 /// The line of the rule that allows it.
