@@ -1,13 +1,14 @@
 //! What each fuzz target checks, as plain functions: the fuzzer calls them with whatever it invents, the
 //! normal tests with the checked-in corpora. Each panics when a promise is broken.
 
+use artifactstore::auth::Action;
 use artifactstore::codec::{cbor, jcs};
 use artifactstore::oci::{
     ContentRange, Digest, Manifest, RangeHeader, RangeRequest, Reference, RepositoryName, Tag, UploadId,
 };
 use artifactstore::package::mapping::{self, BlobRef, Recognised};
 use artifactstore::package::{ContentManifest, Manifest as RegistryManifest};
-use artifactstore::server::route::Route;
+use artifactstore::server::route::{Permission, Route};
 use http::Method;
 
 /// A check of one input.
@@ -39,8 +40,15 @@ pub fn route(data: &[u8]) {
     };
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     if let Ok(route) = Route::parse(&method, path, query) {
-        let permission = route.permission().to_string();
-        assert!(!permission.is_empty());
+        let is_read = matches!(method, Method::GET | Method::HEAD);
+        assert!(!(is_read && route.stores()), "{route:?}");
+        if let Permission::In(_, actions) = route.permission() {
+            assert!(!actions.is_empty(), "{route:?}");
+            assert!(
+                !is_read || actions.iter().all(|it| matches!(it, Action::Pull | Action::Audit)),
+                "{route:?}"
+            );
+        }
         if let Route::Blob(name, digest) = &route {
             let again = artifactstore::server::route::blob_path(name, digest);
             assert_eq!(Route::parse(&Method::GET, &again, None).expect("our own path"), route);

@@ -5,6 +5,7 @@ use http::{HeaderName, StatusCode};
 use serde_json::json;
 
 use super::extension::retention;
+use super::limits::Refused;
 use super::respond::{Answer, Headers as _, full};
 use super::route::{RouteError, certificate_path, disposition_path, explain_path};
 use crate::oci::{Digest, ErrorBody, ErrorCode, ReferenceError, received_range_status};
@@ -13,6 +14,9 @@ use crate::retention::rfc3339;
 
 /// Missing digests named in one answer; a client that pushes them meets the others next.
 const MAX_MISSING: usize = 1000;
+
+/// Seconds after which an upload may have ended; when one does is not known.
+const UPLOADS_RETRY: u64 = 5;
 
 /// Why a request was not answered as asked.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub(super) enum Error {
     TooManyStreams {
         limit: usize,
     },
+    /// An address asks for too much.
+    Limited(Refused),
     /// A bug, or a database altered by hand.
     Panicked(String),
     /// The body is not the JSON it should be.
@@ -67,6 +73,12 @@ pub(super) enum Error {
 impl From<RouteError> for Error {
     fn from(error: RouteError) -> Self {
         Self::Route(error)
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        Self::Limited(refused)
     }
 }
 
@@ -296,6 +308,7 @@ pub(super) fn answer(error: Error) -> Answer {
             let body = ErrorBody::new(ErrorCode::TooManyRequests, reason);
             full(StatusCode::TOO_MANY_REQUESTS, "application/json", body.to_bytes()).with(RETRY_AFTER, "30")
         }
+        Error::Limited(refused) => limited(refused),
         Error::Body(reason) => {
             let body = ErrorBody::new(ErrorCode::ManifestInvalid, reason);
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
@@ -311,6 +324,16 @@ pub(super) fn answer(error: Error) -> Answer {
             full(StatusCode::BAD_REQUEST, "application/json", body.to_bytes())
         }
     }
+}
+
+fn limited(refused: Refused) -> Answer {
+    let (reason, seconds) = match refused {
+        Refused::Requests { seconds } => ("too many requests come from this address", seconds),
+        Refused::Uploads => ("too many uploads from this address are under way", UPLOADS_RETRY),
+    };
+    let body = ErrorBody::new(ErrorCode::TooManyRequests, format!("{reason}; come back in {seconds} s"));
+    full(StatusCode::TOO_MANY_REQUESTS, "application/json", body.to_bytes())
+        .with(RETRY_AFTER, &seconds.to_string())
 }
 
 /// One error per missing digest, each once (distribution-spec "Pushing Manifests").

@@ -15,9 +15,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::body::Budget;
+use super::limits::Limits;
 use super::room::Room;
 use super::socket::{Counted, Requests, Socket};
 use super::{Options, State, service};
+use crate::clock::Clock;
 use crate::registry::Registry;
 
 /// HTTP/2 flow control windows: large enough that one upload fills a fast link.
@@ -51,6 +53,8 @@ impl Server {
         Ok(Self {
             listener,
             state: Arc::new(State {
+                limits: Limits::new(options.limits),
+                clock: Clock::system(),
                 budget: Budget::new(options.collecting, options.idle_timeout),
                 room: Room::default(),
                 streams: Arc::new(Semaphore::new(options.max_streams)),

@@ -7,14 +7,17 @@ use std::sync::atomic::AtomicU64;
 use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry as Metrics, Unit};
 
+use super::State;
 use super::error::Error;
+use super::limits::Refusals;
 use super::respond::{Answer, full};
 use crate::clock::{Micros, SECOND};
-use crate::registry::{ClockReading, CollectionRun, Registry, RunStatus, ScrubState};
+use crate::registry::{ClockReading, CollectionRun, RunStatus, ScrubState};
 
 /// The media type of the `OpenMetrics` specification, 1.0.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -24,8 +27,14 @@ struct Trouble {
     trouble: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Limit {
+    limit: &'static str,
+}
+
 /// `GET /metrics`
-pub(super) async fn metrics(registry: &Registry) -> Result<Answer, Error> {
+pub(super) async fn metrics(state: &State) -> Result<Answer, Error> {
+    let registry = &state.registry;
     let mut metrics = Metrics::with_prefix("artifactstore");
     count(&mut metrics, "log_events", "Events in the log", registry.last_sequence());
     scrub(&mut metrics, &registry.scrub_state().await?);
@@ -33,6 +42,7 @@ pub(super) async fn metrics(registry: &Registry) -> Result<Answer, Error> {
         collection(&mut metrics, run);
     }
     clock(&mut metrics, &registry.compliance_clock().await?);
+    refusals(&mut metrics, state.limits.refusals());
     let mut text = String::new();
     encode(&mut text, &metrics).expect("a string takes everything");
     Ok(full(StatusCode::OK, OPEN_METRICS, text))
@@ -65,6 +75,22 @@ fn clock(metrics: &mut Metrics, reading: &ClockReading) {
     count(metrics, "compliance_clock_frozen", frozen, i64::from(reading.is_frozen));
     let behind = "How far compliance time is behind the system's clock";
     seconds(metrics, "compliance_clock_behind", behind, reading.lag());
+}
+
+fn refusals(metrics: &mut Metrics, refusals: Refusals) {
+    let requests = Family::<Limit, Counter>::default();
+    for (limit, refused) in [
+        ("requests", refusals.requests),
+        ("crowded_out", refusals.crowded_out),
+        ("uploads", refusals.uploads),
+    ] {
+        requests.get_or_create(&Limit { limit }).inc_by(refused);
+    }
+    metrics.register(
+        "requests_refused",
+        "Requests this process answered 429 for a limit of addresses",
+        requests,
+    );
 }
 
 fn count(metrics: &mut Metrics, name: &str, help: &str, value: i64) {

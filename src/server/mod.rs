@@ -10,6 +10,7 @@ mod conditional;
 mod download;
 mod error;
 mod extension;
+pub mod limits;
 mod listener;
 mod metrics;
 mod openapi;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use extension::{audit_header, audit_line, audit_shape, collection_plan_shape, disposition_shape};
 pub use listener::Server;
 
+use crate::clock::Clock;
 use crate::registry::Registry;
 
 /// What can be set about the HTTP side.
@@ -53,6 +55,8 @@ pub struct Options {
     pub stream_time: Duration,
     /// How often a stream says how far it has looked.
     pub bookmark: Duration,
+    /// How much one address may ask for.
+    pub limits: limits::Options,
 }
 
 impl Default for Options {
@@ -66,6 +70,7 @@ impl Default for Options {
             max_streams: 2048,
             stream_time: Duration::from_mins(30),
             bookmark: Duration::from_secs(15),
+            limits: limits::Options::default(),
         }
     }
 }
@@ -75,6 +80,10 @@ impl Default for Options {
 struct State {
     registry: Registry,
     options: Options,
+    /// Who asks for too much.
+    limits: limits::Limits,
+    /// What time it is for them.
+    clock: Clock,
     /// Memory for large manifests on their way in.
     budget: body::Budget,
     /// Memory for large answers on their way out.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Options;
+use super::{Options, limits};
 use crate::setting::{Kind, Problem, Setting, Values};
 
 const LISTEN: Setting = Setting {
@@ -66,6 +66,9 @@ impl Options {
         &CONNECTIONS,
         &MANIFEST_MEMORY,
         &DRAIN,
+        &limits::REQUESTS,
+        &limits::BURST,
+        &limits::UPLOADS,
         &STREAMS,
         &STREAM_TIME,
     ];
@@ -88,6 +91,7 @@ impl Options {
             max_streams: values.number(&STREAMS).unwrap_or(default.max_streams),
             stream_time: values.duration(&STREAM_TIME).unwrap_or(default.stream_time),
             bookmark: default.bookmark,
+            limits: limits::Options::from_values(values),
         })
     }
 }

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 
 use super::body::{self, ResponseBody};
 use super::error::{self, Error};
+use super::limits::{Guard, Refused};
 use super::respond::{Answer, Headers as _};
 use super::route::{Permission, Route};
 use super::{State, extension, metrics, probes, v2};
@@ -72,15 +73,17 @@ pub(super) async fn serve(
         body: Some(body::incoming(incoming, waits_for_continue, state.options.idle_timeout)),
     };
     let route = Route::parse(&parts.method, parts.uri.path(), parts.uri.query());
-    let answered = match route {
-        Ok(route) => {
+    let admitted = admit(&state, route.as_ref().ok(), peer);
+    let answered = match (route, admitted) {
+        (_, Err(refused)) => Err(refused.into()),
+        (Ok(route), Ok(_under_way)) => {
             call.actor = authorise(&route.permission());
             // A panic is a bug, or a view that was altered by hand: the client gets a 500, not a dead connection.
             let origin = origin(&call, peer);
             let dispatched = origin.scope(AssertUnwindSafe(dispatch(route, &mut call)).catch_unwind()).await;
             dispatched.unwrap_or_else(|panic| Err(Error::Panicked(reason(&*panic))))
         }
-        Err(error) => Err(error.into()),
+        (Err(error), Ok(_)) => Err(error.into()),
     };
     let mut answer = answered.unwrap_or_else(error::answer);
     // Without the query: a signed URL opens what it names for whoever reads the log.
@@ -98,6 +101,15 @@ fn reason(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
+/// Lets a request in, also one that asks for nothing there is. Probes always are: whoever sends them would take a busy
+/// server for a dead one.
+fn admit(state: &State, route: Option<&Route>, peer: IpAddr) -> Result<Option<Guard>, Refused> {
+    if route.is_some_and(|route| route.permission() == Permission::None) {
+        return Ok(None);
+    }
+    state.limits.admit(peer, route.is_some_and(Route::stores), state.clock.elapsed())
+}
+
 /// Where a request comes from. The address is that of the socket: what a header says of others is anybody's word.
 fn origin(call: &Call<'_>, peer: IpAddr) -> Origin {
     Origin::request(peer, call.header(&USER_AGENT), call.header(&REQUEST_ID))
@@ -113,7 +125,7 @@ async fn dispatch(route: Route, call: &mut Call<'_>) -> Result<Answer, Error> {
     match route {
         Route::Health | Route::Ready => Ok(probes::ready(&call.state.registry).await),
         Route::Live => Ok(probes::live(&call.state.registry)),
-        Route::Metrics => metrics::metrics(&call.state.registry).await,
+        Route::Metrics => metrics::metrics(call.state).await,
         Route::Extension(route) => extension::dispatch(route, call).await,
         Route::Base => Ok(v2::base::base()),
         Route::Discover(_) => Ok(v2::base::discover()),

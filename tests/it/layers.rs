@@ -35,9 +35,10 @@ const LAYERS: [(&str, u8); 23] = [
 ];
 
 /// Crates (or paths) and the only places that may name them.
-const ONLY_IN: [(&str, &[&str]); 22] = [
+const ONLY_IN: [(&str, &[&str]); 23] = [
     ("argon2", &["src/auth/password"]),
     ("bcrypt", &["src/auth/password"]),
+    ("jsonwebtoken", &["src/auth/token"]),
     ("sqlx", &["src/db"]),
     ("aws_config", &["src/storage/s3"]),
     ("aws_credential_types", &["src/storage/s3"]),

@@ -12,7 +12,9 @@
 //! back, and whoever owed something would then owe it for hours.
 
 mod concurrency;
+mod gate;
 mod key;
+mod options;
 mod rate;
 mod rate_limiter;
 
@@ -20,6 +22,9 @@ mod rate_limiter;
 mod tests;
 
 pub use concurrency::{Concurrency, Guard};
+pub(super) use gate::{Limits, Refusals, Refused};
 pub use key::{AddressPrefix, Key};
+pub use options::Options;
+pub(super) use options::{BURST, REQUESTS, UPLOADS};
 pub use rate::{Rate, RetryAfter};
 pub use rate_limiter::RateLimiter;

@@ -16,7 +16,10 @@ const REFUSALS: [(u16, &str); 12] = [
     (409, "It is in another state than the request needs, or something is in the way."),
     (406, "`Accept` names nothing there is here."),
     (410, "The events after this place are not in the log any more."),
-    (429, "As many streams are open as there may be; `Retry-After` says when to try again."),
+    (
+        429,
+        "This address asks for more than it may, or as many streams are open as there may be; `Retry-After` says when to try again.",
+    ),
     (412, "The key names something else than `If-Match` or `If-None-Match` says."),
     (413, "The body is too large."),
     (416, "No byte of the range is there."),

@@ -84,7 +84,7 @@ pub(super) static EVENTS: &[Operation] = &[
         ],
         body: None,
         answers: &[PAGE],
-        refusals: &[400, 406, 409, 410, 429],
+        refusals: &[400, 406, 409, 410],
     },
     Operation {
         method: "GET",
@@ -105,6 +105,6 @@ pub(super) static EVENTS: &[Operation] = &[
         ],
         body: None,
         answers: &[PAGE],
-        refusals: &[400, 404, 406, 409, 410, 429],
+        refusals: &[400, 404, 406, 409, 410],
     },
 ];

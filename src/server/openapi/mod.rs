@@ -112,6 +112,7 @@ fn described(operation: &Operation) -> Value {
     for status in operation.refusals {
         answers.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{status}") }));
     }
+    answers.insert("429".to_owned(), json!({ "$ref": "#/components/responses/429" }));
     answers.insert("503".to_owned(), json!({ "$ref": "#/components/responses/503" }));
     let mut described = json!({
         "operationId": operation.id,

@@ -211,6 +211,11 @@ impl Extension {
         }
     }
 
+    /// Whether its body is to be stored as it is.
+    pub(super) fn stores(&self) -> bool {
+        matches!(self, Self::IngestFile(..) | Self::Objects(Objects::Put(..)))
+    }
+
     /// What the caller must be allowed to do.
     pub(super) fn permission(&self) -> Permission<'_> {
         match self {

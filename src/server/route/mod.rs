@@ -134,6 +134,18 @@ impl Route {
         }
     }
 
+    /// Whether its body is to be stored.
+    pub fn stores(&self) -> bool {
+        match self {
+            Self::BeginUpload(_, Begin::Whole(_))
+            | Self::UploadChunk(..)
+            | Self::FinishUpload(..)
+            | Self::PushManifest(..) => true,
+            Self::Extension(route) => route.stores(),
+            _ => false,
+        }
+    }
+
     /// What the caller must be allowed to do. Exhaustive: a new route does not compile without an answer.
     pub fn permission(&self) -> Permission<'_> {
         match self {

@@ -1,6 +1,7 @@
 //! The limits of the HTTP side, made small: the same server, in this process.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use artifactstore::clock::Clock;
 use artifactstore::dataplane::DataPlane;
 use artifactstore::db::{self, Access, Db, Url};
 use artifactstore::registry::{self, Registry};
+use artifactstore::server::limits::{Options as Limits, Rate};
 use artifactstore::server::{Options, Server};
 use artifactstore::storage::Memory;
 use tempfile::TempDir;
@@ -114,6 +116,49 @@ fn a_body_that_stands_still_has_broken_off_and_is_kept() {
     connection.write(Request::put(repo.manifest("v1")).header("Content-Length", "100").head_bytes()).unwrap();
     connection.write("{").unwrap();
     connection.receive("PUT").unwrap().refused(400, "SIZE_INVALID");
+}
+
+#[test]
+fn an_address_that_asks_too_often_is_told_when_to_come_back_and_probes_are_answered() {
+    let [one, three] = [1, 3].map(|it| NonZeroU32::new(it).unwrap());
+    let hourly = Rate { requests: one, per: Duration::from_hours(1), burst: three };
+    let limits = Limits { requests: Some(hourly), ..Limits::default() };
+    let server = Small::start(Options { limits, ..Options::default() });
+    let client = server.client();
+    client.get("/v2/").expect(200);
+    // What is nothing counts as well.
+    client.get("/nothing").refused(404, "UNSUPPORTED");
+    client.get("/v2/a/tags/list").refused(404, "NAME_UNKNOWN");
+    for path in ["/v2/", "/nothing", "/v2/a/tags/list", "/metrics"] {
+        let refused = client.get(path).refused(429, "TOOMANYREQUESTS");
+        let seconds: u32 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((3000..=3600).contains(&seconds), "{seconds}");
+    }
+    for probe in ["/livez", "/readyz", "/health"] {
+        client.get(probe).expect(200);
+    }
+}
+
+#[test]
+fn an_address_that_stores_too_much_at_once_is_told_to_come_back() {
+    let limits = Limits { uploads: NonZeroU32::new(1), ..Limits::default() };
+    let server = Small::start(Options { limits, ..Options::default() });
+    let repo = Repo::new(&server.client(), "a");
+    let (first, second) = (repo.begin(), repo.begin());
+    let mut connection = repo.client.connect();
+    let head = Request::patch(&first).header("Content-Length", "5").header("Expect", "100-continue");
+    connection.write(head.head_bytes()).unwrap();
+    assert_eq!(connection.receive_interim().unwrap(), 100);
+    let refused = repo.client.send(&Request::patch(&second).body("other")).refused(429, "TOOMANYREQUESTS");
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    // Whoever asks how far it is stores nothing.
+    repo.client.get(&second).expect(204);
+    connection.write("first").unwrap();
+    connection.receive("PATCH").unwrap().expect(202);
+    repo.client.send(&Request::patch(&second).body("other")).expect(202);
+    repo.close(&second, &sha256(b"other")).expect(201);
+    let metrics = String::from_utf8(repo.client.get("/metrics").expect(200).body).unwrap();
+    assert!(metrics.contains("artifactstore_requests_refused_total{limit=\"uploads\"} 1"), "{metrics}");
 }
 
 #[test]

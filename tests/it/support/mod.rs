@@ -32,7 +32,7 @@ pub(crate) use server::{Launch, Server};
 pub(crate) use stream::Stream;
 
 /// Nothing a test waits for takes longer on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until a condition holds and returns what it found.
 #[track_caller]
