@@ -20,6 +20,7 @@ mod room;
 pub mod route;
 mod service;
 mod socket;
+pub mod tls;
 mod v2;
 
 use std::sync::Arc;
