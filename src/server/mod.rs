@@ -14,6 +14,7 @@ mod listener;
 mod metrics;
 mod openapi;
 mod options;
+mod patient;
 mod probes;
 mod respond;
 mod room;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use extension::{audit_header, audit_line, audit_shape, collection_plan_shape, disposition_shape};
 pub use listener::Server;
+pub use tls::Options as TlsOptions;
 
 use crate::registry::Registry;
 
