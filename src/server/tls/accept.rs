@@ -21,8 +21,8 @@ const PLAIN_HTTP: &str = "HTTP/1.1 400 Bad Request\r\n\
                           content-length: 51\r\n\r\n\
                           This port speaks HTTPS; write https:// in the URL.\n";
 
-/// What such a client may still send while it is told so, in bytes and in time. A socket that is closed while bytes are
-/// in it takes the answer back (RFC 9112 section 9.6).
+/// What a refused client may still send while it is told why, in bytes and in time. A socket that is closed while bytes
+/// are in it takes back what it said (RFC 9112 section 9.6).
 const LINGER_BYTES: u64 = 64 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -53,11 +53,22 @@ async fn handshake(stream: Patient, config: Arc<ServerConfig>) -> io::Result<Tls
         refuse_plain(stream).await?;
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the client speaks HTTP without TLS"));
     }
-    TlsAcceptor::from(config).accept(stream).await
+    match TlsAcceptor::from(config).accept(stream).into_fallible().await {
+        Ok(stream) => Ok(stream),
+        Err((error, stream)) => {
+            let _ = close(stream).await;
+            Err(error)
+        }
+    }
 }
 
 async fn refuse_plain(mut stream: Patient) -> io::Result<()> {
     stream.write_all(PLAIN_HTTP.as_bytes()).await?;
+    close(stream).await
+}
+
+/// Ends a connection so that its client can read what it was told.
+async fn close(mut stream: Patient) -> io::Result<()> {
     stream.shutdown().await?;
     let (mut rest, mut nowhere) = (stream.take(LINGER_BYTES), tokio::io::sink());
     let linger = tokio::io::copy(&mut rest, &mut nowhere);
