@@ -5,6 +5,7 @@
 //! with and without it.
 
 mod audit;
+mod certificates;
 mod check;
 mod clock;
 mod completions;

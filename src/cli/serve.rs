@@ -8,10 +8,12 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::say;
-use super::{Failure, Outcome, open, upkeep};
+use super::{Failure, Outcome, certificates, open, upkeep};
 use crate::client::webhook::Sender;
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::server::Server;
+use crate::server::tls::Reloading;
 
 pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome {
     let listen = settings.listen;
@@ -22,13 +24,24 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
         )));
     }
     let mut signals = Signals::new()?;
+    let tls = settings.tls.as_ref().map(|options| Reloading::open(options.clone(), Clock::system()));
+    let tls = tls.transpose()?.map(|(tls, warnings)| {
+        certificates::warn(&warnings);
+        Arc::new(tls)
+    });
     let parts = open::write(settings).await?;
     let registry = parts.registry(settings).await?;
     registry.tick().await?;
     let failed = |error| Failure(format!("cannot listen on {listen}: {error}"));
-    let server = Server::bind(listen, registry.clone(), settings.server.clone()).await.map_err(failed)?;
-    announce(server.address()?)?;
+    let mut server = Server::bind(listen, registry.clone(), settings.server.clone()).await.map_err(failed)?;
     let mut upkeep = upkeep::start(&registry);
+    if let Some(tls) = &tls {
+        // Before anybody hears that it runs: without this the signal would end it.
+        let hangup = signal(SignalKind::hangup())?;
+        upkeep.spawn(certificates::keep_current(Arc::clone(tls), hangup));
+        server = server.encrypted(Arc::clone(tls));
+    }
+    announce(server.address()?, tls.is_some())?;
     if settings.registry.webhooks.max > 0 {
         let sender = Sender::new(settings.registry.webhooks.guard.clone())?;
         upkeep.spawn(registry.courier(Arc::new(sender)).run());
@@ -56,16 +69,14 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
     Ok(true)
 }
 
-fn announce(address: SocketAddr) -> Result<(), Failure> {
-    let mut text = format!("listening on http://{address}");
+fn announce(address: SocketAddr, is_encrypted: bool) -> Result<(), Failure> {
+    let (scheme, plain) = if is_encrypted { ("https", "") } else { ("http", " --plain-http") };
+    let mut text = format!("listening on {scheme}://{address}");
     if std::io::stdout().is_terminal() {
         let _ = write!(text, "\n\ntry, in a directory with some files:");
-        let _ = write!(
-            text,
-            "\n  oras push --plain-http {address}/evidence/run:1 ./results.json:application/json"
-        );
-        let _ = write!(text, "\n  oras pull --plain-http {address}/evidence/run:1 -o ./copy");
-        let _ = write!(text, "\n  oras repo ls --plain-http {address}");
+        let _ = write!(text, "\n  oras push{plain} {address}/evidence/run:1 ./results.json:application/json");
+        let _ = write!(text, "\n  oras pull{plain} {address}/evidence/run:1 -o ./copy");
+        let _ = write!(text, "\n  oras repo ls{plain} {address}");
     }
     say(&text)
 }

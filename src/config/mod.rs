@@ -22,7 +22,7 @@ pub use error::Error;
 pub use example::{example, reference};
 pub use sources::{Entry, Source};
 
-use crate::server::Options as Serving;
+use crate::server::{Options as Serving, TlsOptions};
 use crate::setting::{Kind, Problem, Setting, Values};
 use crate::{db, registry, retention, storage, telemetry};
 
@@ -70,6 +70,8 @@ pub struct Settings {
     pub registry: registry::Options,
     /// How it is served.
     pub server: Serving,
+    /// How it is encrypted, if it is.
+    pub tls: Option<TlsOptions>,
 }
 
 /// The settings and where each of them comes from.
@@ -120,6 +122,7 @@ impl Settings {
             storage: storage::Options::from_values(values)?,
             registry: registry::Options::from_values(values)?,
             server: Serving::from_values(values)?,
+            tls: TlsOptions::from_values(values)?,
         })
     }
 }
@@ -131,6 +134,7 @@ pub fn declared() -> Vec<&'static Setting> {
     all.extend(storage::Options::SETTINGS);
     all.extend(storage::s3::Options::SETTINGS);
     all.extend(Serving::SETTINGS);
+    all.extend(TlsOptions::SETTINGS);
     all.extend(telemetry::Options::SETTINGS);
     all.extend(registry::Options::SETTINGS);
     all.extend(retention::Policy::SETTINGS);

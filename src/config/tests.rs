@@ -95,6 +95,17 @@ fn every_key_can_be_set_by_its_variable_and_in_the_file() {
         if setting.key.starts_with("storage.s3") {
             variables.push(("ARTIFACTSTORE_STORAGE_BACKEND", "local"));
         }
+        // None of these means anything without the others.
+        if setting.key.starts_with("tls.") {
+            variables.extend([("ARTIFACTSTORE_TLS_CERTIFICATE", "c"), ("ARTIFACTSTORE_TLS_KEY", "k")]);
+        }
+        if setting.key.starts_with("tls.client_c") {
+            variables.push(("ARTIFACTSTORE_TLS_CLIENT_AUTH", "required"));
+            variables.push(("ARTIFACTSTORE_TLS_CLIENT_CA", "a"));
+        }
+        let (first, others) = variables.split_first().unwrap();
+        let others = others.iter().filter(|(name, _)| name != &first.0).copied();
+        let variables: Vec<_> = [*first].into_iter().chain(others).collect();
         let config = environment(&variables).unwrap();
         assert_eq!(entry(&config, setting.key).source, Source::Variable(name.clone()), "{}", setting.key);
         let (section, key) = setting.key.rsplit_once('.').unwrap_or(("", setting.key));

@@ -1,23 +1,27 @@
-//! Accepting connections, HTTP/1.1 and HTTP/2 (prior knowledge), until told to stop.
+//! Accepting connections until told to stop: HTTP/1.1 and HTTP/2, over TLS (by ALPN) or without (by prior knowledge).
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::body::Budget;
 use super::limits::Limits;
+use super::patient::Patient;
 use super::room::Room;
 use super::socket::{Counted, Requests, Socket};
+use super::tls::{self, Reloading};
 use super::{Options, State, service};
 use crate::clock::Clock;
 use crate::registry::Registry;
@@ -44,6 +48,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Server {
     listener: TcpListener,
     state: Arc<State>,
+    tls: Option<Arc<Reloading>>,
+}
+
+/// One that was accepted.
+struct Connection {
+    state: Arc<State>,
+    protocol: auto::Builder<TokioExecutor>,
+    peer: IpAddr,
+    /// Until when a first request must have come, encryption included.
+    deadline: Instant,
+    /// Tells it of a shutdown, which waits for it.
+    watcher: Watcher,
 }
 
 impl Server {
@@ -63,7 +79,14 @@ impl Server {
                 registry,
                 options,
             }),
+            tls: None,
         })
+    }
+
+    /// The same over TLS, and in no other way. Every connection has what is in force when it is accepted.
+    pub fn encrypted(mut self, tls: Arc<Reloading>) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// The address it listens on.
@@ -98,21 +121,24 @@ impl Server {
             };
             // Answers are written whole; waiting to fill a packet only delays them.
             let _ = stream.set_nodelay(true);
-            let state = Arc::clone(&self.state);
-            let requests = Requests::default();
-            let socket = Socket::new(stream, requests.clone(), &self.state.options, &stopping);
-            let service = service_fn(move |request| {
-                let (state, under_way) = (Arc::clone(&state), requests.begin());
-                async move {
-                    let answer = service::serve(state, request, peer.ip()).await?;
-                    Ok::<_, Infallible>(answer.map(|body| Counted::new(body, under_way)))
-                }
-            });
-            let connection = protocol.serve_connection(TokioIo::new(socket), service);
-            let connection = graceful.watch(connection.into_owned());
+            let stream = Patient::new(stream, self.state.options.idle_timeout);
+            let connection = Connection {
+                state: Arc::clone(&self.state),
+                protocol: protocol.clone(),
+                peer: peer.ip(),
+                deadline: Instant::now() + self.state.options.header_timeout,
+                watcher: graceful.watcher(),
+            };
+            let tls = self.tls.as_ref().map(|tls| tls.current());
+            let stopping = stopping.clone();
             tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!("A connection ended: {error}");
+                match tls {
+                    None => connection.serve(stream).await,
+                    Some(tls) => {
+                        if let Some(stream) = tls::accept(stream, tls, connection.deadline, &stopping).await {
+                            connection.serve(stream).await;
+                        }
+                    }
                 }
                 drop(permit);
             });
@@ -120,6 +146,26 @@ impl Server {
         drop(self.listener);
         stopping.cancel();
         tokio::time::timeout(self.state.options.drain, graceful.shutdown()).await.is_ok()
+    }
+}
+
+impl Connection {
+    /// Answers what comes over it until it ends.
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
+        let Self { state, protocol, peer, deadline, watcher } = self;
+        let requests = Requests::default();
+        let socket = Socket::new(stream, requests.clone(), deadline, &state.stopping);
+        let service = service_fn(move |request| {
+            let (state, under_way) = (Arc::clone(&state), requests.begin());
+            async move {
+                let answer = service::serve(state, request, peer).await?;
+                Ok::<_, Infallible>(answer.map(|body| Counted::new(body, under_way)))
+            }
+        });
+        let connection = protocol.serve_connection(TokioIo::new(socket), service);
+        if let Err(error) = watcher.watch(connection.into_owned()).await {
+            tracing::debug!("A connection ended: {error}");
+        }
     }
 }
 

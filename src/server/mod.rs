@@ -15,12 +15,14 @@ mod listener;
 mod metrics;
 mod openapi;
 mod options;
+mod patient;
 mod probes;
 mod respond;
 mod room;
 pub mod route;
 mod service;
 mod socket;
+pub mod tls;
 mod v2;
 
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use extension::{audit_header, audit_line, audit_shape, collection_plan_shape, disposition_shape};
 pub use listener::Server;
+pub use tls::Options as TlsOptions;
 
 use crate::clock::Clock;
 use crate::registry::Registry;

@@ -1,6 +1,8 @@
 //! A connection's socket. It stops reading when nothing more may come: a client that asks for nothing
-//! within the header time, and, once the server stops, a client that is between two requests. It stops
-//! writing to a client that takes nothing of its answer any more.
+//! within the header time, and, once the server stops, a client that is between two requests.
+//!
+//! It is above encryption: the end it makes is an end in order, which encryption then says to the client as well.
+//! Below, the same end would be a line that was cut.
 //!
 //! hyper limits the time of a head only after it knows the protocol, and lets a head that has begun take
 //! that time even while the server stops; one client that sends half a head would hold up a restart.
@@ -10,16 +12,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::Options;
 use super::body::{ResponseBody, StreamError};
 
 /// Counts the requests of one connection.
@@ -57,42 +56,24 @@ impl Drop for UnderWay {
     }
 }
 
-pub(super) struct Socket {
-    stream: TcpStream,
+pub(super) struct Socket<S> {
+    stream: S,
     requests: Requests,
     /// Until the first request.
     opening: Option<Pin<Box<Sleep>>>,
-    /// How long a write may wait, and the one that waits now.
-    idle: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Socket {
-    pub(super) fn new(
-        stream: TcpStream,
-        requests: Requests,
-        options: &Options,
-        stop: &CancellationToken,
-    ) -> Self {
-        let opening = Some(Box::pin(tokio::time::sleep(options.header_timeout)));
+impl<S> Socket<S> {
+    /// Until `deadline` the first request must have come.
+    pub(super) fn new(stream: S, requests: Requests, deadline: Instant, stop: &CancellationToken) -> Self {
+        let opening = Some(Box::pin(tokio::time::sleep_until(deadline)));
         let stop = Box::pin(stop.clone().cancelled_owned());
-        Self { stream, requests, opening, idle: options.idle_timeout, stalled: None, stop }
-    }
-
-    /// Ends a write that has waited for too long.
-    fn patiently<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
-        }
-        let idle = self.idle;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
-        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        Self { stream, requests, opening, stop }
     }
 }
 
-impl AsyncRead for Socket {
+impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -113,10 +94,9 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.patiently(cx, written)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -124,8 +104,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.patiently(cx, written)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -35,7 +35,7 @@ const LAYERS: [(&str, u8); 23] = [
 ];
 
 /// Crates (or paths) and the only places that may name them.
-const ONLY_IN: [(&str, &[&str]); 23] = [
+const ONLY_IN: [(&str, &[&str]); 26] = [
     ("argon2", &["src/auth/password"]),
     ("bcrypt", &["src/auth/password"]),
     ("jsonwebtoken", &["src/auth/token"]),
@@ -51,7 +51,10 @@ const ONLY_IN: [(&str, &[&str]); 23] = [
     ("http", &["src/server", "src/client", "src/storage/s3"]),
     ("hyper_util", &["src/server", "src/client"]),
     ("hyper_rustls", &["src/client"]),
-    ("rustls", &["src/client"]),
+    ("rustls", &["src/client", "src/server/tls"]),
+    ("tokio_rustls", &["src/server/tls"]),
+    ("x509_cert", &["src/server/tls"]),
+    ("rcgen", &["src/server/tls/tests"]),
     ("tower_service", &["src/client"]),
     ("http_body", &["src/server", "src/client", "src/storage/s3"]),
     ("http_body_util", &["src/server", "src/client"]),

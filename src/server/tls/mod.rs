@@ -3,7 +3,7 @@
 //! TLS 1.2 and 1.3 with the suites and groups that rustls takes for safe; nothing of that can be set. HTTP/2 and
 //! HTTP/1.1 are offered by ALPN (RFC 7301). Early data is never taken: who records it could send it again.
 //!
-//! A listener asks [`Reloading::current`] for every connection it accepts. Somebody else calls [`Reloading::changed`]
+//! The listener asks [`Reloading::current`] for every connection it accepts. Somebody else calls [`Reloading::changed`]
 //! from time to time, or [`Reloading::reload`] when told to. Both read files and belong on a thread that may wait.
 //! What a client's certificate says about who it is, [`IdentitySource`] reads.
 //!
@@ -15,11 +15,14 @@
 //! | `server_key` | the chain of the server and its key |
 //! | `trust` | which clients are believed |
 //! | `load` | all of it together |
+//! | `accept` | a connection's handshake |
+//! | `settings` | which files, by name |
 //!
 //! Certificates are verified by rustls and webpki alone. What those do not tell (until when, for whom by e-mail or
 //! common name) is read with x509-cert: DER without copies of the rules by hand, five small crates, one of which was
 //! here before. x509-parser would be more than twice as many, with integers of any length among them.
 
+mod accept;
 mod certificate;
 mod error;
 mod identity;
@@ -27,6 +30,7 @@ mod load;
 mod pem;
 mod reloading;
 mod server_key;
+mod settings;
 mod snapshot;
 mod trust;
 
@@ -35,6 +39,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+pub(super) use accept::accept;
 pub use error::{BlockError, Error, Warning};
 pub use identity::{IdentityError, IdentitySource, IdentitySourceError, TrustDomain};
 pub use reloading::Reloading;

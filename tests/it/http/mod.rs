@@ -27,6 +27,7 @@ mod ranges;
 mod resume;
 mod retention;
 mod scrub;
+mod tls;
 mod unchanged;
 mod uploads;
 mod webhooks;

@@ -122,7 +122,9 @@ impl Launch {
         let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
         let read = out.read_line(&mut line);
-        let address = line.strip_prefix("listening on http://").and_then(|rest| rest.trim_end().parse().ok());
+        let url = line.strip_prefix("listening on ").map(str::trim_end).unwrap_or_default();
+        let place = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        let address = place.and_then(|place| place.parse().ok());
         let mut server = Server {
             child,
             address: SocketAddr::from(([0; 4], 0)),
