@@ -84,6 +84,7 @@ impl Server {
     }
 
     /// The same over TLS, and in no other way. Every connection has what is in force when it is accepted.
+    #[must_use]
     pub fn encrypted(mut self, tls: Arc<Reloading>) -> Self {
         self.tls = Some(tls);
         self

@@ -171,7 +171,7 @@ async fn a_table_is_filled_with_rows_that_are_new_and_rows_that_are_there(on: On
     tx.fill(&TAGS, &[]).await.unwrap();
     let found = tx.page(&TAGS, None, 2000).await.unwrap();
     let mut expected: Vec<Row> = (0..50).map(tag).chain(rows).collect();
-    expected.sort_unstable_by(|a, b| TAGS.key_of(a).cmp(&TAGS.key_of(b)));
+    expected.sort_unstable_by_key(|row| TAGS.key_of(row));
     assert_eq!(found, expected);
 }
 
