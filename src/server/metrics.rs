@@ -1,6 +1,7 @@
 //! `/metrics`: what an operator is to be told of, in `OpenMetrics` text.
 //!
-//! Everything is asked for when it is scraped; it is the same from whichever replica it is asked.
+//! Everything is asked for when it is scraped, and is the same from whichever replica it is asked: all but the requests
+//! that were refused, which each process counts for itself.
 
 use std::sync::atomic::AtomicU64;
 
