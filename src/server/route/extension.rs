@@ -238,7 +238,7 @@ impl Extension {
             Self::Retention(route) => route.permission(),
             Self::Disposing(route) => route.permission(),
             Self::Audit(route) => route.permission(),
-            Self::PackageAnywhere(id) => Permission::OfPackage(id, Action::Pull),
+            Self::PackageAnywhere(id) => Permission::PullPackage(id),
             Self::Packages(name, ..)
             | Self::EligiblePackages(name, ..)
             | Self::Package(name, _)

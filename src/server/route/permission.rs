@@ -22,8 +22,8 @@ pub enum Permission<'a> {
     Everywhere(Action),
     /// To have a URL of something in a repository, which the registry signed. It checks that itself.
     Signed(&'a RepositoryName),
-    /// This in the repository a package is in, which its id does not say.
-    OfPackage(&'a PackageId, Action),
+    /// To read the repository a package is in, which its id does not say.
+    PullPackage(&'a PackageId),
 }
 
 impl<'a> Permission<'a> {

@@ -158,7 +158,7 @@ fn what_the_extension_asks_for_is_known_before_a_handler_runs() {
         (Method::GET, format!("{package}/files/x"), Permission::pull(&name)),
         (Method::PUT, format!("{package}/files/x"), Permission::push(&name)),
         (Method::DELETE, format!("{package}/files/x"), Permission::push(&name)),
-        (Method::GET, format!("/v2/_artifactstore/packages/{id}"), Permission::OfPackage(&id, Action::Pull)),
+        (Method::GET, format!("/v2/_artifactstore/packages/{id}"), Permission::PullPackage(&id)),
         (Method::GET, "/v2/_artifactstore/schemas/run".to_owned(), Permission::Known),
         (Method::PUT, "/v2/_artifactstore/schemas/run".to_owned(), Permission::Everywhere(Action::Admin)),
         (Method::GET, format!("{here}/holds"), Permission::pull(&name)),
