@@ -70,7 +70,9 @@ pub(super) async fn serve(settings: &Settings, insecure_listen: bool) -> Outcome
 }
 
 fn announce(address: SocketAddr, is_encrypted: bool) -> Result<(), Failure> {
-    let (scheme, plain) = if is_encrypted { ("https", "") } else { ("http", " --plain-http") };
+    // `oras` takes a registry of this machine for one without TLS unless it is told.
+    let (scheme, plain) =
+        if is_encrypted { ("https", " --plain-http=false") } else { ("http", " --plain-http") };
     let mut text = format!("listening on {scheme}://{address}");
     if std::io::stdout().is_terminal() {
         let _ = write!(text, "\n\ntry, in a directory with some files:");
